@@ -1,0 +1,332 @@
+"""What the state machine remembers, sees and answers.
+
+Plain frozen data that goes to JSON and back through the contract's codec, so that an observation can
+be kept and its decision replayed. No rule lives here; the rules are in ``machine`` and ``planner``.
+Durations are device-seconds (wall-clock seconds x devices) unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
+from dataefficient.planner.evidence import Contrast
+from dataefficient.planner.knobs import Point
+
+
+class Step(enum.StrEnum):
+    """Where in a cycle the resource stands; ``machine.advance`` has one function for each."""
+
+    WAITING = "Waiting"
+    """For the interval to end and its labels to be complete."""
+    MEASURING = "Measuring"
+    """Cycle 0: small cold starts on the history."""
+    TRAINING = "Training"
+    """The candidate and the branches beside it are running."""
+    FINISHED = "Finished"
+    """No interval is left."""
+    STOPPED = "Stopped"
+    """A person must act; ``Memory.stopped`` says on what."""
+
+
+class FailureKind(enum.StrEnum):
+    """Why a run gave no usable report."""
+
+    USER_ERROR = "UserError"
+    DATA_ERROR = "DataError"
+    DATA_NOT_READY = "DataNotReady"
+    EMPTY_INTERVAL = "EmptyInterval"
+    CHECKPOINT_MISSING = "CheckpointMissing"
+    NOT_FINITE = "NotFinite"
+    NO_REPORT = "NoReport"
+    GARBAGE = "GarbageReport"
+    DEADLINE = "DeadlineExceeded"
+    CRASHED = "Crashed"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run's failure: its kind and the trainer's own last words."""
+
+    kind: FailureKind
+    message: str
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that is to be, or was, launched."""
+
+    request: RunRequest
+    point: Point
+    devices: int
+    forecast_seconds: float | None
+    """Expected device-seconds; None where nothing was measured yet."""
+    reserved_seconds: float
+    """Device-seconds set aside for it: deadline x devices."""
+    attempt: int = 1
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How one attempt ended; exactly one of ``report`` and ``failure`` is there."""
+
+    run: str
+    attempt: int
+    device_seconds: float
+    """Measured by the driver from launch to end; it is what is charged."""
+    report: RunReport | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a driver saw: the time, and the outcomes of runs that the memory holds as running."""
+
+    now: datetime
+    outcomes: tuple[RunOutcome, ...] = ()
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A published checkpoint."""
+
+    checkpoint: CheckpointRef
+    cycle: int
+    point: Point
+    position: datetime
+    distance: float
+    """Upper bound of the lineage's relative distance to the reference when it was published."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A trial or a control: a lineage beside the champion's.
+
+    ``age`` counts the cycles that it has trained apart; ``looks`` the paired comparisons so far.
+    """
+
+    role: Role
+    point: Point
+    began: int
+    age: int
+    checkpoint: CheckpointRef | None = None
+    position: datetime | None = None
+    looks: int = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: an attempt that was paid for."""
+
+    cycle: int
+    run: str
+    attempt: int
+    role: Role
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What was spent, in device-seconds; totals only grow, ``entries`` is the recent tail."""
+
+    settled: float = 0.0
+    by_role: Mapping[str, float] = field(default_factory=dict)
+    by_cycle: Mapping[str, float] = field(default_factory=dict)
+    window_start: datetime | None = None
+    window: float = 0.0
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """What the history told. ``examples`` and its bounds are rows; None: not within this data."""
+
+    examples: float | None
+    low: float | None
+    high: float | None
+    longest: float
+    """Rows of the longest history that was measured or extrapolated to."""
+    reason: str
+    carry_over: float
+    """Upper bound of the share of a gap that is left after one further cycle at full data; 1 = unknown."""
+    measured: tuple[tuple[float, float, float], ...] = ()
+    """(rows, log loss, standard error) of each rung."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run cost and how it was made up: the cost model's raw material."""
+
+    size: int
+    read: int
+    trained: int
+    evaluated: int
+    """Rows scored x models scored."""
+    startup: float
+    reading: float
+    training: float
+    evaluating: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A point that was tried and refused: it is not tried again before ``not_before``."""
+
+    point: Point
+    count: int
+    not_before: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A number and its interval of 80 %."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Option:
+    """A plan that was weighed, for ``why``."""
+
+    point: Point
+    cost_seconds: float
+    gap: float | None
+    """Expected relative distance to the reference; None: never measured."""
+    gap_bound: float | None
+    verdict: str
+    """``Chosen`` or the reason of its refusal, as a sentence."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The publish question: candidate against the frozen champion on the last third."""
+
+    gap: float | None
+    standard_error: float | None
+    allowed: float
+    published: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cycle will run."""
+
+    cycle: int
+    point: Point
+    train_from: datetime
+    train_to: datetime
+    cost: Forecast | None
+    """Device-seconds of the candidate."""
+    kpi: Forecast | None
+    """Level (log loss) that the champion in force is expected to show on the interval."""
+    reason: str
+    code: str
+    """Enumerated reason."""
+    options: tuple[Option, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run, as the history keeps it."""
+
+    run: str
+    role: Role
+    point: Point
+    rows_read: int
+    rows_kept: int
+    rows_evaluated: int
+    seconds: float
+    device_seconds: float
+    checkpoint: str | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class CycleRecord:
+    """One finished cycle."""
+
+    cycle: int
+    start: datetime
+    end: datetime
+    plan: Plan | None
+    kpi: float | None
+    """Level of the model that was serving during the interval, on unsampled rows."""
+    kpi_standard_error: float | None
+    distance: float | None
+    """Expected relative distance of the lineage to the reference, and its bound, after the cycle."""
+    distance_bound: float | None
+    gate: Gate | None
+    spent_seconds: float
+    runs: tuple[RunSummary, ...]
+    notes: tuple[str, ...]
+    """What else was decided, a sentence each: trials, controls, roll-backs, skips."""
+    codes: tuple[str, ...] = ()
+    """The same as enumerated reasons."""
+    champion: str | None = None
+    """Digest of the champion after the cycle."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Why nothing more is done until a person acts."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All that is remembered between two decisions; the status on a cluster, a file locally."""
+
+    resource: str
+    cycle: int = 0
+    step: Step = Step.WAITING
+    running: tuple[RunPlan, ...] = ()
+    """Intent: written before anything is launched."""
+    done: tuple[RunOutcome, ...] = ()
+    """Outcomes of this cycle's finished runs."""
+    plan: Plan | None = None
+    champion: Champion | None = None
+    previous_champions: tuple[Champion, ...] = ()
+    trial: Branch | None = None
+    control: Branch | None = None
+    contrasts: tuple[Contrast, ...] = ()
+    convergence: Convergence | None = None
+    measured: tuple[Measured, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    rejections: int = 0
+    """Candidates rejected in a row."""
+    distance: float = 0.0
+    """Expected relative distance of the lineage to the reference."""
+    distance_bound: float = 0.0
+    account: float = 0.0
+    """Device-seconds that exploration may spend."""
+    evaluation_share: float = 0.1
+    resolution: float | None = None
+    """Standard error of a gap pooled over a few cycles; None before it is known."""
+    ledger: Ledger = field(default_factory=Ledger)
+    history: tuple[CycleRecord, ...] = ()
+    retry_at: datetime | None = None
+    """Data were not ready: look again then."""
+    stopped: Stopped | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer: what to remember first, then what to launch, and when to ask again."""
+
+    memory: Memory
+    start: tuple[RunPlan, ...] = ()
+    wait_until: datetime | None = None
+    """None with nothing running: the resource is finished or stopped."""
+    events: tuple[str, ...] = ()
+    """Sentences for the log, in order."""
