@@ -1,0 +1,291 @@
+"""What a run may use and cost: accelerators, budget, limits and the trainer's pod.
+
+Only the declaration; spending is in the ledger and forecasts are the planner's.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, JsonValue
+
+from dataefficient.api.model import Cel, Model, Problem, Rule
+from dataefficient.api.names import Currency, Label, TimeZone, Uri
+from dataefficient.api.quantity import Amount
+from dataefficient.api.zones import zone_problem
+
+MAX_CONFIG_BYTES = 16 * 1024
+MAX_TEMPLATE_BYTES = 32 * 1024
+TRAINER_CONTAINER = "trainer"
+
+
+class Device(enum.StrEnum):
+    """The extended resource that a pod requests."""
+
+    NVIDIA = "nvidia.com/gpu"
+    TPU = "google.com/tpu"
+    CPU = "cpu"
+    """Counts cores."""
+
+
+class Accelerator(Model):
+    """One kind of machine that runs may use."""
+
+    name: Label = Field(
+        default="cpu",
+        description="Name of this entry in plans, the ledger and reports. Default cpu.",
+    )
+    resource: Device = Field(
+        default=Device.CPU,
+        description="What a pod requests: nvidia.com/gpu, google.com/tpu or cpu (cores). Default cpu. "
+        "Any other value is refused.",
+    )
+    per_pod: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1,
+        description="Devices per pod, in the units of resource. Default 1. A number that no node has "
+        "leaves the run unscheduled until limits.maxWaitSeconds.",
+    )
+    pods: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1,
+        description="Pods per run. Default 1. Only the report of the pod with index 0 counts.",
+    )
+    price_per_device_hour: Amount | None = Field(
+        default=None,
+        description="Price of one device for one hour, in budget.currency, as a decimal string such as "
+        '"2.21". No default: without it cost is counted in device hours alone, and a budget in money '
+        "is refused.",
+    )
+
+
+def _some_bound(part: BudgetPart) -> Iterator[Problem]:
+    if part.device_hours is None and part.money is None:
+        yield Problem((), None, "deviceHours, money or both", "name at least one, or remove the part")
+
+
+class BudgetPart(Model):
+    """A bound on what may be spent."""
+
+    device_hours: Amount | None = Field(
+        default=None,
+        description='Device hours (cores for cpu), as a decimal string such as "4". Default: no such bound.',
+    )
+    money: Amount | None = Field(
+        default=None,
+        description="Money in budget.currency, as a decimal string. Default: no such bound. Needs "
+        "accelerators[].pricePerDeviceHour.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            needs=("device_hours", "money"),
+            check=_some_bound,
+            cel=Cel("has(self.deviceHours) || has(self.money)", "needs deviceHours, money or both"),
+        ),
+    )
+
+
+class Period(enum.StrEnum):
+    """Length of a budget window."""
+
+    DAY = "Day"
+    WEEK = "Week"
+    MONTH = "Month"
+
+
+class BudgetWindow(BudgetPart):
+    """A bound for each period of the wall clock; unused budget is not carried over."""
+
+    period: Period = Field(
+        description="Day, Week (from Monday) or Month. Each begins at midnight in timeZone. Required."
+    )
+    time_zone: TimeZone = Field(
+        default="Etc/UTC",
+        description="Time zone of the period's beginning, an IANA name. Default Etc/UTC.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *BudgetPart.rules,
+        Rule(needs=("time_zone",), check=lambda window: zone_problem(window.time_zone)),
+    )
+
+
+_PARTS = ("initial", "per_cycle")
+_BOUNDS = ("total", "window")
+_UNITS = (("device_hours", "deviceHours"), ("money", "money"))
+_CAMEL = {"initial": "initial", "per_cycle": "perCycle", "total": "total", "window": "window"}
+
+
+def _parts_fit(budget: Budget) -> Iterator[Problem]:
+    for part in _PARTS:
+        for bound in _BOUNDS:
+            for unit, camel in _UNITS:
+                small = getattr(getattr(budget, part), unit, None)
+                large = getattr(getattr(budget, bound), unit, None)
+                if small is not None and large is not None and small > large:
+                    yield Problem(
+                        (_CAMEL[part], camel),
+                        str(small),
+                        f"at most budget.{bound}.{camel}, which is {large}",
+                        f"lower it or raise budget.{bound}.{camel}",
+                    )
+
+
+def _parts_fit_cel() -> Iterator[Cel]:
+    for part in _PARTS:
+        for bound in _BOUNDS:
+            for _, unit in _UNITS:
+                small, large = f"self.{_CAMEL[part]}", f"self.{bound}"
+                present = " && ".join(
+                    f"has({x})" for x in (small, f"{small}.{unit}", large, f"{large}.{unit}")
+                )
+                yield Cel(
+                    f"!({present}) || double({small}.{unit}) <= double({large}.{unit})",
+                    f"{_CAMEL[part]}.{unit} is greater than {bound}.{unit}",
+                )
+
+
+class Budget(Model):
+    """What the resource may cost. Every part that is given holds; the tightest decides."""
+
+    currency: Currency = Field(
+        default="USD",
+        description="ISO 4217 code of all money in this resource. Default USD. Cannot be changed: the "
+        "ledger is kept in it.",
+    )
+    initial: BudgetPart | None = Field(
+        default=None, description="For cycle 0, which trains on the history. Default: no bound of its own."
+    )
+    per_cycle: BudgetPart | None = Field(
+        default=None,
+        description="For each later cycle, its probes, teachers, controls and evaluation included. "
+        "Default: no bound of its own.",
+    )
+    total: BudgetPart | None = Field(
+        default=None,
+        description="For the resource's whole life. Default: no bound. When it is spent, runs stop.",
+    )
+    window: BudgetWindow | None = Field(
+        default=None, description="For each day, week or month of the wall clock. Default: no bound."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(needs=("initial", "per_cycle", "total", "window"), check=_parts_fit),
+        *(Rule(needs=(), cel=cel) for cel in _parts_fit_cel()),
+        Rule(needs=(), cel=Cel("self.currency == oldSelf.currency", "currency cannot be changed")),
+    )
+
+
+class Limits(Model):
+    """When the operator stops trying."""
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=5,
+        description="Launches of one run before it counts as failed; preemptions are not counted. Default 5.",
+    )
+    max_wait_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = Field(
+        default=86_400,
+        description="Seconds that one attempt may wait for machines before it is given up. Default 86400, a day.",
+    )
+
+
+def _config_size(trainer: Trainer) -> Iterator[Problem]:
+    size = canonical_size(trainer.config)
+    if size > MAX_CONFIG_BYTES:
+        yield Problem(
+            ("config",),
+            f"{size} bytes",
+            f"at most {MAX_CONFIG_BYTES} bytes as JSON",
+            "move large tables to a file that the trainer reads",
+        )
+
+
+def _template_size(trainer: Trainer) -> Iterator[Problem]:
+    size = canonical_size(trainer.template)
+    if size > MAX_TEMPLATE_BYTES:
+        yield Problem(
+            ("template",),
+            f"{size} bytes",
+            f"at most {MAX_TEMPLATE_BYTES} bytes as JSON",
+            "move scripts and files into the image or a ConfigMap",
+        )
+
+
+def _one_container(trainer: Trainer) -> Iterator[Problem]:
+    spec = trainer.template.get("spec")
+    if not isinstance(spec, dict):
+        yield Problem(
+            ("template", "spec"), spec, "a pod spec", "write spec: {containers: [{name: trainer, ...}]}"
+        )
+        return
+    containers = spec.get("containers")
+    path = ("template", "spec", "containers")
+    allowed = "exactly one container, named trainer"
+    if not isinstance(containers, list) or not containers:
+        yield Problem(path, containers, allowed, "add {name: trainer, command: [...]}")
+        return
+    names = [c.get("name") if isinstance(c, dict) else c for c in containers]
+    if len(names) > 1:
+        yield Problem(
+            path,
+            names,
+            allowed,
+            "make the others native sidecars: initContainers with restartPolicy Always",
+        )
+    elif names != [TRAINER_CONTAINER]:
+        yield Problem((*path, 0, "name"), names[0], allowed, "rename it to trainer")
+
+
+class Trainer(Model):
+    """The program that trains: any image or command that keeps the trainer contract."""
+
+    config: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="Settings handed to the trainer as they are; the trainer says what it knows. Default "
+        "{}. At most 16 KiB as JSON. A change starts new curves, because results are no longer comparable.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
+    template: dict[str, Any] = Field(
+        description="A PodTemplateSpec with exactly one container, named trainer; further containers must "
+        "be native sidecars (initContainers with restartPolicy Always). Required, at most 32 KiB as JSON. "
+        "Locally its command, args and env run as a process. What the API server refuses is shown in the "
+        "condition Accepted before anything is spent."
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(needs=("config",), check=_config_size),
+        Rule(needs=("template",), check=_template_size),
+        Rule(needs=("template",), check=_one_container),
+    )
+
+
+class Checkpoints(Model):
+    """Where checkpoints lie. Only trainers touch the place."""
+
+    uri: Uri | None = Field(
+        default=None,
+        description="Folder or address that fsspec writes. Default: the local runner's work folder; on a "
+        "cluster it must be given. Cannot be changed.",
+    )
+    keep: Annotated[int, Field(ge=2, le=100)] = Field(
+        default=5,
+        description="Champions kept. Default 5. At least control.lookbackCycles + 1, since controls start "
+        "from old ones.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            needs=(),
+            cel=Cel(
+                "has(self.uri) == has(oldSelf.uri) && (!has(self.uri) || self.uri == oldSelf.uri)",
+                "uri cannot be changed",
+            ),
+        ),
+    )
+
+
+def canonical_size(value: Any) -> int:
+    """Bytes of ``value`` as compact JSON in UTF-8."""
+    return len(json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode())
