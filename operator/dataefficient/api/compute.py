@@ -269,9 +269,9 @@ class Checkpoints(Model):
         description="Folder or address that fsspec writes. Default: the local runner's work folder; on a "
         "cluster it must be given. Cannot be changed.",
     )
-    keep: Annotated[int, Field(ge=2, le=100)] = Field(
+    keep: Annotated[int, Field(ge=2, le=32)] = Field(
         default=5,
-        description="Champions kept. Default 5. At least control.lookbackCycles + 1, since controls start "
+        description="Champions kept, 2 to 32. Default 5. At least control.lookbackCycles + 1, since controls start "
         "from old ones.",
     )
 

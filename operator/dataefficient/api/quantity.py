@@ -8,6 +8,7 @@ fields that use these types; nothing here computes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,6 +127,17 @@ def plain(number: Decimal) -> str:
     return f"{number:f}"
 
 
+def number(value: float, places: int = 6) -> Decimal:
+    """A finite number as the status keeps it: rounded to ``places`` digits after the point, at most 8.
+
+    Raises:
+        ValueError: not finite, or of 1e15 and more: such a value must stay absent.
+    """
+    if not math.isfinite(value) or abs(value) >= 1e15:
+        raise ValueError(f"{value} cannot be written into a status")
+    return Decimal(f"{value:.{places}f}")
+
+
 _POSITIVE_BELOW_ONE = r"0\.[0-9]*[1-9][0-9]*"
 
 Fraction = Annotated[
@@ -157,6 +169,12 @@ Level = Annotated[
     _number(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?", 'a decimal number, such as "0.46"'),
 ]
 """Any level of a metric."""
+
+Number = Annotated[
+    Decimal,
+    _number(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,8})?", 'a decimal number, such as "0.4571"'),
+]
+"""A measured value in the status."""
 
 Amount = Annotated[
     Decimal,

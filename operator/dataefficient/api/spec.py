@@ -222,9 +222,9 @@ class Control(Model):
         description="Cycles between two controls. Default 10. Fewer cost more; more leave the distance to "
         "the reference uncertain for longer, so that less can be saved.",
     )
-    lookback_cycles: Annotated[int, Field(ge=1, le=99)] = Field(
+    lookback_cycles: Annotated[int, Field(ge=1, le=31)] = Field(
         default=3,
-        description="A control starts at the champion of so many cycles ago. Default 3. Needs "
+        description="A control starts at the champion of so many cycles ago, 1 to 31. Default 3. Needs "
         "checkpoints.keep of at least one more.",
     )
 
