@@ -1,0 +1,193 @@
+"""Variable projection for surfaces ``E + A u + B v`` with ``u = n^-alpha``, ``v = d^-beta``, batched over targets.
+
+Why: a bootstrap of a thousand refits must take seconds. For given exponents E, A and B follow from a
+closed form (the best of seven active sets solves the non-negative problem exactly), so a fit is a search
+over two exponents: a shared grid gives each target its start, damped Gauss-Newton steps refine all targets
+at once. What the parameters mean and how sure they are is ``surface``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataefficient.planner.families import Array
+
+_SETS = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
+_GRID = 20
+_STEPS = 25
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Range of each exponent; equal ends fix it. An axis that is not ``used`` has no term at all."""
+
+    alpha: tuple[float, float]
+    beta: tuple[float, float]
+    use_size: bool = True
+    use_data: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """One row per target: ``linear`` (targets, 3) holds E, A, B; ``exponents`` (targets, 2) alpha, beta."""
+
+    linear: Array
+    exponents: Array
+    objective: Array
+    """Weighted sum of squares, shape (targets,)."""
+
+
+def _non_negative(gram: Array, right: Array, allowed: tuple[bool, bool, bool]) -> tuple[Array, Array]:
+    """Exact non-negative least squares in three unknowns.
+
+    Args:
+        gram: (..., 3, 3) normal matrices.
+        right: (..., 3) right-hand sides.
+        allowed: which unknowns may differ from 0.
+
+    Returns:
+        The solutions (..., 3) and the explained sum of squares (...,).
+    """
+    shape = np.broadcast_shapes(gram.shape[:-2], right.shape[:-1])
+    best, gain = np.zeros((*shape, 3)), np.full(shape, -np.inf)
+    for chosen in _SETS:
+        if not all(allowed[i] for i in chosen):
+            continue
+        parts = _solve_small(gram, right, chosen)
+        explained = sum(part * right[..., i] for part, i in zip(parts, chosen, strict=True))
+        ok = (explained > gain) & np.all([part >= 0 for part in parts], axis=0)
+        gain = np.where(ok, explained, gain)
+        for i in range(3):
+            value = parts[chosen.index(i)] if i in chosen else 0.0
+            best[..., i] = np.where(ok, value, best[..., i])
+    return best, np.where(np.isfinite(gain), gain, 0.0)
+
+
+def _solve_small(gram: Array, right: Array, chosen: tuple[int, ...]) -> list[Array]:
+    """Solve the normal equations of one active set by elimination; a singular set gives -1 (infeasible)."""
+    diagonal = np.stack([gram[..., i, i] for i in range(3)])
+    rows = [[gram[..., i, j] for j in chosen] + [right[..., i]] for i in chosen]
+    singular = np.zeros(right.shape[:-1], bool)
+    for k in range(len(chosen)):
+        pivot = rows[k][k]
+        tiny = pivot <= 1e-11 * diagonal[chosen[k]]
+        singular = singular | tiny
+        safe = np.where(tiny, 1.0, pivot)
+        for i in range(k + 1, len(chosen)):
+            factor = rows[i][k] / safe
+            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[k], strict=True)]
+        rows[k] = [a / safe for a in rows[k]]
+    parts: list[Array] = [np.zeros(())] * len(chosen)
+    for k in reversed(range(len(chosen))):
+        value = rows[k][-1]
+        for j in range(k + 1, len(chosen)):
+            value = value - rows[k][j] * parts[j]
+        parts[k] = value
+    return [np.where(singular, -1.0, part) for part in parts]
+
+
+def _axis(bounds: tuple[float, float]) -> Array:
+    low, high = bounds
+    return np.geomspace(low, high, _GRID) if high > low else np.array([low])
+
+
+def _grid_start(log_n: Array, log_d: Array, targets: Array, weight: Array, bounds: Bounds) -> Array:
+    """Best cell of the exponent grid for each target, shape (targets, 2)."""
+    alpha, beta = _axis(bounds.alpha), _axis(bounds.beta)
+    u, v = np.exp(-np.outer(alpha, log_n)), np.exp(-np.outer(beta, log_d))
+    shape = (alpha.size, beta.size)
+    gram = np.empty((*shape, 3, 3))
+    gram[..., 0, 0] = weight.sum()
+    gram[..., 0, 1] = gram[..., 1, 0] = (u @ weight)[:, None]
+    gram[..., 0, 2] = gram[..., 2, 0] = (v @ weight)[None, :]
+    gram[..., 1, 1] = (u**2 @ weight)[:, None]
+    gram[..., 2, 2] = (v**2 @ weight)[None, :]
+    gram[..., 1, 2] = gram[..., 2, 1] = (u * weight) @ v.T
+    weighted = targets * weight
+    right = np.empty((targets.shape[0], *shape, 3))
+    right[..., 0] = weighted.sum(axis=1)[:, None, None]
+    right[..., 1] = (weighted @ u.T)[:, :, None]
+    right[..., 2] = (weighted @ v.T)[:, None, :]
+    _, gain = _non_negative(gram, right, (True, bounds.use_size, bounds.use_data))
+    cell = gain.reshape(targets.shape[0], -1).argmax(axis=1)
+    return np.stack([alpha[cell // beta.size], beta[cell % beta.size]], axis=1)
+
+
+def _linear_part(
+    log_n: Array, log_d: Array, targets: Array, weight: Array, exponents: Array, bounds: Bounds
+) -> tuple[Array, Array, Array, Array]:
+    """Best E, A, B at each target's own exponents, its objective, residuals and design (targets, 3, points)."""
+    design = np.ones((exponents.shape[0], 3, log_n.size))
+    design[:, 1] = np.exp(-exponents[:, :1] * log_n)
+    design[:, 2] = np.exp(-exponents[:, 1:] * log_d)
+    weighted = design * weight
+    gram = weighted @ design.transpose(0, 2, 1)
+    right = (weighted @ targets[:, :, None])[..., 0]
+    linear, _ = _non_negative(gram, right, (True, bounds.use_size, bounds.use_data))
+    residual = targets - np.einsum("bk,bkp->bp", linear, design)
+    objective = (residual**2 * weight).sum(axis=1)
+    return linear, objective, residual, design
+
+
+def _step(
+    log_n: Array, log_d: Array, weight: Array, state: tuple[Array, Array, Array], damping: Array
+) -> Array:
+    """Damped Gauss-Newton step of the logarithms of the exponents (the others are projected out)."""
+    linear, residual, design = state
+    slopes = np.stack([log_n * design[:, 1], log_d * design[:, 2]], axis=1) * linear[:, 1:, None]
+    jacobian = np.concatenate([design, slopes], axis=1)
+    weighted = jacobian * weight
+    normal = weighted @ jacobian.transpose(0, 2, 1)
+    right = -(weighted @ residual[:, :, None])
+    inactive = np.concatenate([linear == 0, linear[:, 1:] == 0], axis=1)
+    keep = ~inactive
+    normal = normal * keep[:, :, None] * keep[:, None, :]
+    diagonal = np.diagonal(normal, axis1=1, axis2=2).copy()
+    extra = diagonal * 1e-12 + inactive
+    extra[:, 3:] += damping[:, None] * diagonal[:, 3:]
+    index = np.arange(5)
+    normal[:, index, index] += extra
+    scale = np.sqrt(normal[:, index, index])
+    scaled = normal / scale[:, :, None] / scale[:, None, :]
+    scaled[:, index, index] += 1e-13
+    out: Array = np.linalg.solve(scaled, right * keep[:, :, None] / scale[:, :, None])[..., 0] / scale
+    return out[:, 3:]
+
+
+def project(
+    log_n: Array, log_d: Array, targets: Array, weight: Array, bounds: Bounds, start: Array | None = None
+) -> Solution:
+    """Fit each row of ``targets`` by weighted least squares.
+
+    Args:
+        log_n, log_d: logarithms of size and data of the points, shape (points,), centred for conditioning.
+        targets: losses to fit, shape (targets, points).
+        weight: weights of the points, shape (points,).
+        bounds: ranges of the exponents.
+        start: exponents to start from, shape (targets, 2); the best cell of a grid where None.
+    """
+    exponents = _grid_start(log_n, log_d, targets, weight, bounds) if start is None else start.copy()
+    low = np.array([bounds.alpha[0], bounds.beta[0]])
+    high = np.array([bounds.alpha[1], bounds.beta[1]])
+    linear, objective, residual, design = _linear_part(log_n, log_d, targets, weight, exponents, bounds)
+    damping = np.full(objective.shape, 1e-2)
+    live = np.arange(objective.size)
+    for _ in range(_STEPS):
+        state = (linear[live], residual[live], design[live])
+        # The Jacobian is with respect to the exponents; a step in logarithms keeps them positive.
+        move = _step(log_n, log_d, weight, state, damping[live]) / exponents[live]
+        tried = np.clip(exponents[live] * np.exp(np.clip(move, -0.7, 0.7)), low, high)
+        new = _linear_part(log_n, log_d, targets[live], weight, tried, bounds)
+        better = new[1] < objective[live]
+        gained = objective[live] - new[1]
+        done = better & (gained <= 1e-9 * objective[live]) | (damping[live] > 1e8)
+        damping[live] = np.where(better, damping[live] * 0.2, damping[live] * 8)
+        taken = live[better]
+        exponents[taken], objective[taken] = tried[better], new[1][better]
+        linear[taken], residual[taken], design[taken] = new[0][better], new[2][better], new[3][better]
+        live = live[~done]
+        if live.size == 0:
+            break
+    return Solution(linear, exponents, objective)

@@ -1,0 +1,347 @@
+"""The quality surface: loss as a function of model size and training examples.
+
+Why: at a fixed compute, quality has an optimum between a larger model and more data, and the surface says
+where. ``L(N, D) = E + A N^-alpha + B D^-beta`` (Hoffmann et al., "Training Compute-Optimal Large Language
+Models", arXiv 2203.15556, section 3.3, approach 3), fitted by variable projection: for given exponents the
+rest is a non-negative least-squares problem with a closed form. The solver is ``projection``. A parameter
+that the runs do not determine is reported as such, never silently. Costs come from ``costs``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from dataefficient.planner.costs import CostPerExample
+from dataefficient.planner.curves import COVERAGE, Forecast
+from dataefficient.planner.families import Array
+from dataefficient.planner.projection import Bounds, project
+
+PARAMETERS = ("E", "A", "B", "alpha", "beta")
+TYPICAL = {"alpha": 0.34, "beta": 0.28}
+"""Exponents assumed where the runs cannot tell (Hoffmann et al., equation 10)."""
+EXPONENTS = (0.02, 3.0)
+"""Range of the exponents."""
+PARAMETER_COVERAGE = 0.95
+_FEWEST = 3
+_REACH = 30.0
+"""How far beyond the measured sizes an optimum is looked for (a factor)."""
+_HUBER = 1.345
+"""Robust standard deviations from which a residual counts linearly: 95 % efficiency on normal noise."""
+_WIDE = 10.0
+"""A parameter whose interval spans more than this factor is not identified."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the surface with its 95 % bootstrap interval (both ends equal without bootstrap)."""
+
+    value: float
+    low: float
+    high: float
+    not_identified: str | None
+    """Why the runs do not determine it, in words; None where they do."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The best use of a compute budget."""
+
+    size: float
+    examples: float
+    loss: Forecast
+    """Expected loss there, interval of 80 %."""
+    size_low: float
+    size_high: float
+    """Interval of 80 % of the best size."""
+    compute: float
+    note: str | None
+    """What limits trust in it (beyond the measured sizes or data, at the edge); None where nothing does."""
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceFit:
+    """A fitted surface and its bootstrap."""
+
+    parameters: Mapping[str, Parameter]
+    """By the names of :data:`PARAMETERS`."""
+    samples: Array
+    """Bootstrap values in that order, shape (bootstraps, 5); one row, the fit, without bootstrap."""
+    points: int
+    error: float
+    """Robust relative standard deviation of the residuals."""
+    sizes: tuple[float, float]
+    """Smallest and largest measured size."""
+    examples: tuple[float, float]
+    """Smallest and largest measured number of examples."""
+
+    @property
+    def best(self) -> Array:
+        """The fitted values in the order of :data:`PARAMETERS`, shape (5,)."""
+        return np.array([self.parameters[name].value for name in PARAMETERS])
+
+    def predict(self, size: float, examples: float, *, coverage: float = COVERAGE) -> Forecast:
+        """Expected loss of a model of ``size`` after ``examples`` examples, with a bootstrap interval.
+
+        Raises:
+            ValueError: an argument is not positive.
+        """
+        if not (size > 0 and examples > 0):
+            raise ValueError(f"size and examples must be positive, not {size} and {examples}")
+        n, d = np.array([size]), np.array([examples])
+        centre = float(_loss(self.best[None, :], n, d)[0, 0])
+        return _forecast(centre, _loss(self.samples, n, d)[:, 0], coverage)
+
+    def best_split(
+        self, compute: float, cost: CostPerExample, *, sizes: Sequence[float] | None = None
+    ) -> Split:
+        """Size and examples of least expected loss for a compute budget (IsoFLOP, or iso-cost where measured).
+
+        Args:
+            compute: what may be spent, in the unit of ``cost``.
+            cost: cost of one example by size.
+            sizes: sizes to choose from; any size within 30 times the measured range where None.
+
+        Raises:
+            ValueError: the budget or a size is not positive, the cost is zero, or the runs do not show how
+                size and data trade (then only listed, measured sizes can be compared).
+        """
+        if not compute > 0 or not math.isfinite(compute):
+            raise ValueError(f"the compute budget must be positive and finite, not {compute}")
+        if sizes is None:
+            self._check_trade()
+            grid = np.geomspace(self.sizes[0] / _REACH, self.sizes[1] * _REACH, 600)
+        else:
+            grid = np.array(sorted(set(sizes)), float)
+            if grid.size == 0 or grid.min() <= 0:
+                raise ValueError("the list of sizes must hold at least one positive size")
+        per_example = cost.fixed + cost.per_size * grid
+        if per_example.min() <= 0:
+            raise ValueError("the cost of one example is zero, so any number of examples would be affordable")
+        examples = compute / per_example
+        losses = _loss(self.samples, grid, examples)
+        chosen = int(_loss(self.best[None, :], grid, examples)[0].argmin())
+        centre = float(_loss(self.best[None, :], grid[[chosen]], examples[[chosen]])[0, 0])
+        low, high = np.quantile(grid[losses.argmin(axis=1)], [0.1, 0.9], method="nearest")
+        size, data = float(grid[chosen]), float(examples[chosen])
+        edge = sizes is None and chosen in (0, grid.size - 1)
+        return Split(
+            size,
+            data,
+            _forecast(centre, losses[:, chosen], COVERAGE),
+            min(float(low), size),
+            max(float(high), size),
+            compute,
+            self._limits(size, data, edge=edge),
+        )
+
+    def _check_trade(self) -> None:
+        for name, what in (("A", "size"), ("B", "examples")):
+            if self.parameters[name].value <= 0:
+                raise ValueError(f"the runs show no effect of {what}, so there is no best size to find")
+
+    def _limits(self, size: float, examples: float, *, edge: bool) -> str | None:
+        if edge:
+            return (
+                f"the loss still falls at the edge of the sizes considered ({_REACH:g} times those measured)"
+            )
+        notes = []
+        if not self.sizes[0] * 0.999 <= size <= self.sizes[1] * 1.001:
+            notes.append("the size lies outside the measured ones")
+        if not self.examples[0] * 0.999 <= examples <= self.examples[1] * 1.001:
+            notes.append("the examples lie outside the measured ones")
+        return "extrapolated: " + " and ".join(notes) if notes else None
+
+
+def _loss(parameters: Array, sizes: Array, examples: Array) -> Array:
+    """Loss of each parameter row (rows, 5) at each pair of size and examples (pairs,): (rows, pairs)."""
+    e, a, b, alpha, beta = (parameters[:, i, None] for i in range(5))
+    out: Array = e + a * np.exp(-alpha * np.log(sizes)) + b * np.exp(-beta * np.log(examples))
+    return out
+
+
+def _forecast(centre: float, values: Array, coverage: float) -> Forecast:
+    low, high = np.quantile(values, [(1 - coverage) / 2, (1 + coverage) / 2])
+    return Forecast(centre, min(float(low), centre), max(float(high), centre))
+
+
+def _checked(sizes: object, examples: object, losses: object) -> tuple[Array, Array, Array]:
+    n, d, y = (np.atleast_1d(np.asarray(v, float)) for v in (sizes, examples, losses))
+    if n.ndim != 1 or n.shape != d.shape or n.shape != y.shape:
+        raise ValueError("sizes, examples and losses must be sequences of one length")
+    if n.size < _FEWEST:
+        raise ValueError(f"a surface needs at least {_FEWEST} runs, found {n.size}")
+    for name, values in (("size", n), ("examples", d), ("loss", y)):
+        if not np.isfinite(values).all() or values.min() <= 0:
+            raise ValueError(f"every {name} must be a finite, positive number")
+    return n, d, y
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What can be fitted at all from where the runs lie."""
+
+    bounds: Bounds
+    missing: Mapping[str, str]
+    """Parameters that the design cannot determine, with the reason."""
+    free: int
+
+
+def _plan(n: Array, d: Array) -> _Plan:
+    levels = {"alpha": np.unique(n).size, "beta": np.unique(d).size}
+    words = {"alpha": ("A", "size"), "beta": ("B", "number of examples")}
+    missing: dict[str, str] = {}
+    ranges = {"alpha": EXPONENTS, "beta": EXPONENTS}
+    spare = n.size - 1 - sum(min(count - 1, 2) for count in levels.values())
+    for exponent in sorted(levels, key=lambda name: levels[name]):
+        factor, word = words[exponent]
+        fixed = (TYPICAL[exponent], TYPICAL[exponent])
+        if levels[exponent] == 1:
+            missing[exponent] = missing[factor] = f"only one {word} was run"
+            missing["E"] = f"only one {word} was run, so its share is part of E"
+            ranges[exponent] = fixed
+        elif levels[exponent] == 2:
+            missing[exponent] = f"only two values of {word} were run; {TYPICAL[exponent]} is assumed"
+            ranges[exponent] = fixed
+        elif spare < 1:
+            missing[exponent] = f"too few runs ({n.size}); {TYPICAL[exponent]} is assumed"
+            ranges[exponent] = fixed
+            spare += 1
+    bounds = Bounds(ranges["alpha"], ranges["beta"], levels["alpha"] > 1, levels["beta"] > 1)
+    free = 1 + sum(min(count - 1, 2) for count in levels.values())
+    if levels["alpha"] > 1 and levels["beta"] > 1:
+        correlation = abs(float(np.corrcoef(np.log(n), np.log(d))[0, 1]))
+        if correlation > 0.98:
+            reason = f"size and examples grow together in these runs (correlation {correlation:.3f})"
+            missing |= {name: missing.get(name, reason) for name in ("A", "B", "alpha", "beta")}
+    return _Plan(bounds, missing, free)
+
+
+def fit_surface(
+    sizes: object, examples: object, losses: object, *, bootstraps: int = 1000, seed: int
+) -> SurfaceFit:
+    """Fit the surface to runs.
+
+    Residuals are relative (as differences of log loss in the source) under a Huber loss whose width follows
+    their robust deviation; the sum, not the mean, is minimised. The bootstrap is a wild one: leverage-scaled
+    residuals with random signs, so that any design keeps all its runs.
+
+    Args:
+        sizes: model size of each run, positive.
+        examples: training examples of each run, positive.
+        losses: loss of each run, positive.
+        bootstraps: refits for the intervals; 0 for none.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: fewer than three runs, different lengths, or a value that is not finite and positive.
+    """
+    n, d, y = _checked(sizes, examples, losses)
+    plan = _plan(n, d)
+    origin_n, origin_d = float(np.exp(np.log(n).mean())), float(np.exp(np.log(d).mean()))
+    log_n, log_d = np.log(n / origin_n), np.log(d / origin_d)
+    weight = y**-2.0
+    solution = project(log_n, log_d, y[None, :], weight, plan.bounds)
+    deviation = 0.0
+    fitted = y
+    for _ in range(4):
+        fitted = _fitted(solution.linear[0], solution.exponents[0], log_n, log_d)
+        relative = y / fitted - 1.0
+        deviation = 1.4826 * float(np.median(np.abs(relative)))
+        width = max(_HUBER * deviation, 1e-12)
+        weight = fitted**-2.0 * np.minimum(1.0, width / np.maximum(np.abs(relative), 1e-300))
+        solution = project(log_n, log_d, y[None, :], weight, plan.bounds, solution.exponents)
+    fitted = _fitted(solution.linear[0], solution.exponents[0], log_n, log_d)
+    if bootstraps > 0:
+        targets = _wild(
+            y, fitted, weight, (log_n, log_d), (solution.linear[0], solution.exponents[0]), bootstraps, seed
+        )
+        refits = project(log_n, log_d, targets, weight, plan.bounds)
+        samples = _in_units(refits.linear, refits.exponents, origin_n, origin_d)
+    else:
+        samples = _in_units(solution.linear, solution.exponents, origin_n, origin_d)
+    best = _in_units(solution.linear, solution.exponents, origin_n, origin_d)[0]
+    parameters = {name: _parameter(name, best, samples, plan.missing) for name in PARAMETERS}
+    return SurfaceFit(
+        parameters,
+        samples,
+        n.size,
+        deviation,
+        (float(n.min()), float(n.max())),
+        (float(d.min()), float(d.max())),
+    )
+
+
+def _fitted(linear: Array, exponents: Array, log_n: Array, log_d: Array) -> Array:
+    out: Array = (
+        linear[0] + linear[1] * np.exp(-exponents[0] * log_n) + linear[2] * np.exp(-exponents[1] * log_d)
+    )
+    return out
+
+
+def _in_units(linear: Array, exponents: Array, origin_n: float, origin_d: float) -> Array:
+    """Parameters (rows, 5) for sizes and examples as given."""
+    a = linear[:, 1] * origin_n ** exponents[:, 0]
+    b = linear[:, 2] * origin_d ** exponents[:, 1]
+    return np.stack([linear[:, 0], a, b, exponents[:, 0], exponents[:, 1]], axis=1)
+
+
+def _wild(
+    y: Array,
+    fitted: Array,
+    weight: Array,
+    design: tuple[Array, Array],
+    solution: tuple[Array, Array],
+    bootstraps: int,
+    seed: int,
+) -> Array:
+    """Bootstrap targets, shape (bootstraps, points)."""
+    log_n, log_d = design
+    (_, a, b), (alpha, beta) = solution
+    u, v = np.exp(-alpha * log_n), np.exp(-beta * log_d)
+    columns = np.stack([np.ones(y.shape), u, v, -a * log_n * u, -b * log_d * v], axis=1)
+    columns = columns[:, np.abs(columns).max(axis=0) > 0] * np.sqrt(weight)[:, None]
+    left = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), full_matrices=False)
+    kept = left.U[:, left.S > 1e-9 * left.S[0]]
+    leverage = np.minimum((kept**2).sum(axis=1), 0.95)
+    robust = weight * fitted**2
+    # The refits hold the Huber weights fixed; the ratio restores the variance that this hides.
+    hidden = float(robust.mean() / max(np.mean(robust > 0.999), 0.5))
+    degrees = max(y.size - kept.shape[1], 1)
+    small = float(student.ppf(0.975, degrees) / student.ppf(0.975, np.inf))
+    residual = (y - fitted) / np.sqrt(1.0 - leverage) * hidden * min(small, 3.0)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (bootstraps, y.size))
+    out: Array = np.maximum(fitted + residual * signs, 1e-3 * fitted)
+    return out
+
+
+def _parameter(name: str, best: Array, samples: Array, missing: Mapping[str, str]) -> Parameter:
+    index = PARAMETERS.index(name)
+    value = float(best[index])
+    tail = (1 - PARAMETER_COVERAGE) / 2
+    low, high = (float(v) for v in np.quantile(samples[:, index], [tail, 1 - tail]))
+    low, high = min(low, value), max(high, value)
+    reason = missing.get(name)
+    if reason is None and samples.shape[0] > 1:
+        reason = _spread_reason(name, low, high, samples)
+    return Parameter(value, low, high, reason)
+
+
+def _spread_reason(name: str, low: float, high: float, samples: Array) -> str | None:
+    """Why an interval says that the parameter is not determined; None where it is."""
+    if name in TYPICAL:
+        factor = PARAMETERS.index("A" if name == "alpha" else "B")
+        if float(np.mean(samples[:, factor] <= 0)) > 0.025:
+            return f"its term {PARAMETERS[factor]} may be zero"
+        if low <= EXPONENTS[0] * 1.01 or high >= EXPONENTS[1] * 0.99:
+            return f"its interval reaches the bound of {EXPONENTS[0] if low <= EXPONENTS[0] * 1.01 else EXPONENTS[1]:g}"
+    if low <= 0:
+        return "its interval reaches zero"
+    # A and B are values at one unit of size or data, far from the runs: a wide interval there is no fault.
+    if name not in {"A", "B"} and high / low > _WIDE:
+        return f"its interval spans a factor of {high / low:.0f}"
+    return None
