@@ -1,0 +1,1 @@
+"""A trainer with known truth and the loop that drives the real state machine against it."""

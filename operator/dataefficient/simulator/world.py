@@ -1,0 +1,278 @@
+"""A trainer that trains nothing: it answers run requests with reports that follow from a known truth.
+
+It keeps the trainer contract (blocks, counts, digests, ``self`` scored as it learns, ``start`` and the frozen
+checkpoints beside it, failures by kind), so the real state machine cannot tell it from a trainer. Reports are
+built as objects and never go through JSON. The driver's part, what is charged for an attempt and when it
+is killed, is here too.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from math import exp
+from random import Random
+
+from dataefficient.contract import (
+    CheckpointRef,
+    Evaluated,
+    Evaluation,
+    Policy,
+    Role,
+    Rows,
+    RunReport,
+    RunRequest,
+    Scored,
+    Seconds,
+)
+from dataefficient.cycle.model import Failure, FailureKind, RunOutcome, RunPlan
+from dataefficient.planner.knobs import Point
+from dataefficient.simulator.scenario import SIZES, Scenario
+from dataefficient.simulator.stream import Blocks, Stream
+from dataefficient.simulator.truth import Knowledge, Truth
+
+SEEN = 0.01
+"""Relative loss that a frozen model gains, unfairly, on rows that it was trained on."""
+
+
+class _FailedError(Exception):
+    """A run that gives no report."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind, message)
+
+
+class World:
+    """One simulated stream, trainer and machine."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.truth = Truth(scenario)
+        self.stream = Stream(scenario)
+        self.models: dict[str, Knowledge] = {}
+        """By digest of their checkpoint."""
+        self._progress: dict[str, float] = {}
+
+    def run(self, plan: RunPlan, now: datetime) -> RunOutcome:
+        """One attempt of a run that is launched at ``now``: its report or its failure, and what it cost.
+
+        The same plan and attempt give the same outcome, whatever ran before but for the checkpoints it needs.
+        """
+        request = plan.request
+        s = self.scenario
+        random = Random(zlib.crc32(f"{s.seed}|{s.name}|{request.run}|{plan.attempt}".encode()))
+        seconds = self._seconds(request, random.gauss(0.0, 1.0), random.random())
+        crash, garbage, not_ready = random.random(), random.random(), random.random()
+        try:
+            if not_ready < s.faults.not_ready:
+                raise _FailedError(FailureKind.DATA_NOT_READY, "the newest file is still being written")
+            self._check(request, now)
+        except _FailedError as failed:
+            return RunOutcome(
+                request.run, plan.attempt, s.startup_seconds * plan.devices, failure=failed.failure
+            )
+        left = 1.0 - self._progress.get(request.run, 0.0)
+        charged = (seconds.startup + (seconds.total - seconds.startup) * left) * plan.devices
+        failure = None
+        if crash < s.faults.crash:
+            done = random.random()
+            self._progress[request.run] = 1.0 - left * (1.0 - done)
+            charged = (seconds.startup + (seconds.total - seconds.startup) * left * done) * plan.devices
+            failure = Failure(FailureKind.CRASHED, "signal 9")
+        if charged > plan.reserved_seconds * (1.0 + 1e-9):
+            charged = plan.reserved_seconds
+            failure = Failure(
+                FailureKind.DEADLINE, f"killed after {plan.reserved_seconds:.0f} device-seconds"
+            )
+        elif failure is None and garbage < s.faults.garbage:
+            failure = Failure(FailureKind.GARBAGE, "report: not JSON")
+        if failure is not None:
+            return RunOutcome(request.run, plan.attempt, charged, failure=failure)
+        return RunOutcome(request.run, plan.attempt, charged, report=self._report(request, seconds))
+
+    def distance(self, digest: str, after: float) -> float:
+        """True relative gap to the reference on the cycle that follows time ``after``, where the checkpoint
+        serves as it is and the reference has just been retrained."""
+        model = self.models[digest]
+        late = self.truth.stale(after - model.position + 0.5) - self.truth.stale(0.5)
+        return self.truth.gap(model) + late
+
+    def expected_seconds(self, request: RunRequest) -> float:
+        """Mean device-seconds of a run on one device, without noise and slow runs."""
+        return self._seconds(request, 0.0, 1.0).total
+
+    def plan_seconds(self, point: Point, start: float, end: float, *, share: float, models: int) -> float:
+        """Mean seconds of training ``point`` on [start, end), in cycles, ``models`` scored on ``share``."""
+        rows = self.stream.rows(start, end)
+        return sum(self._parts(rows, point.rate * rows, share * rows * models, point.size))
+
+    def _parts(
+        self, read: float, trained: float, scored: float, size: int
+    ) -> tuple[float, float, float, float]:
+        s, i = self.scenario, SIZES.index(size)
+        return (
+            s.startup_seconds,
+            s.read_seconds * read,
+            s.train_seconds[i] * trained,
+            s.score_seconds[i] * scored,
+        )
+
+    def _seconds(self, request: RunRequest, normal: float, uniform: float) -> Seconds:
+        s = self.scenario
+        read = self._read(request)
+        trained = request.train.rate * self._trained(request) if request.train is not None else 0.0
+        startup, reading, training, scoring = self._parts(read, trained, self._scored(request), request.size)
+        slow = 1.5 if uniform < s.slow_probability else 1.0
+        factor = exp(s.cost_noise * normal) * slow
+        startup, reading, training, scoring = (factor * x for x in (startup, reading, training, scoring))
+        return Seconds(startup, reading, training, scoring, startup + reading + training + scoring)
+
+    def _trained(self, request: RunRequest) -> float:
+        """Rows of the training interval."""
+        train, at = request.train, self.stream.at
+        return self.stream.rows(at(train.start), at(train.end)) if train is not None else 0.0
+
+    def _evaluated(self, request: RunRequest) -> float:
+        evaluation, at = request.evaluation, self.stream.at
+        if evaluation is None:
+            return 0.0
+        return evaluation.share * self.stream.rows(at(evaluation.start), at(evaluation.end))
+
+    def _scored(self, request: RunRequest) -> float:
+        """Rows scored times models."""
+        models = (request.train is not None) + (request.start is not None) + len(request.frozen)
+        return models * self._evaluated(request)
+
+    def _read(self, request: RunRequest) -> float:
+        """Rows of the union of the training and the evaluation interval."""
+        train, evaluation, at = request.train, request.evaluation, self.stream.at
+        if train is None or evaluation is None:
+            span = train or evaluation
+            return self.stream.rows(at(span.start), at(span.end)) if span is not None else 0.0
+        shared = max(0.0, min(at(train.end), at(evaluation.end)) - max(at(train.start), at(evaluation.start)))
+        both = self.stream.rows(at(train.start), at(train.end)) + self.stream.rows(
+            at(evaluation.start), at(evaluation.end)
+        )
+        return both - self.stream.rows(0.0, shared)
+
+    def _check(self, request: RunRequest, now: datetime) -> None:
+        ends = [part.end for part in (request.train, request.evaluation) if part is not None]
+        if ends and max(ends) > now:
+            raise _FailedError(
+                FailureKind.DATA_NOT_READY, f"the stream does not reach {max(ends).isoformat()} yet"
+            )
+        if request.train is not None and request.train.start >= request.train.end:
+            raise _FailedError(FailureKind.EMPTY_INTERVAL, "no row lies in the training interval")
+        if request.size not in SIZES:
+            raise _FailedError(FailureKind.USER_ERROR, f"size {request.size} is not one of {SIZES}")
+        if (
+            request.train is not None
+            and request.train.policy is not Policy.UNIFORM
+            and request.train.rate <= self.scenario.base_rate
+        ):
+            raise _FailedError(
+                FailureKind.USER_ERROR, "the rate is below the share of positives, which are all kept"
+            )
+        for name, reference in (("start", request.start), *request.frozen.items()):
+            if reference is not None and reference.digest not in self.models:
+                raise _FailedError(
+                    FailureKind.CHECKPOINT_MISSING, f"{name}: no checkpoint {reference.digest}"
+                )
+        if request.start is not None and self.models[request.start.digest].size != request.size:
+            raise _FailedError(FailureKind.CHECKPOINT_MISSING, f"start: not a model of size {request.size}")
+
+    def _report(self, request: RunRequest, seconds: Seconds) -> RunReport:
+        model = None
+        if request.role is Role.CANDIDATE and request.cycle == 0:
+            self.truth.reference_seed = request.seed
+        if request.train is not None:
+            model = self._train(request)
+        checkpoint = None
+        if model is not None:
+            digest = f"{zlib.crc32(f'{self.scenario.seed}|{request.run}|{model}'.encode()):08x}"
+            self.models[digest] = model
+            checkpoint = CheckpointRef(request.output, digest)
+        evaluated = self._evaluate(request, model) if request.evaluation is not None else None
+        return RunReport(
+            run=request.run,
+            rows=self._rows(request, evaluated),
+            seconds=seconds,
+            checkpoint=checkpoint,
+            position=request.train.end if request.train is not None else None,
+            evaluated=evaluated,
+            kept_checkpoints=request.keep,
+        )
+
+    def _rows(self, request: RunRequest, evaluated: Evaluated | None) -> Rows:
+        scored = sum(evaluated.n) if evaluated is not None else 0
+        read = round(self._read(request))
+        train = request.train
+        if train is None:
+            return Rows(read=read, kept=0, evaluated=scored)
+        interval = self._trained(request)
+        positives, kept = interval * self.scenario.base_rate, interval * train.rate
+        if train.policy is Policy.UNIFORM:
+            kept_positives, effective = positives * train.rate, kept
+        else:
+            kept_positives = positives
+            weights = (interval - positives) ** 2 / max(kept - positives, 1.0)
+            effective = interval**2 / (positives + weights)
+        return Rows(
+            read=read,
+            kept=round(kept),
+            positives=round(positives),
+            kept_positives=round(kept_positives),
+            evaluated=scored,
+            effective=effective,
+        )
+
+    def _train(self, request: RunRequest) -> Knowledge:
+        train, at = request.train, self.stream.at
+        assert train is not None
+        point = Point(train.policy if train.rate < 1.0 else Policy.UNIFORM, train.rate, request.size)
+        if request.start is None:
+            return self.truth.cold(point, at(train.start), at(train.end), request.seed)
+        return self.truth.warm(self.models[request.start.digest], point, at(train.start), at(train.end))
+
+    def _evaluate(self, request: RunRequest, model: Knowledge | None) -> Evaluated:
+        evaluation = request.evaluation
+        assert evaluation is not None
+        blocks = self._blocks(evaluation)
+        scored = {}
+        if model is not None:
+            scored["self"] = self._own(request, model, blocks)
+        for name, reference in (("start", request.start), *request.frozen.items()):
+            if reference is not None:
+                frozen = self.models[reference.digest]
+                scored[name] = self._score(blocks, frozen, self._frozen(frozen, blocks.middles))
+        return Evaluated(n=blocks.n, positives=blocks.positives, digest=blocks.digest, models=scored)
+
+    def _blocks(self, evaluation: Evaluation) -> Blocks:
+        return self.stream.blocks(evaluation.start, evaluation.boundaries, evaluation.share, evaluation.salt)
+
+    def _frozen(self, model: Knowledge, times: tuple[float, ...]) -> list[float]:
+        gap = self.truth.gap(model)
+        return [gap + (self.truth.stale(t - model.position) if t >= model.position else -SEEN) for t in times]
+
+    def _own(self, request: RunRequest, model: Knowledge, blocks: Blocks) -> Scored:
+        """The model as it learns: before the training interval what it started from, after it frozen."""
+        train, at, truth = request.train, self.stream.at, self.truth
+        assert train is not None
+        begin, end = at(train.start), at(train.end)
+        during = tuple(min(max(t, begin), end) for t in blocks.middles)
+        point = Point(train.policy if train.rate < 1.0 else Policy.UNIFORM, train.rate, request.size)
+        if request.start is None:
+            gaps = truth.along_cold(model, point, during)
+        else:
+            gaps = truth.along(self.models[request.start.digest], point, begin, during)
+        gaps = [g + truth.stale(t - end) for g, t in zip(gaps, blocks.middles, strict=True)]
+        return self._score(blocks, model, gaps)
+
+    def _score(self, blocks: Blocks, model: Knowledge, gaps: list[float]) -> Scored:
+        noise = (blocks.noise @ model.fingerprint).tolist()
+        loss = tuple(
+            max(n * level * (1.0 + gap + chance), 0.0)
+            for n, level, gap, chance in zip(blocks.n, blocks.level, gaps, noise, strict=True)
+        )
+        return Scored(loss=loss, predicted=blocks.predicted)
