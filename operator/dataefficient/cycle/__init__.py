@@ -1,0 +1,1 @@
+"""The cycle as a pure state machine: observation to decision."""

@@ -142,6 +142,16 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """One cold start at full data and the largest size, scored on the common later window."""
+
+    rows: int
+    loss: float
+    standard_error: float
+    """Between time blocks, of the level; differences between rungs are paired and far better known."""
+
+
+@dataclass(frozen=True)
 class Convergence:
     """What the history told. ``examples`` and its bounds are rows; None: not within this data."""
 
@@ -153,8 +163,7 @@ class Convergence:
     reason: str
     carry_over: float
     """Upper bound of the share of a gap that is left after one further cycle at full data; 1 = unknown."""
-    measured: tuple[tuple[float, float, float], ...] = ()
-    """(rows, log loss, standard error) of each rung."""
+    measured: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -281,6 +290,8 @@ class Stopped:
 
     code: str
     message: str
+    step: Step
+    """Where to go on afterwards."""
 
 
 @dataclass(frozen=True)
@@ -294,6 +305,11 @@ class Memory:
     """Intent: written before anything is launched."""
     done: tuple[RunOutcome, ...] = ()
     """Outcomes of this cycle's finished runs."""
+    launched: tuple[RunPlan, ...] = ()
+    """Plans of this cycle's finished runs."""
+    notes: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    """What was decided with the plan, as sentences and as enumerated reasons."""
     plan: Plan | None = None
     champion: Champion | None = None
     previous_champions: tuple[Champion, ...] = ()
@@ -305,6 +321,19 @@ class Memory:
     refusals: tuple[Refusal, ...] = ()
     rejections: int = 0
     """Candidates rejected in a row."""
+    looks: int = 0
+    """Decisions on trials so far: what alpha spending counts."""
+    last_control: int = 0
+    """Cycle of the last control, or the one in which the lineage left the reference."""
+    row_rate: float | None = None
+    """Rows of the stream per second of event time."""
+    levels: tuple[float, ...] = ()
+    """Served log loss of the latest cycles, oldest first."""
+    level_spread: float = 0.0
+    """Standard deviation of the level between time blocks of the history."""
+    seed_noise: float = 0.0006
+    """Standard deviation between cold starts with different seeds, relative loss; the start value is the
+    middle of what was seen on a real stream (0.03 to 0.1 %)."""
     distance: float = 0.0
     """Expected relative distance of the lineage to the reference."""
     distance_bound: float = 0.0

@@ -1,0 +1,426 @@
+"""What a finished cycle showed: evidence, the gate, trials and controls judged, the record.
+
+Publishing and economising are two questions. The gate holds the candidate against the frozen champion.
+Branches are compared by the end checkpoints of the cycle before, frozen, on this cycle's rows; their
+verdict moves the lineage or the beliefs, never this cycle's gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dataefficient.api.measure import Guardrail, GuardrailMetric
+from dataefficient.contract import Evaluated, Role, RunReport
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.launch import GATE_BLOCKS, name
+from dataefficient.cycle.model import (
+    Branch,
+    Champion,
+    CycleRecord,
+    FailureKind,
+    Gate,
+    Memory,
+    Refusal,
+    RunOutcome,
+    RunPlan,
+    RunSummary,
+)
+from dataefficient.cycle.planning import certified
+from dataefficient.planner.evidence import Contrast, Paired, paired
+from dataefficient.planner.explore import MAX_AGE, MIN_LOOKS, wait_after
+from dataefficient.planner.knobs import Point
+
+SAVED_UP = 5
+"""Cycles over which exploration money may be saved up."""
+HISTORY = 64
+"""Cycle records that are kept."""
+CONTRASTS = 64
+LEVELS = 40
+HOPELESS = 0.84
+"""A trial is refused once its distance exceeds the tolerance with a probability of 80 %."""
+
+
+@dataclass
+class Notes:
+    """Sentences and enumerated reasons, gathered while a cycle is judged."""
+
+    sentences: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+
+    def add(self, code: str, sentence: str) -> None:
+        """One thing that was decided."""
+        self.codes.append(code)
+        self.sentences.append(sentence)
+
+
+def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
+    """Memory after the cycle whose runs are all done: champion, beliefs, branches, record, next cycle."""
+    memory = k.memory
+    reports = {o.run: o.report for o in memory.done if o.report}
+    candidate = reports.get(name(memory.cycle, "candidate"))
+    kpi, error = _served_level(candidate)
+    old = memory.champion
+    if memory.cycle > 0 and candidate is not None:
+        memory = _judge_control(replace(k, memory=memory), candidate, notes)
+        if memory.champion is old:
+            memory = _look_at_trial(replace(k, memory=memory), candidate, reports, notes)
+    gate = None
+    if memory.champion is old:
+        memory, gate = _publish(replace(k, memory=memory), candidate, reports, notes)
+    memory = _branches_after(replace(k, memory=memory), reports)
+    if kpi is not None:
+        memory = replace(memory, levels=(*memory.levels, kpi)[-LEVELS:])
+    if candidate is not None and memory.cycle > 0:
+        memory = replace(memory, row_rate=_row_rate(k, candidate))
+    record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error))
+    share = float(k.spec.exploration.share) * k.cycle_cost(k.reference) if k.costs else 0.0
+    account = (
+        memory.account
+        if memory.cycle == 0
+        else min(memory.account + share, max(SAVED_UP * share, memory.account))
+    )
+    return replace(
+        memory,
+        cycle=memory.cycle + 1,
+        done=(),
+        account=account,
+        history=(*memory.history, record)[-HISTORY:],
+        resolution=k.resolution if k.memory.contrasts else memory.resolution,
+    )
+
+
+def _served_level(candidate: RunReport | None) -> tuple[float | None, float | None]:
+    """Mean log loss of what served during the interval, the frozen champion, and its standard error."""
+    if candidate is None or candidate.evaluated is None or "start" not in candidate.evaluated.models:
+        return None, None
+    n, loss = candidate.evaluated.n, candidate.evaluated.models["start"].loss
+    filled = [(x, s) for x, s in zip(n, loss, strict=True) if x]
+    rows = sum(x for x, _ in filled)
+    if len(filled) < 2:
+        return None, None
+    level = sum(s for _, s in filled) / rows
+    residual = sum((s - level * x) ** 2 for x, s in filled)
+    return level, (len(filled) / (len(filled) - 1) * residual) ** 0.5 / rows
+
+
+def _row_rate(k: Knowledge, candidate: RunReport) -> float:
+    plan = k.memory.plan
+    assert plan is not None
+    return candidate.rows.read / (plan.train_to - plan.train_from).total_seconds()
+
+
+def _gate(k: Knowledge, mine: Evaluated, base: Evaluated, label: str) -> Gate:
+    """The publish question for one model, against the frozen champion on the last third."""
+    allowed = float(k.spec.kpi.max_regression)
+    difference = (
+        paired(mine.models["self"].loss, base.models["start"].loss, base.n, blocks=GATE_BLOCKS)
+        if mine.digest == base.digest
+        else None
+    )
+    if difference is None:
+        return Gate(
+            None,
+            None,
+            allowed,
+            published=True,
+            reason=(f"{label} is published unheld: fewer than 8 time blocks have rows to compare on"),
+        )
+    for guardrail in k.spec.guardrails:
+        broken = _broken(guardrail, mine, base)
+        if broken:
+            return Gate(difference.gap, difference.standard_error, allowed, published=False, reason=broken)
+    published = difference.gap <= allowed
+    verb = "stays within" if published else "exceeds"
+    return Gate(
+        difference.gap,
+        difference.standard_error,
+        allowed,
+        published=published,
+        reason=f"{label} against the frozen champion: {difference.gap:+.2%}, which {verb} {allowed:.2%}",
+    )
+
+
+def _broken(guardrail: Guardrail, mine: Evaluated, base: Evaluated) -> str | None:
+    """The sentence of a broken guardrail, on the gate's rows where sums allow it."""
+    value, reference = _metric(guardrail.metric, mine, "self"), _metric(guardrail.metric, base, "start")
+    title = guardrail.metric.value
+    if value is None:
+        return f"Guardrail {title}: the trainer did not report it"
+    if guardrail.min is not None and value < float(guardrail.min):
+        return f"Guardrail {title}: {value:.4g} is below {guardrail.min}"
+    if guardrail.max is not None and value > float(guardrail.max):
+        return f"Guardrail {title}: {value:.4g} is above {guardrail.max}"
+    if guardrail.max_difference is None or reference is None:
+        return None
+    worse = value - reference
+    if guardrail.metric is GuardrailMetric.AUC:
+        worse = -worse
+    elif guardrail.metric is GuardrailMetric.CALIBRATION:
+        # Calibration drifts with the stream in all models: what counts is the distance from the champion's.
+        worse = abs(value / reference - 1.0)
+    if worse > float(guardrail.max_difference):
+        return f"Guardrail {title}: {value:.4g} against the champion's {reference:.4g}"
+    return None
+
+
+def _metric(metric: GuardrailMetric, evaluated: Evaluated, model: str) -> float | None:
+    scored, n = evaluated.models[model], sum(evaluated.n[GATE_BLOCKS])
+    positives = sum(evaluated.positives[GATE_BLOCKS])
+    if metric is GuardrailMetric.AUC:
+        return scored.auc
+    if metric is GuardrailMetric.CALIBRATION:
+        return sum(scored.predicted[GATE_BLOCKS]) / positives if positives else None
+    return sum(scored.loss[GATE_BLOCKS]) / n if n and metric is GuardrailMetric.LOG_LOSS else None
+
+
+def _publish(
+    k: Knowledge, candidate: RunReport | None, reports: dict[str, RunReport], notes: Notes
+) -> tuple[Memory, Gate | None]:
+    """Adopts an accepted trial or publishes the candidate, if the gate lets it."""
+    memory = k.memory
+    if candidate is None or candidate.checkpoint is None or candidate.position is None:
+        return replace(memory, rejections=memory.rejections + 1), None
+    plan = memory.plan
+    assert plan is not None
+    if memory.champion is None or candidate.evaluated is None:
+        notes.add("Published", "The first champion is published")
+        return _crown(k, candidate, plan.point, _step_distance(k, plan.point)), None
+    base = candidate.evaluated
+    trial, report = memory.trial, reports.get(name(memory.cycle, "trial"))
+    if trial is not None and report is not None and report.evaluated is not None and _accepted(k, trial):
+        gate = _gate(k, report.evaluated, base, "The trial's model")
+        if gate.published:
+            notes.add(
+                "TrialAccepted", f"{trial.point} is adopted: it is certain to stay inside the tolerance"
+            )
+            adopted = replace(
+                memory, plan=replace(plan, point=trial.point), trial=None, looks=memory.looks + 1
+            )
+            distance = _adopted_distance(k, trial)
+            return _crown(replace(k, memory=adopted), report, trial.point, distance), gate
+    gate = _gate(k, base, base, "The candidate")
+    if not gate.published:
+        notes.add("Rejected", f"Not published. {gate.reason}")
+        return replace(memory, rejections=memory.rejections + 1, trial=None), gate
+    return _crown(k, candidate, plan.point, _step_distance(k, plan.point)), gate
+
+
+def _crown(k: Knowledge, report: RunReport, point: Point, distance: tuple[float, float]) -> Memory:
+    """Memory with the report's checkpoint as champion and the lineage's distance (mean, bound) with it."""
+    memory = k.memory
+    assert report.checkpoint is not None
+    assert report.position is not None
+    champion = Champion(report.checkpoint, memory.cycle, point, report.position, distance[1])
+    older = () if memory.champion is None else (memory.champion, *memory.previous_champions)
+    keep = k.spec.checkpoints.keep - 1
+    left_reference = point != k.reference and (
+        memory.champion is None or memory.champion.point == k.reference
+    )
+    return replace(
+        memory,
+        champion=champion,
+        previous_champions=older[:keep],
+        distance=distance[0],
+        distance_bound=distance[1],
+        rejections=0,
+        last_control=memory.cycle if left_reference else memory.last_control,
+    )
+
+
+def _step_distance(k: Knowledge, point: Point) -> tuple[float, float]:
+    """Distance after one more cycle under ``point``: what is left of today's plus the cycle's share."""
+    left, share = k.dynamics.remaining(1), k.dynamics.growth(1)
+    belief = k.certain[point]
+    cold = k.memory.champion is None
+    if cold:
+        left, share = 1.0, 1.0
+    mean = left * k.memory.distance + share * max(belief.mean, 0.0)
+    bound = left * k.memory.distance_bound + share * max(belief.upper(k.z), 0.0)
+    return mean, max(bound, mean)
+
+
+def _adopted_distance(k: Knowledge, trial: Branch) -> tuple[float, float]:
+    grown, left = k.dynamics.growth(trial.age + 1), k.dynamics.remaining(trial.age + 1)
+    if trial.point.size != (k.memory.champion.point.size if k.memory.champion else trial.point.size):
+        grown, left = 1.0, 0.0
+    belief = k.certain[trial.point]
+    bound = left * k.memory.distance_bound + grown * max(belief.upper(k.z), 0.0)
+    return max(belief.mean, 0.0) * grown, bound
+
+
+def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
+    """Measures the lineage's distance afresh where the control of the cycle before was scored; it may win."""
+    memory, control, served = k.memory, k.memory.control, k.memory.champion
+    if control is None or control.checkpoint is None or control.position is None:
+        return memory
+    if served is None or candidate.evaluated is None:
+        return memory
+    memory = replace(memory, control=None)
+    models = candidate.evaluated.models
+    if "control" not in models or served.position != control.position:
+        return memory
+    difference = paired(models["start"].loss, models["control"].loss, candidate.evaluated.n)
+    if difference is None:
+        notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
+        return memory
+    cold = served.point.size != k.reference.size
+    age = None if cold else control.age
+    begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), None)
+    before = k.dynamics.remaining(control.age) * (begun.distance if begun and not cold else 0.0)
+    contrasts = memory.contrasts
+    if served.point != k.reference:
+        contrasts = (*contrasts, _contrast(served.point, k.reference, memory.cycle, age, difference))
+    memory = replace(
+        memory,
+        contrasts=contrasts[-CONTRASTS:],
+        distance=max(difference.gap, 0.0),
+        distance_bound=max(difference.upper(float(k.spec.kpi.confidence)), 0.0) + before,
+    )
+    told = f"The control puts the lineage at {difference.gap:+.2%}, standard error {difference.standard_error:.2%}"
+    if difference.gap <= k.tolerance:
+        notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
+        return memory
+    notes.add("ControlPromoted", f"{told}, above the tolerance: the control becomes champion, already paid")
+    winner = Champion(control.checkpoint, memory.cycle - 1, k.reference, control.position, before)
+    return replace(
+        memory,
+        champion=winner,
+        previous_champions=(served, *memory.previous_champions)[: k.spec.checkpoints.keep - 1],
+        plan=replace(memory.plan, point=k.reference) if memory.plan else None,
+        distance=before,
+        distance_bound=before,
+        trial=None,
+        refusals=_refuse(k, served.point),
+    )
+
+
+def _look_at_trial(k: Knowledge, candidate: RunReport, reports: dict[str, RunReport], notes: Notes) -> Memory:
+    """Adds the paired look at the trial's frozen checkpoint; refuses a hopeless or overlong trial."""
+    memory, trial = k.memory, k.memory.trial
+    report = reports.get(name(memory.cycle, "trial"))
+    if trial is None:
+        return memory
+    if report is None or report.evaluated is None or candidate.evaluated is None:
+        notes.add("TrialFailed", f"The trial of {trial.point} gave no report: it is refused for now")
+        return replace(memory, trial=None, refusals=_refuse(k, trial.point), looks=memory.looks + 1)
+    comparable = (
+        "start" in report.evaluated.models
+        and report.evaluated.digest == candidate.evaluated.digest
+        and memory.champion is not None
+        and memory.champion.position == trial.position
+    )
+    if comparable:
+        assert memory.champion is not None
+        difference = paired(
+            report.evaluated.models["start"].loss,
+            candidate.evaluated.models["start"].loss,
+            candidate.evaluated.n,
+        )
+        if difference is not None:
+            cold = trial.point.size != memory.champion.point.size
+            contrast = _contrast(
+                trial.point, memory.champion.point, memory.cycle, None if cold else trial.age, difference
+            )
+            memory = replace(memory, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
+            trial = replace(trial, looks=trial.looks + 1)
+            memory = replace(memory, trial=trial)
+    k = replace(k, memory=memory)
+    belief = k.certain[trial.point]
+    if trial.looks >= MIN_LOOKS and belief.mean - HOPELESS * belief.sd > k.tolerance:
+        notes.add("TrialRefused", f"{trial.point} is refused: it loses about {belief.mean:.2%}")
+    elif trial.age >= MAX_AGE and not _accepted(k, trial):
+        notes.add(
+            "TrialUndecided", f"{trial.point} is refused for now: {trial.age} cycles could not certify it"
+        )
+    else:
+        return memory
+    return replace(memory, trial=None, refusals=_refuse(k, trial.point), looks=memory.looks + 1)
+
+
+def _accepted(k: Knowledge, trial: Branch) -> bool:
+    return trial.looks >= MIN_LOOKS and certified(k, trial.point)
+
+
+def _refuse(k: Knowledge, point: Point) -> tuple[Refusal, ...]:
+    """Refusals with one more of ``point``; each doubles the wait."""
+    others = tuple(r for r in k.memory.refusals if r.point != point)
+    count = next((r.count for r in k.memory.refusals if r.point == point), 0) + 1
+    return (*others, Refusal(point, count, k.memory.cycle + wait_after(count)))
+
+
+def _contrast(point: Point, against: Point, cycle: int, age: float | None, difference: Paired) -> Contrast:
+    # Student's t for few blocks, folded into the standard error so that beliefs may stay normal.
+    widened = difference.standard_error * (1.0 + 1.0 / difference.blocks) ** 1.5
+    return Contrast(point, against, cycle, age, difference.gap, max(widened, 1e-9))
+
+
+def _branches_after(k: Knowledge, reports: dict[str, RunReport]) -> Memory:
+    """Branches with the checkpoints that this cycle gave them; a branch whose run failed is dropped."""
+    memory = k.memory
+    for role in (Role.TRIAL, Role.CONTROL):
+        attribute = "trial" if role is Role.TRIAL else "control"
+        branch: Branch | None = getattr(memory, attribute)
+        report = reports.get(name(memory.cycle, attribute))
+        if branch is None:
+            continue
+        if report is None or report.checkpoint is None:
+            memory = _set_branch(memory, role, None)
+        else:
+            age = branch.age + 1 if role is Role.TRIAL else branch.age
+            grown = replace(branch, checkpoint=report.checkpoint, position=report.position, age=age)
+            memory = _set_branch(memory, role, grown)
+    return memory
+
+
+def _set_branch(memory: Memory, role: Role, branch: Branch | None) -> Memory:
+    return replace(memory, trial=branch) if role is Role.TRIAL else replace(memory, control=branch)
+
+
+def _record(
+    k: Knowledge,
+    after: Memory,
+    plans: Sequence[RunPlan],
+    notes: Notes,
+    *,
+    gate: Gate | None,
+    kpi: tuple[float | None, float | None],
+) -> CycleRecord:
+    current = k.next_interval
+    assert current is not None
+    cycle = k.memory.cycle
+    return CycleRecord(
+        cycle=cycle,
+        start=current.start,
+        end=current.end,
+        plan=k.memory.plan,
+        kpi=kpi[0],
+        kpi_standard_error=kpi[1],
+        distance=after.distance,
+        distance_bound=after.distance_bound,
+        gate=gate,
+        spent_seconds=k.memory.ledger.by_cycle.get(str(cycle), 0.0),
+        runs=tuple(_summary(p, k.memory.done) for p in plans),
+        notes=tuple(notes.sentences),
+        codes=tuple(notes.codes),
+        champion=after.champion.checkpoint.digest if after.champion else None,
+    )
+
+
+def _summary(plan: RunPlan, done: Sequence[RunOutcome]) -> RunSummary:
+    attempts = [o for o in done if o.run == plan.request.run]
+    report = next((o.report for o in attempts if o.report), None)
+    failure = next((o.failure for o in reversed(attempts) if o.failure), None)
+    outcome = "Succeeded" if report else (failure.kind.value if failure else FailureKind.NO_REPORT.value)
+    return RunSummary(
+        run=plan.request.run,
+        role=plan.request.role,
+        point=plan.point,
+        rows_read=report.rows.read if report else 0,
+        rows_kept=report.rows.kept if report else 0,
+        rows_evaluated=report.rows.evaluated if report else 0,
+        seconds=report.seconds.total if report else 0.0,
+        device_seconds=sum(o.device_seconds for o in attempts),
+        checkpoint=report.checkpoint.digest if report and report.checkpoint else None,
+        outcome=outcome,
+    )

@@ -1,0 +1,102 @@
+"""From a decision to run something to the request that the trainer gets.
+
+Names, intervals, evaluation blocks, salts, seeds and reservations are settled here and nowhere else, so
+that the same run asked for twice is the same run. What to run is decided by the callers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from dataefficient.api.compute import Device
+from dataefficient.api.spec import Spec
+from dataefficient.contract import CheckpointRef, Data, Evaluation, Policy, Role, RunRequest, Train
+from dataefficient.cycle.model import Memory, RunPlan
+from dataefficient.planner.knobs import Point
+
+BLOCKS = 8
+"""Blocks in the first two thirds of an interval, and again in its last third, where the gate looks."""
+GATE_BLOCKS = slice(BLOCKS, 2 * BLOCKS)
+FIRST_RUN_SECONDS = 6 * 3600.0
+"""Reservation of a run that nothing is known of, where the budget does not bound it sooner."""
+SLACK = 3.0
+"""A run may take this many times its forecast, plus ``GRACE``, before it is ended."""
+GRACE = 60.0
+_DEVICES = {Device.CPU: "cpu", Device.NVIDIA: "cuda", Device.TPU: "tpu"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that someone wants: the parts of a request that differ from run to run."""
+
+    name: str
+    role: Role
+    point: Point
+    train: tuple[datetime, datetime]
+    evaluate: tuple[datetime, datetime]
+    start: CheckpointRef | None = None
+    frozen: Mapping[str, CheckpointRef] | None = None
+    forecast_seconds: float | None = None
+    other_seed: bool = False
+
+
+def devices(spec: Spec) -> int:
+    """Devices that one run occupies."""
+    return spec.accelerators[0].per_pod * spec.accelerators[0].pods
+
+
+def boundaries(start: datetime, end: datetime) -> tuple[datetime, ...]:
+    """Ends of 16 time blocks: eight over the first two thirds of the interval, eight over the last."""
+    length = end - start
+    early = [start + length * (2 * i) / (3 * BLOCKS) for i in range(1, BLOCKS + 1)]
+    late = [start + length * (2 * BLOCKS + i) / (3 * BLOCKS) for i in range(1, BLOCKS + 1)]
+    return (*early, *late[:-1], end)
+
+
+def plan_run(spec: Spec, memory: Memory, wanted: Wanted, headroom_seconds: float | None) -> RunPlan:
+    """The run as it will be launched, with its reservation bounded by the budget that is left."""
+    forecast = wanted.forecast_seconds
+    reserved = (
+        FIRST_RUN_SECONDS * devices(spec) if forecast is None else SLACK * forecast + GRACE * devices(spec)
+    )
+    if headroom_seconds is not None:
+        reserved = min(reserved, headroom_seconds)
+    seed = zlib.crc32(memory.resource.encode()) % 1_000_000 + (1 if wanted.other_seed else 0)
+    data = spec.data
+    base = spec.checkpoints.uri.rstrip("/") + "/runs" if spec.checkpoints.uri else "checkpoints"
+    policy = wanted.point.policy if wanted.point.rate < 1.0 else Policy.UNIFORM
+    kept = [c.checkpoint.uri for c in (memory.champion, *memory.previous_champions) if c is not None]
+    branches = [b.checkpoint.uri for b in (memory.trial, memory.control) if b is not None and b.checkpoint]
+    request = RunRequest(
+        resource=memory.resource,
+        cycle=memory.cycle,
+        run=wanted.name,
+        role=wanted.role,
+        data=Data(data.uri, data.time, data.label, data.key, data.group, data.served_prediction),
+        train=Train(*wanted.train, policy, wanted.point.rate, f"{memory.resource}/sampling"),
+        evaluation=Evaluation(
+            *wanted.evaluate,
+            memory.evaluation_share,
+            f"{memory.resource}/evaluation",
+            boundaries(*wanted.evaluate),
+        ),
+        size=wanted.point.size,
+        seed=seed,
+        output=f"{base}/{wanted.name}",
+        start=wanted.start,
+        frozen=dict(wanted.frozen or {}),
+        keep=tuple(dict.fromkeys((*kept, *branches))),
+        config=spec.trainer.config,
+        device=_DEVICES[spec.accelerators[0].resource],
+        threads=spec.accelerators[0].per_pod if spec.accelerators[0].resource is Device.CPU else 1,
+        deadline_seconds=reserved / devices(spec),
+    )
+    return RunPlan(request, wanted.point, devices(spec), forecast, reserved)
+
+
+def name(cycle: int, what: str) -> str:
+    """Name of a run, unique in the resource."""
+    return f"c{cycle:03d}-{what}"

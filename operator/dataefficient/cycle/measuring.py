@@ -1,0 +1,278 @@
+"""Cycle 0: small cold starts on the history, before the first candidate.
+
+A pilot tells what a row costs. Rungs, cold starts at full data on ever longer parts of the history with
+one common end, are scored on one later window: they give the learning curve, the convergence point and
+how fast a gap is forgotten. Probes of other plans on the longest rung's rows are paired with it. All of
+it is paid from the exploration account, and stops where the account ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from math import log, sqrt
+
+from dataefficient.api.schedule import interval
+from dataefficient.contract import Role, RunReport
+from dataefficient.cycle.knowledge import EVALUATION_COST, RESOLVING_CYCLES, ROW_SPREAD, Knowledge
+from dataefficient.cycle.launch import Wanted, name
+from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome
+from dataefficient.planner import convergence as converging
+from dataefficient.planner.choice import projected_bound
+from dataefficient.planner.curves import fit_curve
+from dataefficient.planner.evidence import Contrast, paired
+from dataefficient.planner.explore import best_probe
+from dataefficient.planner.knobs import Point
+
+PILOT = 32
+"""The pilot trains on the last 1/32 of the history before the common window."""
+RUNGS = (16, 8, 4, 2, 1)
+"""Rungs train on the last 1/16, 1/8, ... of it."""
+RUNG_SHARE = 0.6
+"""Largest share of the account that rungs may take; the rest is for probes of other plans."""
+MAX_PROBES = 8
+HISTORY_ADVANCE = 5
+"""Cycles whose exploration share is advanced to cycle 0."""
+
+
+def window(k: Knowledge) -> tuple[datetime, datetime, datetime]:
+    """Begin of the history, begin of the common later window, and its end.
+
+    The window is as long as a cycle, at most a quarter of the history.
+    """
+    history, first = interval(k.spec.schedule, 0), interval(k.spec.schedule, 1)
+    assert history is not None
+    quarter = (history.end - history.start) / 4
+    length = quarter if first is None else min(first.end - first.start, quarter)
+    return history.start, history.end - length, history.end
+
+
+def pilot(k: Knowledge) -> Wanted:
+    """The first run: nothing is known of the stream."""
+    start, middle, end = window(k)
+    train = (middle - (middle - start) / PILOT, middle)
+    return Wanted(name(0, "pilot"), Role.PROBE, k.reference, train, (middle, end))
+
+
+def small_pilot(k: Knowledge) -> Wanted | None:
+    """A second, shorter pilot at the smallest size: cost is affine in size, which takes two sizes."""
+    if len(k.knobs.sizes) == 1:
+        return None
+    start, middle, end = window(k)
+    train = (middle - (middle - start) / (2 * PILOT), middle)
+    point = replace(k.reference, size=k.knobs.sizes[0])
+    return Wanted(name(0, "pilot-small"), Role.PROBE, point, train, (middle, end))
+
+
+def after_pilot(k: Knowledge, report: RunReport) -> Memory:
+    """Memory with the row rate, the evaluation share and the exploration account settled.
+
+    The evaluation share is what a paired standard error of a third of the tolerance needs, pooled over
+    five cycles, and at most what 5 % of the reference's cost pays for.
+    """
+    start, middle, end = window(k)
+    trained_span = (middle - start).total_seconds() / PILOT
+    rows_span = trained_span + (end - middle).total_seconds()
+    memory = replace(k.memory, row_rate=report.rows.read / rows_span)
+    k = replace(k, memory=memory)
+    needed = (ROW_SPREAD * 3.0 / (k.tolerance * sqrt(RESOLVING_CYCLES))) ** 2 / max(k.cycle_rows, 1.0)
+    full = replace(k, memory=replace(memory, evaluation_share=1.0))
+    without = full.run_cost(k.reference, k.cycle_rows)
+    scoring = full.cycle_cost(k.reference) - without
+    share = min(needed, EVALUATION_COST * without / max(scoring, 1e-9), 1.0)
+    memory = replace(memory, evaluation_share=float(f"{max(share, 1e-4):.3g}"))
+    k = replace(k, memory=memory)
+    reference = k.run_cost(k.reference, k.rows(start, end)) + HISTORY_ADVANCE * k.cycle_cost(k.reference)
+    account = float(k.spec.exploration.share) * reference - memory.ledger.settled
+    return replace(memory, account=max(account, 0.0))
+
+
+def rungs(k: Knowledge) -> list[Wanted]:
+    """As many rungs as their part of the account pays for, shortest first, and a replica of the first."""
+    start, middle, end = window(k)
+    wanted: list[Wanted] = []
+    left = RUNG_SHARE * k.memory.account
+    for part in RUNGS:
+        train = (middle - (middle - start) / part, middle)
+        cost = probe_cost(k, k.reference, train)
+        if cost > left or k.rows(*train) < 1.0:
+            break
+        left -= cost
+        rung = Wanted(
+            name(0, f"rung-{part}"), Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost
+        )
+        wanted.append(rung)
+        if part == RUNGS[0] and cost <= left:
+            left -= cost
+            wanted.append(replace(rung, name=name(0, "replica"), other_seed=True))
+    return wanted
+
+
+def probe_cost(k: Knowledge, point: Point, train: tuple[datetime, datetime]) -> float:
+    """Expected device-seconds of a cold start that is scored on the common window."""
+    _, middle, end = window(k)
+    rows, scored = k.rows(*train), k.rows(middle, end)
+    return k.run_cost(point, rows, scored, models=1, read=rows + scored)
+
+
+def next_probe(k: Knowledge) -> Wanted | None:
+    """The probe that is worth most among those that the account pays for; None ends the measuring."""
+    done = {o.run: o for o in k.memory.done if o.report}
+    tried = [o for o in k.memory.done if "-probe-" in o.run]
+    measured = [part for part in RUNGS if name(0, f"rung-{part}") in done]
+    if not measured or len(tried) >= MAX_PROBES:
+        return None
+    start, middle, end = window(k)
+    seen = {c.point for c in k.memory.contrasts}
+    refused = {s.point for s in k.memory.refusals}
+    best_so_far = cheapest_certified(k)
+    open_points = [
+        p for p in k.cheaper(k.points, best_so_far) if p not in seen | refused and p != k.reference
+    ]
+    saving = {p: k.cycle_cost(best_so_far) - k.cycle_cost(p) for p in open_points}
+    for part in reversed(measured):
+        train = (middle - (middle - start) / part, middle)
+        cost = {p: probe_cost(k, p, train) for p in open_points}
+        terms = k.terms(sqrt(k.se_cycle**2 + 2.0 * k.memory.seed_noise**2))
+        point = best_probe(open_points, k.curious, terms, saving, cost, k.memory.account)
+        if point is not None:
+            label = name(0, f"probe-{len(tried) + 1}-part-{part}")
+            return Wanted(label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point])
+    return None
+
+
+def cheapest_certified(k: Knowledge) -> Point:
+    """The cheapest point that would be certified now; the reference where there is none."""
+    if not k.resolvable:
+        return k.reference
+    situation = k.situation(None)
+    inside = [p for p in k.points if projected_bound(p, k.certain, situation) <= k.tolerance]
+    return min([*inside, k.reference], key=k.cycle_cost)
+
+
+def learn_curve(k: Knowledge) -> Memory:
+    """Memory with the learning curve's conclusions, from the rungs that ended."""
+    start, middle, _ = window(k)
+    reports = {o.run: o.report for o in k.memory.done if o.report}
+    measured = [
+        _rung(report) for part in RUNGS if (report := reports.get(name(0, f"rung-{part}"))) is not None
+    ]
+    pilot_report = reports.get(name(0, "pilot"))
+    if pilot_report is not None and pilot_report.evaluated is not None and measured:
+        first = reports[name(0, f"rung-{RUNGS[0]}")]
+        assert first.evaluated is not None
+        if first.evaluated.digest == pilot_report.evaluated.digest:
+            measured.insert(0, _rung(pilot_report))
+    memory = replace(k.memory, seed_noise=_seed_noise(k.memory, reports))
+    if not measured:
+        return memory
+    largest = reports[name(0, f"rung-{_largest_part(reports)}")]
+    spread = _block_spread(largest)
+    longest = max(k.rows(start, middle), float(measured[-1].rows))
+    found = _converge(k, measured, longest, _entropy(largest), reports)
+    return replace(memory, convergence=found, levels=(measured[-1].loss,), level_spread=spread)
+
+
+def _largest_part(reports: Mapping[str, RunReport]) -> int:
+    return min(part for part in RUNGS if name(0, f"rung-{part}") in reports)
+
+
+def _rung(report: RunReport) -> Rung:
+    assert report.evaluated is not None
+    scored, n = report.evaluated.models["self"], report.evaluated.n
+    loss = sum(scored.loss) / sum(n)
+    return Rung(report.rows.kept, loss, _block_spread(report) / sqrt(sum(1 for x in n if x)))
+
+
+def _block_spread(report: RunReport) -> float:
+    """Standard deviation of the mean loss between blocks."""
+    assert report.evaluated is not None
+    scored, n = report.evaluated.models["self"], report.evaluated.n
+    means = [s / x for s, x in zip(scored.loss, n, strict=True) if x]
+    centre = sum(means) / len(means)
+    return sqrt(sum((m - centre) ** 2 for m in means) / max(len(means) - 1, 1))
+
+
+def _entropy(report: RunReport) -> float:
+    """Log loss of predicting the base rate of the window: what an untrained model shows, in nats."""
+    assert report.evaluated is not None
+    rate = sum(report.evaluated.positives) / max(sum(report.evaluated.n), 1)
+    if not 0.0 < rate < 1.0:
+        return 0.0
+    return -rate * log(rate) - (1.0 - rate) * log(1.0 - rate)
+
+
+def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
+    """Pools the replica's difference with the prior value, which counts as two observations."""
+    first, second = reports.get(name(0, f"rung-{RUNGS[0]}")), reports.get(name(0, "replica"))
+    difference = None if first is None or second is None else compare(first, second)
+    if difference is None:
+        return memory.seed_noise
+    return sqrt((2.0 * memory.seed_noise**2 + difference[0] ** 2 / 2.0) / 3.0)
+
+
+def _converge(
+    k: Knowledge, measured: list[Rung], longest: float, entropy: float, reports: Mapping[str, RunReport]
+) -> Convergence:
+    """Fit of the rungs; the standard errors are those of differences, since the rows are the same."""
+    if len({r.rows for r in measured}) < 3:
+        reason = (
+            f"only {len(measured)} parts of the history could be paid for: exploration.share is too small"
+        )
+        return Convergence(None, None, None, longest, reason, 1.0, tuple(measured))
+    last = reports[name(0, f"rung-{_largest_part(reports)}")]
+    examples = [float(r.rows) for r in measured]
+    losses = [r.loss for r in measured]
+    errors = []
+    for rung in measured:
+        report = next(r for r in reports.values() if r.rows.kept == rung.rows)
+        difference = compare(report, last)
+        relative = k.se_cycle if difference is None or report is last else difference[1]
+        errors.append(rung.loss * sqrt(relative**2 + k.memory.seed_noise**2))
+    fit = fit_curve(examples, losses, errors, seed=0)
+    point = converging.converge(fit, tolerance_relative=k.tolerance / 2.0, longest=longest)
+    untrained = max(entropy, max(losses) * 1.01)
+    carry = converging.carry_over(fit, max(k.cycle_rows, 1.0), untrained=untrained, longest=longest)
+    return Convergence(
+        point.point, point.low, point.high, point.longest, point.reason, min(carry, 1.0), tuple(measured)
+    )
+
+
+def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:
+    """Relative loss of ``a``'s own model over ``b``'s and its standard error; None unless the rows are equal."""
+    if a.evaluated is None or b.evaluated is None or a.evaluated.digest != b.evaluated.digest:
+        return None
+    result = paired(a.evaluated.models["self"].loss, b.evaluated.models["self"].loss, a.evaluated.n)
+    return None if result is None else (result.gap, result.standard_error)
+
+
+def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
+    """Memory with the probe's contrast against the rung of the same rows.
+
+    A shorter history overstates the harm of dropping rows and understates that of a smaller size. So a
+    size counts as measured only where the rung has converged; else its contrast carries one tolerance
+    of doubt more.
+    """
+    reports = {o.run: o.report for o in k.memory.done if o.report}
+    rung = reports.get(name(0, f"rung-{outcome.run.rpartition('-')[2]}"))
+    difference = compare(outcome.report, rung) if outcome.report and rung else None
+    if difference is None or rung is None:
+        return k.memory
+    gap, error = difference
+    found = k.memory.convergence
+    converged = found is not None and found.examples is not None and rung.rows.kept >= found.examples
+    if point.size != k.reference.size and not converged:
+        error = sqrt(error**2 + k.tolerance**2)
+    contrast = Contrast(point, k.reference, 0, None, gap, error)
+    return replace(k.memory, contrasts=(*k.memory.contrasts, contrast))
+
+
+def history_window(k: Knowledge) -> tuple[datetime, datetime, float]:
+    """What cycle 0 trains on, and the bound of the distance that leaving out the rest may cost."""
+    start, _, end = window(k)
+    found = k.memory.convergence
+    if not k.enforce or found is None or found.examples is None or not k.memory.row_rate:
+        return start, end, 0.0
+    length = (end - start) * min(found.examples / max(k.rows(start, end), 1.0), 1.0)
+    return end - length, end, k.tolerance / 2.0 if length < end - start else 0.0

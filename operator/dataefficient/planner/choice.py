@@ -1,0 +1,202 @@
+"""The choice: the cheapest plan that is certain to stay inside the tolerance.
+
+A plan is *certified* when the upper bound of the lineage's distance to the reference, were it to run
+until the next control, lies inside the tolerance. "Not significantly worse" certifies nothing. Among
+the certified plans that meet the target and fit the budget the cheapest one is chosen; the order of
+priority is KPI, certainty, cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from dataefficient.planner.belief import Belief, Dynamics
+from dataefficient.planner.knobs import Point
+
+STAY = 0.03
+"""A certified plan in force is kept unless another is cheaper by more than this share."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything beside the beliefs that the choice depends on.
+
+    Attributes:
+        tolerance: relative distance to the reference that is allowed for life.
+        distance_bound: upper bound of the lineage's distance today.
+        z: standard deviations of the certified bound.
+        target: level of the KPI that must not be exceeded; None: no target.
+        level: forecast level of the lineage in force; None: unknown.
+        distance: expected distance of the lineage in force.
+        affordable: most device-seconds the next candidate may cost; None: no budget.
+        resolvable: whether the evaluation rows can tell a distance of the tolerance at all.
+    """
+
+    tolerance: float
+    distance_bound: float
+    z: float
+    dynamics: Dynamics
+    target: float | None = None
+    level: float | None = None
+    distance: float = 0.0
+    affordable: float | None = None
+    resolvable: bool = True
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One option: what it costs, what is believed, and why it was chosen or not."""
+
+    point: Point
+    cost: float
+    gap: float | None
+    gap_bound: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The outcome; ``code`` is the enumerated reason, ``reason`` its sentence."""
+
+    point: Point | None
+    code: str
+    reason: str
+    options: tuple[Weighed, ...]
+
+
+def spent_alpha(confidence: float, look: int) -> float:
+    """z of the look-th decision under alpha spending: alpha_j = alpha * 6 / (pi j)^2, whose sum is alpha.
+
+    Decisions repeat for ever; this keeps the chance that any of them accepts wrongly below alpha.
+    """
+    alpha = (1.0 - confidence) * 0.6079271018540267 / max(look, 1) ** 2
+    return NormalDist().inv_cdf(1.0 - alpha)
+
+
+def projected_bound(point: Point, certain: Mapping[Point, Belief], situation: Situation) -> float:
+    """Upper bound of the lineage's distance at the end of the horizon if ``point`` runs from now on."""
+    left = situation.dynamics.remaining(situation.dynamics.horizon) * situation.distance_bound
+    return left + certain[point].upper(situation.z)
+
+
+def measured(belief: Belief, tolerance: float) -> bool:
+    """Whether anything but the vague prior speaks about a point."""
+    return belief.sd < 50.0 * tolerance
+
+
+def choose(
+    points: Sequence[Point],
+    reference: Point,
+    certain: Mapping[Point, Belief],
+    costs: Mapping[Point, float],
+    situation: Situation,
+    *,
+    in_force: Point | None,
+) -> Choice:
+    """Pick the plan of the next cycle among ``points`` (those that the lineage can switch to at once).
+
+    Returns:
+        A choice without a point when not even the cheapest one fits the budget.
+    """
+    refusals = {
+        p: _refusal(p, reference, certain, costs[p], situation) for p in dict.fromkeys((*points, reference))
+    }
+    open_points = [p for p in points if refusals[p] is None]
+    best: Point | None
+    if open_points:
+        best = min(open_points, key=lambda p: (costs[p], p != in_force))
+        if in_force in open_points and costs[in_force] <= costs[best] * (1.0 + STAY):
+            best = in_force
+        code, reason = _why(best, reference, certain, situation, len(open_points))
+    else:
+        best, code, reason = _fallback(points, reference, costs, situation)
+    options = tuple(
+        Weighed(
+            p,
+            costs[p],
+            certain[p].mean if measured(certain[p], situation.tolerance) else None,
+            projected_bound(p, certain, situation) if measured(certain[p], situation.tolerance) else None,
+            "Chosen" if p == best else refusals[p] or "Inside the tolerance, but not cheaper",
+        )
+        for p in points
+    )
+    return Choice(best, code, reason, options)
+
+
+def _refusal(
+    point: Point, reference: Point, certain: Mapping[Point, Belief], cost: float, situation: Situation
+) -> str | None:
+    if situation.affordable is not None and cost > situation.affordable:
+        return f"Over budget: {cost:.0f} device-seconds, {situation.affordable:.0f} are left"
+    if point != reference:
+        if not situation.resolvable:
+            return "Not resolvable: the evaluation rows cannot tell a distance of the tolerance"
+        if not measured(certain[point], situation.tolerance):
+            return "Never measured"
+        bound = projected_bound(point, certain, situation)
+        if bound > situation.tolerance:
+            return f"Its distance may be {bound:.2%}, above the tolerance of {situation.tolerance:.2%}"
+    if situation.target is not None and situation.level is not None:
+        expected = situation.level * (1.0 + certain[point].mean - situation.distance)
+        if expected > situation.target:
+            return f"Expected KPI {expected:.5f} misses the target {situation.target:.5f}"
+    return None
+
+
+def _why(
+    best: Point, reference: Point, certain: Mapping[Point, Belief], situation: Situation, count: int
+) -> tuple[str, str]:
+    if best == reference:
+        if not situation.resolvable:
+            return "NotResolvable", (
+                f"Full data: a distance of {situation.tolerance:.2%} cannot be told on this stream"
+            )
+        return "NothingCheaperCertified", "Full data: no cheaper plan is certain to stay inside the tolerance"
+    bound = projected_bound(best, certain, situation)
+    return "CheapestInsideTolerance", (
+        f"The cheapest of {count} plans inside the tolerance: its distance is at most {bound:.2%} "
+        f"of {situation.tolerance:.2%} allowed"
+    )
+
+
+def _fallback(
+    points: Sequence[Point], reference: Point, costs: Mapping[Point, float], situation: Situation
+) -> tuple[Point | None, str, str]:
+    """No plan meets everything: the most data at the largest size that the budget allows."""
+    limit = situation.affordable
+    fitting = [p for p in points if limit is None or costs[p] <= limit]
+    if not fitting:
+        return (
+            None,
+            "BudgetTooSmall",
+            (
+                f"Even the cheapest plan needs {min(costs[p] for p in points):.0f} device-seconds; "
+                f"{limit or 0.0:.0f} are left"
+            ),
+        )
+    best = max(fitting, key=lambda p: (p == reference, p.rate, p.size, -costs[p]))
+    if best.rate == reference.rate:
+        if (
+            situation.target is not None
+            and situation.level is not None
+            and situation.level > situation.target
+        ):
+            return (
+                best,
+                "TargetOutOfReach",
+                (
+                    f"Expected KPI {situation.level:.5f} misses the target {situation.target:.5f} with any plan: full data"
+                ),
+            )
+        return (
+            best,
+            "NothingCheaperCertified",
+            ("All rows: no cheaper plan is certain to stay inside the tolerance"),
+        )
+    return (
+        best,
+        "BudgetBinds",
+        "The budget allows no plan that is certain to hold: the most data that it allows",
+    )
