@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json
 import math
 import types
@@ -41,6 +42,9 @@ MIN_PAIRED_BLOCKS = 8
 """Fewer common time blocks than this decide nothing."""
 MAX_FROZEN = 4
 MAX_SLICES = 8
+MAX_INTEGER = 2**63 - 1
+RESERVED_NAMES = ("self", "start")
+"""Names of models in a report that a request's ``frozen`` must not use."""
 
 
 class ExitCode(enum.IntEnum):
@@ -90,6 +94,11 @@ class ContractError(ValueError):
     """A request or report that breaks the contract; the message names the field."""
 
 
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def format_time(instant: datetime) -> str:
     """RFC 3339 in UTC with a ``Z``, microseconds only where there are some."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -99,11 +108,13 @@ def parse_time(text: str) -> datetime:
     """Inverse of :func:`format_time`; a time without an offset is refused."""
     try:
         instant = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
-        raise ContractError(f"{text!r} is not an RFC 3339 time such as 2001-01-31T00:00:00Z") from error
-    if instant.tzinfo is None:
-        raise ContractError(f"{text!r} has no time zone; write it in UTC with a final Z")
-    return instant.astimezone(UTC)
+        if instant.tzinfo is None:
+            raise ContractError(f"{_shown(text)} has no time zone; write it in UTC with a final Z")
+        return instant.astimezone(UTC)
+    except ContractError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ContractError(f"{_shown(text)} is not an RFC 3339 time such as 2001-01-31T00:00:00Z") from error
 
 
 @dataclass(frozen=True)
@@ -289,11 +300,36 @@ def _camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
+class _Field(typing.NamedTuple):
+    name: str
+    hint: Any
+    default: Any
+    optional: bool
+    required: bool
+
+
+@functools.cache
+def _fields(kind: type) -> dict[str, _Field]:
+    """JSON name -> field; resolving the annotations takes far longer than decoding, so it is kept."""
+    hints = typing.get_type_hints(kind)
+    missing = dataclasses.MISSING
+    return {
+        _camel(f.name): _Field(
+            f.name,
+            hints[f.name],
+            f.default,
+            type(None) in typing.get_args(hints[f.name]),
+            f.default is missing and f.default_factory is missing,
+        )
+        for f in dataclasses.fields(kind)
+    }
+
+
 def encode(value: Any) -> Any:
     """Plain JSON values of a dataclass tree: camelCase names, defaults and None left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {_camel(f.name): encode(v) for f, v in pairs if v is not None and v != f.default}
+        pairs = ((name, f.default, getattr(value, f.name)) for name, f in _fields(type(value)).items())
+        return {name: encode(v) for name, default, v in pairs if v is not None and v != default}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):
@@ -311,19 +347,18 @@ def encode(value: Any) -> Any:
 
 def _decode_dataclass(kind: type[Any], value: Any, path: str) -> Any:
     if not isinstance(value, dict):
-        raise ContractError(f"{path}: expected an object, found {value!r}")
-    hints = typing.get_type_hints(kind)
-    fields = {_camel(f.name): f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(value) - set(fields) - {"version"})
+        raise ContractError(f"{path}: expected an object, found {_shown(value)}")
+    fields = _fields(kind)  # type: ignore[arg-type]  # mypy does not see that classes are hashable
+    unknown = sorted(value.keys() - fields.keys() - {"version"})
     if unknown:
         raise ContractError(f"{path}.{unknown[0]}: unknown field; allowed are {', '.join(fields)}")
     arguments = {}
     for name, f in fields.items():
         if name in value:
-            arguments[f.name] = decode(hints[f.name], value[name], f"{path}.{name}")
-        elif type(None) in typing.get_args(hints[f.name]):
+            arguments[f.name] = decode(f.hint, value[name], f"{path}.{name}")
+        elif f.optional:
             arguments[f.name] = None
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+        elif f.required:
             raise ContractError(f"{path}.{name}: missing")
     return kind(**arguments)
 
@@ -336,36 +371,54 @@ def decode(kind: Any, value: Any, path: str) -> Any:
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        if value is None:
-            return None
-        return decode(next(a for a in arguments if a is not type(None)), value, path)
+        inner = next(a for a in arguments if a is not type(None))
+        return None if value is None else decode(inner, value, path)
     if origin is tuple:
         if not isinstance(value, list):
-            raise ContractError(f"{path}: expected a list, found {value!r}")
+            raise ContractError(f"{path}: expected a list, found {_shown(value)}")
         return tuple(decode(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(value))
     if origin is Mapping:
         if not isinstance(value, dict):
-            raise ContractError(f"{path}: expected an object, found {value!r}")
-        return {str(k): decode(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
+            raise ContractError(f"{path}: expected an object, found {_shown(value)}")
+        return {k: decode(arguments[1], v, f"{path}.{k}") for k, v in value.items()}
     if kind is Any:
         return value
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _decode_dataclass(kind, value, path)
     if kind is datetime:
-        return parse_time(value)
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        try:
+            return parse_time(value)
+        except ContractError as error:
+            raise ContractError(f"{path}: {error}") from None
+    return _decode_scalar(kind, value, path)
+
+
+def _decode_scalar(kind: type[Any], value: Any, path: str) -> Any:
+    if issubclass(kind, enum.Enum):
         try:
             return kind(value)
         except ValueError as error:
             allowed = ", ".join(str(m.value) for m in kind)
-            raise ContractError(f"{path}: {value!r} is not one of {allowed}") from error
+            raise ContractError(f"{path}: {_shown(value)} is not one of {allowed}") from error
     if kind is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise ContractError(f"{path}: expected a finite number, found {value!r}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
+            raise ContractError(f"{path}: expected a finite number, found {_shown(value)}")
         return float(value)
     if isinstance(value, bool) != (kind is bool) or not isinstance(value, kind):
-        raise ContractError(f"{path}: expected {kind.__name__}, found {value!r}")
+        raise ContractError(f"{path}: expected {_JSON_NAMES[kind]}, found {_shown(value)}")
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise ContractError(f"{path}: an integer of more than 64 bits")
     return value
+
+
+_JSON_NAMES = {int: "an integer", str: "a string", bool: "true or false"}
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def to_json(message: RunRequest | RunReport) -> str:
@@ -377,19 +430,23 @@ def to_json(message: RunRequest | RunReport) -> str:
     body = {"version": VERSION, **encode(message)}
     text = json.dumps(body, separators=(",", ":"), sort_keys=False, allow_nan=False)
     if isinstance(message, RunReport) and len(text.encode()) > MAX_REPORT_BYTES:
-        raise ContractError(f"the report has {len(text.encode())} bytes; at most {MAX_REPORT_BYTES} are allowed")
+        raise ContractError(
+            f"the report has {len(text.encode())} bytes; at most {MAX_REPORT_BYTES} are allowed"
+        )
     return text
 
 
 def _load(text: str | bytes, what: str) -> dict[str, Any]:
     try:
         body = json.loads(text)
+    except RecursionError:
+        raise ContractError(f"{what}: not JSON: nested too deeply") from None
     except ValueError as error:
         raise ContractError(f"{what}: not JSON: {error}") from error
     if not isinstance(body, dict):
         raise ContractError(f"{what}: expected an object, found {type(body).__name__}")
     if body.get("version") != VERSION:
-        raise ContractError(f"{what}.version: {body.get('version')!r} is not {VERSION!r}")
+        raise ContractError(f"{what}.version: {_shown(body.get('version'))} is not {VERSION!r}")
     return body
 
 
@@ -397,11 +454,38 @@ def parse_request(text: str | bytes) -> RunRequest:
     """Read a request.
 
     Raises:
-        ContractError: not JSON, another version, or a field that is missing, unknown or of a wrong type.
+        ContractError: not JSON, another version, a field that is missing, unknown or of a wrong type, or
+            a request that cannot be met.
     """
     request: RunRequest = _decode_dataclass(RunRequest, _load(text, "request"), "request")
     if len(request.frozen) > MAX_FROZEN:
         raise ContractError(f"request.frozen: {len(request.frozen)} checkpoints; at most {MAX_FROZEN}")
+    for name in RESERVED_NAMES:
+        if name in request.frozen:
+            raise ContractError(f"request.frozen.{name}: the name is reserved")
+    if not request.data.key:
+        raise ContractError("request.data.key: at least one column is needed")
+    for path, value in (
+        ("size", request.size),
+        ("threads", request.threads),
+        ("deadlineSeconds", request.deadline_seconds),
+        ("scales.learningRate", request.scales.learning_rate),
+        ("scales.batch", request.scales.batch),
+    ):
+        if value is not None and value <= 0:
+            raise ContractError(f"request.{path}: {value} is not positive")
+    if request.train is None and request.evaluation is None:
+        raise ContractError("request.train: missing, and so is request.evaluation: there is nothing to do")
+    if request.train is None and request.start is None and not request.frozen:
+        raise ContractError("request.start: missing, and so are train and frozen: there is no model to score")
+    _check_rows(request)
+    return request
+
+
+def _check_rows(request: RunRequest) -> None:
+    for name, rows in (("train", request.train), ("evaluation", request.evaluation)):
+        if rows is not None and rows.start >= rows.end:
+            raise ContractError(f"request.{name}.end: {format_time(rows.end)} is not after the start")
     if request.train is not None and not 0.0 < request.train.rate <= 1.0:
         raise ContractError(f"request.train.rate: {request.train.rate} is outside (0, 1]")
     if request.evaluation is not None:
@@ -409,10 +493,13 @@ def parse_request(text: str | bytes) -> RunRequest:
             raise ContractError(f"request.evaluation.share: {request.evaluation.share} is outside (0, 1]")
         blocks = request.evaluation.boundaries
         if not 1 <= len(blocks) <= MAX_BLOCKS or list(blocks) != sorted(set(blocks)):
-            raise ContractError(f"request.evaluation.boundaries: 1 to {MAX_BLOCKS} ascending times are needed")
-    if request.size < 1:
-        raise ContractError(f"request.size: {request.size} is not a positive integer")
-    return request
+            raise ContractError(
+                f"request.evaluation.boundaries: 1 to {MAX_BLOCKS} ascending times are needed"
+            )
+        if blocks[0] <= request.evaluation.start or blocks[-1] != request.evaluation.end:
+            raise ContractError(
+                "request.evaluation.boundaries: the first must follow the start, the last be the end"
+            )
 
 
 def parse_report(text: str | bytes, request: RunRequest) -> RunReport:
@@ -421,21 +508,40 @@ def parse_report(text: str | bytes, request: RunRequest) -> RunReport:
     Raises:
         ContractError: too long, not JSON, of another run, or numbers that cannot be true.
     """
-    size = len(text.encode() if isinstance(text, str) else text)
+    size = len(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
     if size > MAX_REPORT_BYTES:
         raise ContractError(f"report: {size} bytes; at most {MAX_REPORT_BYTES} are allowed")
     report: RunReport = _decode_dataclass(RunReport, _load(text, "report"), "report")
     if report.run != request.run:
-        raise ContractError(f"report.run: {report.run!r} is not {request.run!r}")
-    if request.train is not None and (report.checkpoint is None or report.position is None):
-        raise ContractError("report.checkpoint: missing, though the run was asked to train")
-    if min(report.rows.read, report.rows.kept, report.rows.bad, report.rows.evaluated) < 0:
-        raise ContractError("report.rows: a count is negative")
+        raise ContractError(f"report.run: {_shown(report.run)} is not {request.run!r}")
+    if request.train is not None:
+        if report.checkpoint is None:
+            raise ContractError("report.checkpoint: missing, though the run was asked to train")
+        if report.position is None:
+            raise ContractError("report.position: missing, though the run was asked to train")
+        if report.position > request.train.end:
+            end = format_time(request.train.end)
+            raise ContractError(f"report.position: {format_time(report.position)} is after train.end, {end}")
+    _check_counts(report.rows)
     if min(dataclasses.astuple(report.seconds)) < 0 or report.seconds.total <= 0:
         raise ContractError("report.seconds: a duration is negative or the total is zero")
     if request.evaluation is not None:
         _check_evaluated(report, request, len(request.evaluation.boundaries))
     return report
+
+
+def _check_counts(rows: Rows) -> None:
+    if min(dataclasses.astuple(rows)) < 0:
+        raise ContractError("report.rows: a count is negative")
+    for small, large in (
+        ("kept", "read"),
+        ("positives", "read"),
+        ("kept_positives", "kept"),
+        ("effective", "kept"),
+    ):
+        if getattr(rows, small) > getattr(rows, large) * (1 + 1e-6):
+            found = f"{getattr(rows, small)} is more than {large}, {getattr(rows, large)}"
+            raise ContractError(f"report.rows.{_camel(small)}: {found}")
 
 
 def _check_evaluated(report: RunReport, request: RunRequest, blocks: int) -> None:
@@ -446,14 +552,31 @@ def _check_evaluated(report: RunReport, request: RunRequest, blocks: int) -> Non
     expected |= set(request.frozen) | ({"start"} if request.start else set())
     if missing := sorted(expected - set(evaluated.models)):
         raise ContractError(f"report.evaluated.models.{missing[0]}: missing")
-    if len(evaluated.n) != blocks or len(evaluated.positives) != blocks:
-        raise ContractError(f"report.evaluated.n: {len(evaluated.n)} blocks where the request has {blocks}")
+    for name, counts in (("n", evaluated.n), ("positives", evaluated.positives)):
+        if len(counts) != blocks:
+            raise ContractError(f"report.evaluated.{name}: {len(counts)} blocks, expected {blocks}")
     if any(not 0 <= p <= n for n, p in zip(evaluated.n, evaluated.positives, strict=True)):
         raise ContractError("report.evaluated.positives: not between 0 and n in some block")
     for name, scored in evaluated.models.items():
-        if len(scored.loss) != blocks or len(scored.predicted) != blocks:
-            raise ContractError(f"report.evaluated.models.{name}: {len(scored.loss)} blocks, expected {blocks}")
-        if min(scored.loss, default=0.0) < 0:
-            raise ContractError(f"report.evaluated.models.{name}.loss: a summed log loss is negative")
-        if any(not 0 <= p <= n for n, p in zip(evaluated.n, scored.predicted, strict=True)):
-            raise ContractError(f"report.evaluated.models.{name}.predicted: not between 0 and n in some block")
+        _check_scored(scored, evaluated.n, f"report.evaluated.models.{name}")
+    if len(evaluated.slices) > MAX_SLICES:
+        raise ContractError(
+            f"report.evaluated.slices: {len(evaluated.slices)}; at most {MAX_SLICES} are allowed"
+        )
+    for i, part in enumerate(evaluated.slices):
+        if min(part.n, part.loss, part.start_loss or 0.0) < 0:
+            raise ContractError(f"report.evaluated.slices[{i}]: a count or a summed log loss is negative")
+
+
+def _check_scored(scored: Scored, n: tuple[int, ...], path: str) -> None:
+    for name, sums in (("loss", scored.loss), ("predicted", scored.predicted)):
+        if len(sums) != len(n):
+            raise ContractError(f"{path}.{name}: {len(sums)} blocks, expected {len(n)}")
+    if min(scored.loss) < 0:
+        raise ContractError(f"{path}.loss: a summed log loss is negative")
+    if any(rows == 0 and loss > 0 for rows, loss in zip(n, scored.loss, strict=True)):
+        raise ContractError(f"{path}.loss: a block without rows has a loss")
+    if any(not 0 <= p <= rows for rows, p in zip(n, scored.predicted, strict=True)):
+        raise ContractError(f"{path}.predicted: not between 0 and n in some block")
+    if scored.auc is not None and not 0.0 <= scored.auc <= 1.0:
+        raise ContractError(f"{path}.auc: {scored.auc} is outside [0, 1]")
