@@ -144,6 +144,7 @@ def _parts_fit_cel() -> Iterator[Cel]:
                 yield Cel(
                     f"!({present}) || double({small}.{unit}) <= double({large}.{unit})",
                     f"{_CAMEL[part]}.{unit} is greater than {bound}.{unit}",
+                    f".{_CAMEL[part]}.{unit}",
                 )
 
 
@@ -174,7 +175,9 @@ class Budget(Model):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(needs=("initial", "per_cycle", "total", "window"), check=_parts_fit),
         *(Rule(needs=(), cel=cel) for cel in _parts_fit_cel()),
-        Rule(needs=(), cel=Cel("self.currency == oldSelf.currency", "currency cannot be changed")),
+        Rule(
+            needs=(), cel=Cel("self.currency == oldSelf.currency", "currency cannot be changed", ".currency")
+        ),
     )
 
 
@@ -245,13 +248,44 @@ class Trainer(Model):
         default_factory=dict,
         description="Settings handed to the trainer as they are; the trainer says what it knows. Default "
         "{}. At most 16 KiB as JSON. A change starts new curves, because results are no longer comparable.",
-        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
     template: dict[str, Any] = Field(
         description="A PodTemplateSpec with exactly one container, named trainer; further containers must "
         "be native sidecars (initContainers with restartPolicy Always). Required, at most 32 KiB as JSON. "
         "Locally its command, args and env run as a process. What the API server refuses is shown in the "
-        "condition Accepted before anything is spent."
+        "condition Accepted before anything is spent.",
+        json_schema_extra={
+            "required": ["spec"],
+            "properties": {
+                "spec": {
+                    "description": "A PodSpec.",
+                    "type": "object",
+                    "required": ["containers"],
+                    "x-kubernetes-preserve-unknown-fields": True,
+                    "properties": {
+                        "containers": {
+                            "description": "Exactly one container, named trainer.",
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 1,
+                            "items": {
+                                "description": "A Container.",
+                                "type": "object",
+                                "required": ["name"],
+                                "x-kubernetes-preserve-unknown-fields": True,
+                                "properties": {
+                                    "name": {
+                                        "description": "trainer.",
+                                        "type": "string",
+                                        "enum": [TRAINER_CONTAINER],
+                                    }
+                                },
+                            },
+                        }
+                    },
+                }
+            },
+        },
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -281,6 +315,7 @@ class Checkpoints(Model):
             cel=Cel(
                 "has(self.uri) == has(oldSelf.uri) && (!has(self.uri) || self.uri == oldSelf.uri)",
                 "uri cannot be changed",
+                ".uri",
             ),
         ),
     )

@@ -56,7 +56,7 @@ class Data(Model):
         Rule(
             needs=("label", "key"),
             check=_label_is_no_key,
-            cel=Cel("!(self.label in self.key)", "key must not contain the label"),
+            cel=Cel("!(self.label in self.key)", "key must not contain the label", ".key"),
         ),
     )
 
@@ -147,7 +147,9 @@ class Kpi(Model):
         Rule(
             needs=("target", "tolerance"),
             check=_target_or_tolerance,
-            cel=Cel("has(self.target) || has(self.tolerance)", "needs tolerance, target or both"),
+            cel=Cel(
+                "has(self.target) || has(self.tolerance)", "needs tolerance, target or both", ".tolerance"
+            ),
         ),
         Rule(
             needs=("direction", "metric", "query"),
@@ -155,9 +157,13 @@ class Kpi(Model):
             cel=Cel(
                 "self.direction == 'Minimize' || (has(self.query) && size(self.query) > 0)",
                 "Maximize goes with a query",
+                ".direction",
             ),
         ),
-        Rule(needs=(), cel=Cel("self.direction == oldSelf.direction", "direction cannot be changed")),
+        Rule(
+            needs=(),
+            cel=Cel("self.direction == oldSelf.direction", "direction cannot be changed", ".direction"),
+        ),
     )
 
 
@@ -228,6 +234,7 @@ class Guardrail(Model):
             cel=Cel(
                 "!(has(self.min) && has(self.max)) || double(self.min) <= double(self.max)",
                 "min is greater than max",
+                ".min",
             ),
         ),
     )

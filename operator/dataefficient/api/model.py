@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, to_jsonable_python
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Cel:
 
     rule: str
     message: str
+    path: str = ""
+    """Field to blame, such as ``.keep``; empty: the model as a whole."""
+
+    def schema(self) -> dict[str, str]:
+        """The entry of ``x-kubernetes-validations``."""
+        blame = {"fieldPath": self.path} if self.path else {}
+        return {"rule": self.rule, "message": self.message, **blame}
 
 
 @dataclass(frozen=True)
@@ -59,10 +67,23 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=False,
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        body = handler.resolve_ref_schema(handler(schema))
+        for field in cls.model_fields.values():
+            if field.default_factory is not None:
+                # In full, because the API server holds a default against the rules before it fills it in.
+                default = to_jsonable_python(field.get_default(call_default_factory=True), by_alias=True)
+                body["properties"][field.alias]["default"] = default
+        if validations := [rule.cel.schema() for rule in cls.rules if rule.cel]:
+            body["x-kubernetes-validations"] = validations
+        return body
 
     @model_validator(mode="after")
     def _hold_rules(self) -> Self:

@@ -51,7 +51,7 @@ Column = Annotated[
 Uri = Annotated[
     str,
     Formatted(
-        pattern=r"[^\s]([^\x00-\x1f]*[^\s])?",
+        pattern=r"[^\x00-\x20]([^\x00-\x1f]*[^\x00-\x20])?",
         max_length=1024,
         allowed="a path, or any address that fsspec reads, such as s3://bucket/clicks/",
         hint="write the path or address without blanks around it",
@@ -61,7 +61,7 @@ Uri = Annotated[
 HttpAddress = Annotated[
     str,
     Formatted(
-        pattern=r"https?://[^\s/?#@]+(/[^\s?#]*)?",
+        pattern=r"https?://[^\x00-\x20/?#@]+(/[^\x00-\x20?#]*)?",
         max_length=512,
         allowed="an http or https address without user, query or fragment",
         hint="write it like http://prometheus:9090",
@@ -102,7 +102,7 @@ TimeZone = Annotated[
 Cron = Annotated[
     str,
     Formatted(
-        pattern=r"[^\s]+( [^\s]+){4}",
+        pattern=r"[^\x00-\x20]+( [^\x00-\x20]+){4}",
         max_length=128,
         allowed="a cron expression of five fields: minute, hour, day of month, month, day of week",
         hint='write it like "0 4 * * 1"',

@@ -60,7 +60,7 @@ class Formatted:
             raise wrong(self.allowed, self.hint)
         if len(value) > self.max_length:
             raise wrong(f"{self.allowed}, at most {self.max_length} characters", "shorten it")
-        if re.fullmatch(self.pattern, value) is None:
+        if re.fullmatch(self.pattern, value, re.ASCII) is None:
             raise wrong(self.allowed, self.hint)
         try:
             return self.convert(value)

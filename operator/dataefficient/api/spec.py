@@ -122,12 +122,14 @@ class Schedule(Model):
         Rule(
             needs=("time_zone", "cron"),
             check=_zone_needs_cron,
-            cel=Cel("!has(self.timeZone) || has(self.cron)", "timeZone goes with cron only"),
+            cel=Cel("!has(self.timeZone) || has(self.cron)", "timeZone goes with cron only", ".timeZone"),
         ),
         Rule(
             needs=("history_from", "start_time"),
             check=_history_before_start,
-            cel=Cel("self.historyFrom < self.startTime", "historyFrom must lie before startTime"),
+            cel=Cel(
+                "self.historyFrom < self.startTime", "historyFrom must lie before startTime", ".historyFrom"
+            ),
         ),
         Rule(
             needs=("start_time", "end_time"),
@@ -138,7 +140,10 @@ class Schedule(Model):
         ),
         Rule(needs=("cron",), check=lambda schedule: cron_problem(schedule.cron)),
         Rule(needs=("time_zone",), check=lambda schedule: zone_problem(schedule.time_zone)),
-        Rule(needs=(), cel=Cel("self.startTime == oldSelf.startTime", "startTime cannot be changed")),
+        Rule(
+            needs=(),
+            cel=Cel("self.startTime == oldSelf.startTime", "startTime cannot be changed", ".startTime"),
+        ),
     )
 
 
@@ -179,7 +184,7 @@ class SamplingRate(Model):
         Rule(
             needs=("min", "max"),
             check=_rates_in_order,
-            cel=Cel("double(self.min) <= double(self.max)", "min is greater than max"),
+            cel=Cel("double(self.min) <= double(self.max)", "min is greater than max", ".min"),
         ),
     )
 
@@ -318,6 +323,7 @@ class Spec(Model):
             cel=Cel(
                 "self.checkpoints.keep > self.control.lookbackCycles",
                 "checkpoints.keep must be at least control.lookbackCycles + 1",
+                ".checkpoints.keep",
             ),
         ),
         Rule(needs=("budget", "accelerators"), check=_money_needs_price),
