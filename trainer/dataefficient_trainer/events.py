@@ -1,0 +1,323 @@
+"""The stream as chunks of rows: times, labels and hashes of all rows, features of those that are asked for.
+
+Chunks have exactly ``CHUNK_ROWS`` rows (the last one fewer), counted from the first row of the
+interval, whatever the file's own batches are: all that follows depends on the stream alone, so a
+resumed run does the same arithmetic as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataefficient.contract import Data
+from dataefficient_trainer import source as files
+from dataefficient_trainer.config import Config
+from dataefficient_trainer.errors import DataError
+from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, numbers
+from dataefficient_trainer.hashing import Hashes, combine, hash_column
+
+CHUNK_ROWS = 65_536
+_TIME_TEXT = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?Z?$"
+_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970."""
+    delta = instant - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def instant(microseconds: int) -> str:
+    """Text of a time, for messages."""
+    return f"{np.datetime64(int(microseconds), 'us').astype('M8[s]')}Z"
+
+
+@dataclass
+class Piece:
+    """Rows of one record batch that lie in the interval."""
+
+    batch: Any
+    times: Times
+    labels: npt.NDArray[np.int8]
+    """1, 0, or -1 where the label is unusable."""
+    keys: Hashes
+    """Hash of the key columns."""
+    groups: Hashes
+    """Hash that sampling uses: of the group, or of the key."""
+
+    def slice(self, start: int, stop: int) -> Piece:
+        """Rows [start, stop)."""
+        return Piece(
+            self.batch.slice(start, stop - start),
+            self.times[start:stop],
+            self.labels[start:stop],
+            self.keys[start:stop],
+            self.groups[start:stop],
+        )
+
+
+@dataclass
+class Chunk:
+    """``CHUNK_ROWS`` rows of the interval in time order."""
+
+    row: int
+    """Position of the first row, counted from the interval's first row."""
+    pieces: list[Piece]
+    stream: Stream = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.times: Times = np.concatenate([p.times for p in self.pieces])
+        self.labels = np.concatenate([p.labels for p in self.pieces])
+        self.keys: Hashes = np.concatenate([p.keys for p in self.pieces])
+        self.groups: Hashes = np.concatenate([p.groups for p in self.pieces])
+
+    def _picked(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Any, npt.NDArray[np.int64]]]:
+        start = 0
+        for piece in self.pieces:
+            stop = start + len(piece.times)
+            first, last = np.searchsorted(rows, (start, stop))
+            if last > first:
+                yield piece.batch.take(pa.array(rows[first:last] - start)), self.times[rows[first:last]]
+            start = stop
+
+    def features(
+        self, rows: npt.NDArray[np.int64], cells: Cells
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Features of some rows (ascending positions in the chunk): see ``features.extract``."""
+        plan = self.stream.layout
+        parts = [extract(b, plan, self.stream.times_of(b, t), cells) for b, t in self._picked(rows)]
+        if not parts:
+            return np.empty((0, plan.fields), np.int64), np.empty((0, plan.numbers), np.float32)
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def numbers(self, column: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """A numeric column of some rows, NaN where unusable."""
+        parts = [numbers(b.column(column), Cells()) for b, _ in self._picked(rows)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def texts(self, column: str, rows: npt.NDArray[np.int64]) -> Any:
+        """A column of some rows as an Arrow dictionary array of text."""
+        parts = [b.column(column) for b, _ in self._picked(rows)]
+        parts = [p.dictionary_decode() if pa.types.is_dictionary(p.type) else p for p in parts]
+        return pa.chunked_array([p.cast(pa.string()) for p in parts]).combine_chunks().dictionary_encode()
+
+
+@dataclass
+class Stream:
+    """Reads one interval of a stream.
+
+    Attributes:
+        bad: rows refused so far: no usable label or time, or a line with a wrong number of fields.
+        last_time: time of the last row read in file order, to see time running backwards.
+    """
+
+    source: files.Source
+    data: Data
+    config: Config
+    layout: Layout
+    extra_columns: tuple[str, ...] = ()
+    bad: int = 0
+    read_rows: int = 0
+    last_time: int = MISSING_TIME
+
+    def __post_init__(self) -> None:
+        self.label = self.config.label.column or self.data.label
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        source, parts = self.source, self.config.time.parts
+        source.require(
+            self.label, "data.label" if self.config.label.column is None else "trainer.config.label.column"
+        )
+        for name, column in parts.items():
+            source.require(column, f"trainer.config.time.parts.{name}")
+        virtual = {self.data.time} if parts or self.config.time.row_start else set()
+        if self.data.time not in virtual:
+            source.require(self.data.time, "data.time")
+            self._check_time_type()
+        for what, names in (
+            ("data.key", self.data.key),
+            ("data.group", (self.data.group,) if self.data.group else ()),
+            ("data.servedPrediction", (self.data.served_prediction,) if self.data.served_prediction else ()),
+            ("trainer.config.slices", self.config.slices),
+            ("trainer.config.features", self.layout.columns()),
+        ):
+            for name in names:
+                if name not in virtual:
+                    source.require(name, what)
+        wanted = [self.label, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
+        wanted += [*self.config.slices, *self.extra_columns]
+        wanted += [self.data.group] if self.data.group else []
+        self.columns = [c for c in dict.fromkeys(wanted) if c not in virtual or c in source.columns]
+
+    def _check_time_type(self) -> None:
+        kind = self.source.columns[self.data.time]
+        text = self.source.format != "parquet" or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        if pa.types.is_integer(kind) and self.config.time.unit is None:
+            raise DataError(
+                f"data.time: column {self.data.time!r} holds integers ({kind}); "
+                "set trainer.config.time.unit to s, ms, us or ns"
+            )
+        if not (text or pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            raise DataError(
+                f"data.time: column {self.data.time!r} has the type {kind}; a timestamp is needed"
+            )
+
+    # ------------------------------------------------------------------ columns of one batch
+
+    def _event_times(self, batch: Any) -> Times:
+        time = self.config.time
+        if time.row_start is not None:
+            rows = self.read_rows + np.arange(batch.num_rows, dtype=np.float64)
+            return micros(time.row_start) + (rows * time.row_seconds * 1e6).astype(np.int64)
+        if not time.parts:
+            return self._times(batch.column(self.data.time))
+        parts = {name: numbers(batch.column(column), Cells()) for name, column in time.parts.items()}
+        missing = np.any([np.isnan(values) for values in parts.values()], axis=0)
+        part = {name: np.where(missing, 1, values).astype(np.int64) for name, values in parts.items()}
+        one, zero = np.ones(batch.num_rows, np.int64), np.zeros(batch.num_rows, np.int64)
+        months = ((part["year"] - 1970) * 12 + part.get("month", one) - 1).astype("M8[M]").astype("M8[D]")
+        minutes = part.get("hour", zero) * 60 + part.get("minute", zero)
+        times = (months.astype(np.int64) + part.get("day", one) - 1) * 1440 + minutes
+        return np.where(missing, MISSING_TIME, times * 60_000_000)
+
+    def _times(self, array: Any) -> Times:
+        """Microseconds since 1970 of a time column; times without a zone are UTC."""
+        if pa.types.is_dictionary(array.type):
+            table = np.append(self._times(array.dictionary), MISSING_TIME)
+            codes = pc.fill_null(array.indices.cast(pa.int64()), len(array.dictionary))
+            return np.asarray(table[codes.to_numpy(zero_copy_only=False)])
+        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            if self.config.time.unit is not None:
+                array = pc.if_else(pc.match_substring_regex(array, r"^-?\d{1,18}$"), array, None).cast(
+                    pa.int64()
+                )
+            else:
+                array = pc.if_else(pc.match_substring_regex(array, _TIME_TEXT), array, None)
+                array = pc.replace_substring_regex(array, "Z$", "").cast(pa.timestamp("us"))
+        if pa.types.is_integer(array.type):
+            raw = np.asarray(pc.fill_null(array.cast(pa.int64()), 0).to_numpy(zero_copy_only=False))
+            unit = self.config.time.unit or "us"
+            times = raw // 1000 if unit == "ns" else raw * _UNITS[unit]
+        else:
+            kind = pa.timestamp("us", tz=getattr(array.type, "tz", None))
+            whole = pc.fill_null(array.cast(kind, safe=False).cast(pa.int64()), 0)
+            times = np.asarray(whole.to_numpy(zero_copy_only=False))
+        if array.null_count:
+            return np.where(array.is_null().to_numpy(zero_copy_only=False), MISSING_TIME, times)
+        return times
+
+    def times_of(self, batch: Any, event_times: Times) -> Any:
+        """Function from the name of a time to the microseconds of a batch's rows."""
+        return lambda name: event_times if name == self.data.time else self._times(batch.column(name))
+
+    def _labels(self, batch: Any) -> npt.NDArray[np.int8]:
+        values = numbers(batch.column(self.label), Cells())
+        missing = np.isnan(values)
+        if self.config.label.at_least is not None:
+            return np.where(missing, -1, values >= self.config.label.at_least).astype(np.int8)
+        odd = ~missing & (values != 0) & (values != 1)
+        if odd.sum() * 2 > len(values):
+            raise DataError(
+                f"data.label: column {self.label!r} holds values such as {values[odd][0]:g}; a label is 0 or 1: "
+                "set trainer.config.label.atLeast to make one"
+            )
+        return np.where(missing | odd, -1, values).astype(np.int8)
+
+    def _hash(self, batch: Any, names: tuple[str, ...], times: Times) -> Hashes:
+        """Hash of some columns; an assembled time stands for itself."""
+        return combine(
+            [hash_column(batch.column(n) if n in batch.schema.names else pa.array(times)) for n in names]
+        )
+
+    # ------------------------------------------------------------------ batches to chunks
+
+    def _backwards(self, times: Times, known: npt.NDArray[np.bool_]) -> None:
+        seen = np.concatenate([[self.last_time], times[known]])
+        steps = np.flatnonzero(np.diff(seen.astype(np.float64)) < 0)
+        if len(steps):
+            row = self.read_rows + int(np.flatnonzero(known)[steps[0]])
+            raise DataError(
+                f"data.time: time runs backwards in {self.source.uri}: row {row} of those read has {self.data.time} "
+                f"{instant(seen[steps[0] + 1])} after {instant(seen[steps[0]])}; sort the file by its time "
+                f"(files of at most {files.SORT_ROWS:,} rows are sorted for you)"
+            )
+        if len(seen) > 1:
+            self.last_time = int(seen[-1])
+
+    def _batches(self, low: int, high: int) -> Iterator[tuple[Any, Times]]:
+        """Record batches with their times, in time order."""
+        plain = not self.config.time.parts and self.config.time.row_start is None
+        batches = files.read(self.source, self.columns, self.data.time if plain else None, low, high)
+        if not (self.config.time.row_start is None and files.small_enough_to_sort(self.source)):
+            for batch in batches:
+                yield batch, self._event_times(batch)
+            return
+        held = list(batches)
+        times = np.concatenate([self._event_times(b) for b in held]) if held else np.empty(0, np.int64)
+        if np.any(times[1:] < times[:-1]):
+            known = int((times == MISSING_TIME).sum())
+            files.notice(
+                f"{self.source.uri} is not in time order; its {len(times):,} rows were sorted in memory"
+                + (f" ({known:,} without a time come first)" if known else "")
+            )
+            held, times = files.sort_batches(held, times), np.sort(times, kind="stable")
+        start = 0
+        for batch in held:
+            yield batch, times[start : start + batch.num_rows]
+            start += batch.num_rows
+
+    def _pieces(self, low: int, high: int) -> Iterator[Piece]:
+        for batch, times in self._batches(low, high):
+            known = times != MISSING_TIME
+            self._backwards(times, known)
+            self.bad += int((~known).sum())
+            self.read_rows += batch.num_rows
+            inside = np.flatnonzero(known & (times >= low) & (times < high))
+            if not len(inside):
+                if known.any() and times[known][0] >= high:
+                    return
+                continue
+            first, last = int(inside[0]), int(inside[-1]) + 1
+            if last - first == len(inside):
+                chosen, at = batch.slice(first, last - first), times[first:last]
+            else:
+                chosen, at = batch.take(pa.array(inside)), times[inside]
+            keys = self._hash(chosen, self.data.key, at)
+            groups = self._hash(chosen, (self.data.group,), at) if self.data.group else keys
+            yield Piece(chosen, at, self._labels(chosen), keys, groups)
+
+    def chunks(self, low: int, high: int, skip: int = 0) -> Iterator[Chunk]:
+        """Chunks of the rows with event time in [low, high) microseconds.
+
+        Args:
+            low: first instant wanted.
+            high: first instant not wanted.
+            skip: rows to pass over, a multiple of ``CHUNK_ROWS`` (a resumed run).
+
+        Raises:
+            DataError: damaged, a wrong type, or time running backwards.
+        """
+        row, held, pieces = 0, 0, list[Piece]()
+        for piece in self._pieces(low, high):
+            start = 0
+            while start < len(piece.times):
+                stop = min(len(piece.times), start + CHUNK_ROWS - held)
+                pieces.append(piece.slice(start, stop))
+                held += stop - start
+                start = stop
+                if held == CHUNK_ROWS:
+                    if row >= skip:
+                        yield Chunk(row, pieces, self)
+                    row, held, pieces = row + held, 0, []
+        if held and row >= skip:
+            yield Chunk(row, pieces, self)
+        self.bad += self.source.malformed_lines

@@ -1,0 +1,256 @@
+"""From columns to what the model sees: one table row per categorical field, and two floats per numeric one.
+
+The layout (which fields, in which order, at which table rows) is part of a checkpoint's identity: two
+checkpoints compare only where it is the same. Vectorised over rows; dictionaries are hashed once each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataefficient_trainer.config import Config, Derived, Features
+from dataefficient_trainer.errors import DataError, UserError
+from dataefficient_trainer.hashing import NULL, Hashes, combine, hash_column, mix, salt
+
+PART_VALUES = {"hour": 24, "weekday": 7, "minute_of_day": 1440, "month": 12, "quarter_hour": 96}
+"""Values of each derived part; each has one more table row for a missing time. Monday is weekday 0."""
+_MINUTE = 60_000_000
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$|^\s*[+-]?([nN]a[nN]|[iI]nf(inity)?)\s*$"
+
+Times = npt.NDArray[np.int64]
+MISSING_TIME = np.iinfo(np.int64).min
+"""Microseconds that stand for no time."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Resolved features: what is computed and where each field's rows lie in the embedding table."""
+
+    features: Features
+    buckets: int
+    sizes: tuple[int, ...]
+    """Table rows by field: categorical, derived, crosses, in this order."""
+
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """First table row of each field, shape (fields,)."""
+        return (
+            np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
+            if self.sizes
+            else np.empty(0, int)
+        )
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the embedding table."""
+        return sum(self.sizes)
+
+    @property
+    def fields(self) -> int:
+        """Number of categorical fields, F."""
+        return len(self.sizes)
+
+    @property
+    def numbers(self) -> int:
+        """Number of numeric columns, D."""
+        return len(self.features.numeric)
+
+    def columns(self) -> list[str]:
+        """Columns that the features are computed from."""
+        sources = [d.source for d in self.features.derived.values()]
+        return list(dict.fromkeys([*self.features.categorical, *self.features.numeric, *sources]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, the same for equal layouts."""
+        return {**dataclasses.asdict(self.features), "buckets": self.buckets, "sizes": list(self.sizes)}
+
+
+def layout(features: Features, buckets: int) -> Layout:
+    """Lay the fields out in one table."""
+    sizes = [
+        len(features.vocabulary[name]) + 2 if name in features.vocabulary else buckets
+        for name in features.categorical
+    ]
+    sizes += [PART_VALUES[d.part] + 1 for d in features.derived.values()]
+    sizes += [buckets] * len(features.crosses)
+    return Layout(features, buckets, tuple(sizes))
+
+
+def default(columns: Mapping[str, Any], *, time: str, not_features: set[str]) -> Features:
+    """Features where the configuration names none.
+
+    Every column but the time, the label, the group, a logged prediction and a key of a single column:
+    text, booleans and integers are categorical, floats numeric; timestamps are left out; the hour and
+    the weekday of the event time are added. Columns known only after the event must be left out by
+    naming the features, which no program can know.
+    """
+    categorical, numeric = [], []
+    for name, kind in columns.items():
+        if name == time or name in not_features:
+            continue
+        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+            numeric.append(name)
+        elif not (pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_null(kind)):
+            categorical.append(name)
+    derived = {f"{time}:hour": Derived(time, "hour"), f"{time}:weekday": Derived(time, "weekday")}
+    return Features(tuple(categorical), tuple(numeric), derived)
+
+
+def resolve(config: Config, columns: Mapping[str, Any], *, time: str, label: str, others: set[str]) -> Layout:
+    """The layout of a run.
+
+    Args:
+        config: the user's configuration.
+        columns: the stream's columns and types.
+        time: name of the event time.
+        label: column that the label is computed from.
+        others: further columns that are no features unless named: group, prediction, a single key.
+
+    Raises:
+        UserError: the label is named as a feature, or a column has a type that cannot be used so.
+    """
+    features = config.features
+    if features is None:
+        excluded = {label, *others, *config.time.parts.values()}
+        features = default(columns, time=time, not_features=excluded)
+    for name in (*features.categorical, *features.numeric):
+        if name == label:
+            raise UserError(
+                f"trainer.config.features: {name!r} is the label's column; a label cannot be a feature"
+            )
+        kind = columns.get(name)
+        if kind is not None and pa.types.is_nested(kind):
+            raise DataError(
+                f"trainer.config.features: column {name!r} has the type {kind}; use a flat column"
+            )
+    for name in features.numeric:
+        kind = columns.get(name)
+        if kind is not None and pa.types.is_temporal(kind):
+            raise DataError(
+                f"trainer.config.features.numeric: column {name!r} is a time; use features.derived"
+            )
+    return layout(features, config.hash_buckets)
+
+
+def part(times: Times, name: str) -> npt.NDArray[np.int64]:
+    """Part of each time (microseconds since 1970, UTC), from 0; missing times give the last value + 1."""
+    minutes = times // _MINUTE
+    if name == "hour":
+        values = minutes // 60 % 24
+    elif name == "weekday":
+        values = (minutes // 1440 + 3) % 7
+    elif name == "minute_of_day":
+        values = minutes % 1440
+    elif name == "quarter_hour":
+        values = minutes % 1440 // 15
+    else:
+        values = times.view("M8[us]").astype("M8[M]").astype(np.int64) % 12
+    return np.where(times == MISSING_TIME, PART_VALUES[name], values)
+
+
+@dataclass
+class Cells:
+    """Counts of cells that could not be used as they were."""
+
+    missing: int = 0
+    malformed: int = 0
+    not_finite: int = 0
+
+
+def numbers(array: Any, cells: Cells) -> npt.NDArray[np.float64]:
+    """Numbers of a column; NaN where missing, malformed (text) or not finite, and counted as such."""
+    if pa.types.is_dictionary(array.type):
+        inner = numbers(array.dictionary, Cells())
+        array = pa.DictionaryArray.from_arrays(
+            array.indices, pa.array(inner, from_pandas=True)
+        ).dictionary_decode()
+    missing = array.null_count
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        good = pc.match_substring_regex(array, _NUMBER)
+        array = pc.if_else(good, pc.utf8_trim_whitespace(array), None)
+        cells.malformed += array.null_count - missing
+    elif pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    values = np.array(array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+    bad = ~np.isfinite(values)
+    cells.missing += missing
+    cells.not_finite += int(bad.sum()) - array.null_count
+    values[bad] = np.nan
+    return values
+
+
+def _lookup(hashes: Hashes, values: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """Row of each value in a vocabulary: 0 missing, 1 unknown, then the values in their order."""
+    known = [hash_column(pa.array(values, pa.string()))]
+    rows = [np.arange(2, len(values) + 2)]
+    whole = [i for i, v in enumerate(values) if v.lstrip("-").isdigit()]
+    known.append(hash_column(pa.array([int(values[i]) for i in whole], pa.int64())))
+    rows.append(np.array(whole, np.int64) + 2)
+    table, places = np.concatenate(known), np.concatenate(rows)
+    order = np.argsort(table)
+    at = np.minimum(np.searchsorted(table[order], hashes), len(order) - 1)
+    found = np.where(table[order][at] == hashes, places[order][at], 1)
+    return np.where(hashes == NULL, 0, found)
+
+
+def extract(
+    batch: Any, plan: Layout, time_of: Callable[[str], Times], cells: Cells
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Features of each row of a record batch.
+
+    Args:
+        batch: record batch with the layout's columns.
+        plan: the layout.
+        time_of: microseconds of a named time for these rows.
+        cells: counts to add to.
+
+    Returns:
+        Table rows of shape (rows, F), and signed log1p numbers of shape (rows, D), NaN where missing.
+    """
+    n = batch.num_rows
+    features, offsets = plan.features, plan.offsets
+    indices = np.empty((n, plan.fields), np.int64)
+    hashes: dict[str, Hashes] = {}
+    crossed = {name for cross in features.crosses for name in cross}
+    field = 0
+    for name in features.categorical:
+        array = batch.column(name)
+        cells.missing += array.null_count
+        raw = hash_column(array)
+        if name in features.vocabulary:
+            indices[:, field] = _lookup(raw, features.vocabulary[name])
+        else:
+            indices[:, field] = _bucket(raw, salt(name), plan.buckets)
+        if name in crossed:
+            hashes[name] = raw
+        field += 1
+    for name, derived in features.derived.items():
+        indices[:, field] = part(time_of(derived.source), derived.part)
+        if name in crossed:
+            hashes[name] = mix(indices[:, field].view(np.uint64))
+        field += 1
+    for cross in features.crosses:
+        indices[:, field] = _bucket(
+            combine([hashes[name] for name in cross]), salt("*".join(cross)), plan.buckets
+        )
+        field += 1
+    indices += offsets
+    values = np.empty((n, plan.numbers), np.float32)
+    for d, name in enumerate(features.numeric):
+        column = numbers(batch.column(name), cells)
+        values[:, d] = np.sign(column) * np.log1p(np.abs(column))
+    return indices, values
+
+
+def _bucket(hashes: Hashes, salted: np.uint64, buckets: int) -> npt.NDArray[np.int64]:
+    """Bucket of each hash: 0 for missing, else 1 to buckets - 1."""
+    place = (mix(hashes ^ salted) % np.uint64(buckets - 1)).astype(np.int64) + 1
+    return np.where(hashes == NULL, 0, place)

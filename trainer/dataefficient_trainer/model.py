@@ -1,0 +1,279 @@
+"""The click-through model: a linear part, field embeddings, a low-rank cross layer and a small MLP.
+
+The family of DLRM (Naumov et al. 2019) and DCN-v2 (Wang et al. 2021, eq. 2 with the low-rank form of
+eq. 3), with the linear part of Wide & Deep. The backward pass is written out and the optimizer is fused
+with it: at a thousand rows a step the bookkeeping of a general autograd costs more than the arithmetic.
+``tests/trainer/test_model.py`` holds it against autograd.
+
+Shapes: B rows, F categorical fields, D numeric columns, s embedding width, R table rows,
+d = F*s + 2*D inputs, r rank of the cross layer, h1 and h2 hidden units.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dataefficient_trainer.rules import Pace, widths
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam (Kingma and Ba 2015)."""
+INITIAL_ACCUMULATOR = 1.0
+"""Start of the Adagrad accumulators, in squared summed gradients."""
+EMBEDDING_SPREAD = 0.05
+
+
+@dataclass
+class Forward:
+    """What the backward pass needs again."""
+
+    flat_N: Tensor
+    numbers_BE: Tensor
+    logit_B: Tensor
+    x0_Bd: Tensor | None = None
+    q_Br: Tensor | None = None
+    z_Bd: Tensor | None = None
+    x1_Bd: Tensor | None = None
+    h1_BH: Tensor | None = None
+    h2_BG: Tensor | None = None
+
+
+class Model:
+    """Parameters, optimizer state and both passes.
+
+    Args:
+        fields: F.
+        table_rows: R.
+        numbers: D.
+        size: the model's size, see ``rules.widths``.
+        seed: initial weights.
+        device: torch device.
+    """
+
+    def __init__(
+        self, *, fields: int, table_rows: int, numbers: int, size: int, seed: int, device: str
+    ) -> None:
+        self.fields, self.table_rows, self.numbers, self.size = fields, table_rows, numbers, size
+        self.device = torch.device(device)
+        self.widths = widths(size)
+        generator = torch.Generator().manual_seed(seed)
+        s = self.widths.embedding
+        state = {
+            "wide": torch.zeros(table_rows),
+            "wide_sum": torch.full((table_rows,), INITIAL_ACCUMULATOR),
+            "bias": torch.zeros(1),
+            "bias_sum": torch.full((1,), INITIAL_ACCUMULATOR),
+            "embedding": torch.randn((table_rows, s), generator=generator) * EMBEDDING_SPREAD,
+            "embedding_sum": torch.full((table_rows if s else 0,), INITIAL_ACCUMULATOR),
+            # Mean and mean square of each transformed number, and the rows they come from.
+            "number_stats": torch.zeros((2, numbers), dtype=torch.float64),
+            "number_rows": torch.zeros((numbers,), dtype=torch.float64),
+        }
+        self._shapes = self._dense_shapes()
+        parts = []
+        for shape in self._shapes.values():
+            fan_in = shape[0] if len(shape) == 2 else 0
+            parts.append(
+                torch.randn(shape, generator=generator) / math.sqrt(fan_in) if fan_in else torch.zeros(shape)
+            )
+        state["dense"] = torch.cat([p.reshape(-1) for p in parts]) if parts else torch.zeros(0)
+        state["adam_mean"] = torch.zeros_like(state["dense"])
+        state["adam_square"] = torch.zeros_like(state["dense"])
+        self.step = 0
+        self.load({**state, "step": torch.zeros(1, dtype=torch.int64)})
+
+    def _dense_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Dense parameters by name; matrices are [in, out]; vectors start at zero."""
+        e = 2 * self.numbers
+        shapes: dict[str, tuple[int, ...]] = {"linear": (e,)} if e else {}
+        if self.widths.embedding:
+            d = self.fields * self.widths.embedding + e
+            r, (h1, h2) = self.widths.low_rank, self.widths.hidden
+            shapes |= {
+                "V": (d, r),
+                "U": (r, d),
+                "b": (d,),
+                "A1": (d, h1),
+                "a1": (h1,),
+                "A2": (h1, h2),
+                "a2": (h2,),
+            }
+            shapes |= {"o": (h2, 1), "c": (d,)}
+        return shapes
+
+    def _views(self, flat: Tensor) -> dict[str, Tensor]:
+        views, start = {}, 0
+        for name, shape in self._shapes.items():
+            count = math.prod(shape)
+            views[name] = flat[start : start + count].view(shape)
+            start += count
+        return views
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and optimizer state by name, on the CPU; what a checkpoint holds."""
+        names = (
+            "wide", "wide_sum", "bias", "bias_sum", "embedding", "embedding_sum", "number_stats", "number_rows",
+            "dense", "adam_mean", "adam_square",
+        )  # fmt: skip
+        tensors = {name: getattr(self, name).cpu().contiguous() for name in names}
+        return {**tensors, "step": torch.tensor([self.step])}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take weights and optimizer state; the shapes must be this model's."""
+        own = {name: tensor.to(self.device) for name, tensor in tensors.items() if name != "step"}
+        self.wide, self.wide_sum = own["wide"], own["wide_sum"]
+        self.bias, self.bias_sum = own["bias"], own["bias_sum"]
+        self.embedding, self.embedding_sum = own["embedding"], own["embedding_sum"]
+        self.number_stats, self.number_rows = own["number_stats"], own["number_rows"]
+        self.dense, self.adam_mean, self.adam_square = own["dense"], own["adam_mean"], own["adam_square"]
+        self.step = int(tensors["step"].item())
+        self.gradient = torch.zeros_like(self.dense)
+        self.p, self.g = self._views(self.dense), self._views(self.gradient)
+        self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
+
+    # ------------------------------------------------------------------ numbers
+
+    def observe_numbers(self, values_BD: Tensor) -> None:
+        """Add rows to the running mean and variance by which numbers are standardised; NaN is missing."""
+        if not self.numbers or not len(values_BD):
+            return
+        values = values_BD.to(torch.float64)
+        known = ~torch.isnan(values)
+        count = known.sum(0).to(torch.float64)
+        total = self.number_rows + count
+        filled = torch.where(known, values, 0.0)
+        share = 1.0 / total.clamp(min=1.0)
+        self.number_stats[0] += (filled.sum(0) - count * self.number_stats[0]) * share
+        self.number_stats[1] += (filled.square().sum(0) - count * self.number_stats[1]) * share
+        self.number_rows.copy_(total)
+
+    def _inputs(self, values_BD: Tensor) -> Tensor:
+        """Standardised numbers and missing indicators, [B, 2D]; a missing number is the mean."""
+        mean = self.number_stats[0]
+        spread = (self.number_stats[1] - mean.square()).clamp(min=0.0).sqrt()
+        missing = torch.isnan(values_BD)
+        scaled = (values_BD - mean) / torch.where(spread > 1e-6, spread, 1.0)
+        return torch.cat([torch.where(missing, 0.0, scaled).clamp(-8.0, 8.0), missing], 1).to(torch.float32)
+
+    # ------------------------------------------------------------------ passes
+
+    def forward(self, indices_BF: Tensor, values_BD: Tensor) -> Forward:
+        """Logits of rows, with what the backward pass needs."""
+        rows = indices_BF.shape[0]
+        flat = indices_BF.reshape(-1)
+        logit = self.wide.index_select(0, flat).view(rows, self.fields).sum(1).add_(self.bias)
+        numbers = self._inputs(values_BD) if self.numbers else values_BD
+        out = Forward(flat, numbers, logit)
+        if self.numbers:
+            logit += numbers @ self.p["linear"]
+        if not self.widths.embedding:
+            return out
+        p = self.p
+        x0 = torch.embedding(self.embedding, flat).view(rows, self.fields * self.widths.embedding)
+        if self.numbers:
+            x0 = torch.cat([x0, numbers], 1)
+        q = x0 @ p["V"]
+        z = torch.addmm(p["b"], q, p["U"])
+        x1 = torch.addcmul(x0, x0, z)
+        h1 = torch.addmm(p["a1"], x1, p["A1"]).relu_()
+        h2 = torch.addmm(p["a2"], h1, p["A2"]).relu_()
+        logit += (h2 @ p["o"]).squeeze(1)
+        logit += x1 @ p["c"]
+        out.x0_Bd, out.q_Br, out.z_Bd, out.x1_Bd, out.h1_BH, out.h2_BG = x0, q, z, x1, h1, h2
+        return out
+
+    def logits(self, indices_BF: Tensor, values_BD: Tensor) -> Tensor:
+        """Logits of rows, without the sampling offset: log-odds on the unsampled stream."""
+        return self.forward(indices_BF, values_BD).logit_B
+
+    def dense_gradient(self, seen: Forward, g_B: Tensor) -> Tensor | None:
+        """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s], N = B*F."""
+        g = self.g
+        if self.numbers:
+            torch.mv(seen.numbers_BE.t(), g_B, out=g["linear"])
+        if seen.x1_Bd is None:
+            return None
+        p, x0, q, z, x1, h1, h2 = self.p, seen.x0_Bd, seen.q_Br, seen.z_Bd, seen.x1_Bd, seen.h1_BH, seen.h2_BG
+        assert x0 is not None and q is not None and z is not None and h1 is not None and h2 is not None  # noqa: PT018
+        g_B1 = g_B.unsqueeze(1)
+        torch.mm(h2.t(), g_B1, out=g["o"])
+        d2 = (g_B1 * p["o"].t()).mul_(h2 > 0)
+        torch.mm(h1.t(), d2, out=g["A2"])
+        torch.sum(d2, 0, out=g["a2"])
+        d1 = (d2 @ p["A2"].t()).mul_(h1 > 0)
+        torch.mm(x1.t(), d1, out=g["A1"])
+        torch.sum(d1, 0, out=g["a1"])
+        torch.mv(x1.t(), g_B, out=g["c"])
+        dx1 = torch.addmm(g_B1 * p["c"], d1, p["A1"].t())
+        dz = dx1 * x0
+        torch.mm(q.t(), dz, out=g["U"])
+        torch.sum(dz, 0, out=g["b"])
+        dq = dz @ p["U"].t()
+        torch.mm(x0.t(), dq, out=g["V"])
+        dx0 = torch.addmm(dx1.addcmul_(dx1, z), dq, p["V"].t())
+        width = self.fields * self.widths.embedding
+        return dx0[:, :width].reshape(-1, self.widths.embedding)
+
+    def train_step(
+        self, indices_BF: Tensor, values_BD: Tensor, label_B: Tensor, offset_B: Tensor, pace: Pace
+    ) -> float:
+        """One step on a batch; returns the mean log loss before it, on the sampled rows.
+
+        ``offset_B`` is the log-odds offset of the sampling: what is learnt is the unsampled log-odds.
+        Nothing changes where the loss is not finite; the caller stops then.
+        """
+        seen = self.forward(indices_BF, values_BD)
+        logit = seen.logit_B + offset_B
+        loss = float(torch.nn.functional.softplus(logit).sub_(logit * label_B).mean())
+        if not math.isfinite(loss):
+            return loss
+        g_B = torch.sigmoid(logit).sub_(label_B)
+        embedding = self.dense_gradient(seen, g_B)
+        self._update_tables(seen.flat_N, g_B, embedding, pace.sparse)
+        self.step += 1
+        if len(self.dense):
+            self.gradient.mul_(1.0 / len(g_B))
+            self._adam(pace.dense)
+        return loss
+
+    def _adam(self, rate: float) -> None:
+        self.adam_mean.lerp_(self.gradient, 1 - BETA1)
+        self.adam_square.mul_(BETA2).addcmul_(self.gradient, self.gradient, value=1 - BETA2)
+        scale = 1.0 / math.sqrt(1 - BETA2**self.step)
+        denominator = self.adam_square.sqrt().mul_(scale).add_(EPSILON)
+        self.dense.addcdiv_(self.adam_mean, denominator, value=-rate / (1 - BETA1**self.step))
+
+    def _update_tables(self, flat_N: Tensor, g_B: Tensor, embedding_Ns: Tensor | None, rate: float) -> None:
+        """Row-wise Adagrad (Duchi et al. 2011; one accumulator a row) on gradients summed over the batch.
+
+        The linear part has accumulators of its own: its gradients are far larger than an embedding's
+        and would hold the embeddings still.
+        """
+        count = len(flat_N)
+        order = torch.arange(count, device=self.device)
+        # The last occurrence of each row stands for it: distinct rows without sorting.
+        self._marker.scatter_(0, flat_N, order)
+        representative = self._marker.index_select(0, flat_N)
+        first = representative == order
+        rows_U = flat_N.masked_select(first)
+        local_N = first.cumsum(0).sub_(1).index_select(0, representative)
+        wide = torch.zeros(len(rows_U), device=self.device)
+        wide.index_add_(0, local_N, g_B.unsqueeze(1).expand(-1, self.fields).reshape(-1))
+        total = self.wide_sum.index_select(0, rows_U).addcmul_(wide, wide)
+        self.wide_sum.index_copy_(0, rows_U, total)
+        weight = self.wide.index_select(0, rows_U).addcmul_(wide, total.rsqrt(), value=-rate)
+        self.wide.index_copy_(0, rows_U, weight)
+        bias = g_B.sum()
+        self.bias_sum += bias.square()
+        self.bias -= rate * bias / self.bias_sum.sqrt()
+        if embedding_Ns is None:
+            return
+        summed = torch.zeros((len(rows_U), self.widths.embedding), device=self.device)
+        summed.index_add_(0, local_N, embedding_Ns)
+        total = self.embedding_sum.index_select(0, rows_U).add_(summed.square().mean(1))
+        self.embedding_sum.index_copy_(0, rows_U, total)
+        summed.mul_(total.rsqrt_().mul_(-rate).unsqueeze(1))
+        self.embedding.index_copy_(0, rows_U, self.embedding.index_select(0, rows_U).add_(summed))

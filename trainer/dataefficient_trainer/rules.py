@@ -1,0 +1,63 @@
+"""What follows from size and sampling rate: widths, batch and learning rates. One place, so it can be read.
+
+The figures behind the constants are in ``docs/trainer.md``; they hold across streams, not for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataefficient.contract import Scales
+
+BATCH = 1024
+"""Rows a step at rate 1."""
+MIN_BATCH = 128
+"""Below this a row costs too much: the batch stays and the dense learning rate rises instead."""
+SPARSE_RATE = 0.05
+"""Learning rate of the embedding tables (row-wise Adagrad on summed gradients)."""
+DENSE_RATE = 1e-3
+"""Learning rate of the dense layers (Adam on mean gradients) at size 16."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Layer widths of a model of size s over F fields and D numbers."""
+
+    embedding: int
+    """s; 0 for the linear model."""
+    low_rank: int
+    """2s: rank of the cross layer."""
+    hidden: tuple[int, int]
+    """4s and 2s."""
+
+
+def widths(size: int) -> Widths:
+    """Size is the embedding width of each field; 1 is the linear model, without embeddings."""
+    if size == 1:
+        return Widths(0, 0, (0, 0))
+    return Widths(size, 2 * size, (4 * size, 2 * size))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Rows a step, and the two learning rates."""
+
+    batch: int
+    sparse: float
+    dense: float
+
+
+def pace(*, size: int, rate: float, scales: Scales, batch_size: int | None, learning_rate: float) -> Pace:
+    """Batch and learning rates of a run.
+
+    The batch falls with the sampling rate, so that the number of optimizer steps stays; once it would
+    fall below ``MIN_BATCH`` it stays and the dense rate rises with the square root of what is missing.
+    The tables need no such rule: Adagrad on summed gradients moves alike however rows are batched.
+    Smaller models learn faster: the dense rate goes with the inverse square root of the size.
+    """
+    wanted = (batch_size or BATCH) * scales.batch * rate
+    batch = max(round(wanted), min(MIN_BATCH, batch_size or BATCH), 1)
+    factor = learning_rate * scales.learning_rate
+    missing_steps = max(1.0, batch / wanted)
+    dense = DENSE_RATE * factor * (missing_steps * 16 / size) ** 0.5
+    return Pace(batch, SPARSE_RATE * factor, dense)

@@ -1,0 +1,114 @@
+"""Which rows are trained on, with which probability, and the offset that undoes the bias.
+
+Every decision compares one hash of the row's key with a probability that depends on the stream and the
+rate only: a higher rate keeps all rows of a lower one. Nothing here depends on the rows' position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dataefficient.contract import Policy
+
+WINDOW_ROWS = 4_096
+"""Rows scored with one state of the model before they are trained on; the positive share moves with it."""
+MEMORY_ROWS = 1 << 20
+"""Rows after which an observation counts 1/e in the running positive share."""
+SCORE_MIX = 0.25
+"""Share of uniform sampling in the scored policy: no row's probability falls below a quarter of the mean's."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass
+class Shares:
+    """Running estimates from earlier rows, unsampled; part of a checkpoint, so that a warm start has them."""
+
+    rows: float = 0.0
+    positives: float = 0.0
+    score: float = 0.0
+    """Sum over negatives of p*sqrt(1-p)."""
+    scored: float = 0.0
+    """Negatives in ``score``."""
+
+    def add(self, rows: int, positives: int, score: float = 0.0, scored: int = 0) -> None:
+        """Count a window."""
+        decay = float(np.exp(-rows / MEMORY_ROWS))
+        self.rows = self.rows * decay + rows
+        self.positives = self.positives * decay + positives
+        if scored:
+            self.score = self.score * decay + score
+            self.scored = self.scored * decay + scored
+
+    @property
+    def positive(self) -> float | None:
+        """Positive share; None before any row was seen."""
+        return self.positives / self.rows if self.rows else None
+
+
+def class_probabilities(rate: float, positive: float | None) -> tuple[float, float]:
+    """Probabilities of keeping a positive and a negative such that ``rate`` of all rows is kept.
+
+    All positives are kept as long as they make at most half of the kept rows; beyond that (a low rate
+    on a stream with many positives) both classes get half, since further positives would push the
+    negatives out. Without an estimate yet both are kept alike.
+
+    Both probabilities rise with the rate.
+    """
+    if positive is None or not 0.0 < positive < 1.0 or rate >= 1.0:
+        return rate, rate
+    keep_positive = min(1.0, rate / (2 * positive))
+    keep_negative = (rate - positive * keep_positive) / (1 - positive)
+    if keep_negative > 1.0:
+        return (rate - (1 - positive)) / positive, 1.0
+    return keep_positive, keep_negative
+
+
+def negative_scores(probability: Floats) -> Floats:
+    """p*sqrt(1-p) of a served probability: how much a negative moves the model (levers.md's scored policy)."""
+    clipped = np.clip(np.nan_to_num(probability, nan=0.0), 1e-6, 1 - 1e-6)
+    return np.asarray(clipped * np.sqrt(1 - clipped))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Sampling of a window: for each row whether it is kept, with what probability, at which offset."""
+
+    keep: npt.NDArray[np.bool_]
+    probability: Floats
+    offset: Floats
+    """log(P(kept | positive, x) / P(kept | negative, x)): the log-odds among kept rows exceed the
+    stream's by this."""
+
+
+def sample(
+    policy: Policy,
+    rate: float,
+    uniforms: Floats,
+    labels: npt.NDArray[np.int8],
+    shares: Shares,
+    scores: Floats | None,
+) -> Kept:
+    """Sample a window of rows.
+
+    Args:
+        policy: the policy; ``ScoredNegatives`` without ``scores`` is ``Negatives``.
+        rate: expected share kept.
+        uniforms: the key's number in [0, 1).
+        labels: 0 or 1.
+        shares: estimates from earlier rows.
+        scores: ``negative_scores`` of the rows, or None.
+    """
+    n = len(uniforms)
+    if policy is Policy.UNIFORM or rate >= 1.0:
+        return Kept(uniforms < rate, np.full(n, rate), np.zeros(n))
+    positive, negative = class_probabilities(rate, shares.positive)
+    negatives = np.full(n, negative)
+    if policy is Policy.SCORED_NEGATIVES and scores is not None and shares.scored:
+        mean = max(shares.score / shares.scored, 1e-9)
+        negatives = np.minimum(1.0, negative * (SCORE_MIX + (1 - SCORE_MIX) * scores / mean))
+    probability = np.where(labels == 1, positive, negatives)
+    return Kept(uniforms < probability, probability, np.log(positive) - np.log(negatives))

@@ -1,0 +1,175 @@
+"""Sums over the evaluation rows, for every model on the same rows: log loss, predictions, AUC, slices.
+
+Memory does not grow with the stream: AUC comes from histograms of the logit (``BINS`` bins over
+[-``SPAN``, ``SPAN``], ties within a bin count half, so that its error is far below its noise), and at
+most ``MAX_VALUES`` values of a slice column are followed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dataefficient.contract import MAX_SLICES, Evaluated, Evaluation, Scored, Slice
+from dataefficient_trainer.events import micros
+from dataefficient_trainer.features import Times
+from dataefficient_trainer.hashing import Hashes, mix
+
+BINS = 8_192
+SPAN = 16.0
+MAX_VALUES = 4_096
+OTHER = "(other)"
+"""Slice of the values met after ``MAX_VALUES`` others."""
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int8]
+
+
+def log_loss(logits: Floats, labels: Labels) -> Floats:
+    """Log loss of each row in nats: log(1 + e^z) - y z."""
+    return np.asarray(np.logaddexp(0.0, logits) - labels * logits)
+
+
+def area_under_curve(histogram: npt.NDArray[np.int64]) -> float | None:
+    """AUC from counts [2, BINS] of negatives and positives by logit; None where one class is missing."""
+    negatives, positives = histogram.astype(np.float64)
+    if not negatives.sum() or not positives.sum():
+        return None
+    below = np.cumsum(negatives) - negatives / 2
+    return float((positives * below).sum() / (negatives.sum() * positives.sum()))
+
+
+@dataclass
+class Sums:
+    """One model's sums."""
+
+    loss: Floats
+    predicted: Floats
+    histogram: npt.NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, blocks: int) -> Sums:
+        """Nothing scored."""
+        return cls(np.zeros(blocks), np.zeros(blocks), np.zeros((2, BINS), np.int64))
+
+    def add(self, block: npt.NDArray[np.int64], logits: Floats, labels: Labels, loss: Floats) -> None:
+        """Add rows."""
+        blocks = len(self.loss)
+        self.loss += np.bincount(block, loss, blocks)
+        self.predicted += np.bincount(block, 1.0 / (1.0 + np.exp(-logits)), blocks)
+        at = np.clip((logits + SPAN) * (BINS / (2 * SPAN)), 0, BINS - 1).astype(np.int64)
+        self.histogram += np.bincount(labels.astype(np.int64) * BINS + at, minlength=2 * BINS).reshape(
+            2, BINS
+        )
+
+
+@dataclass
+class Scores:
+    """Accumulates the evaluation of a run; ``state`` and ``restore`` carry it over a restart."""
+
+    evaluation: Evaluation
+    names: tuple[str, ...]
+    slice_columns: tuple[str, ...] = ()
+    digest: list[int] = field(default_factory=lambda: [0, 0])
+    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """By column and value: rows, loss of the run's model, loss of ``start``."""
+
+    def __post_init__(self) -> None:
+        self.boundaries = np.array([micros(b) for b in self.evaluation.boundaries], np.int64)
+        blocks = len(self.boundaries)
+        self.n, self.positives = np.zeros(blocks, np.int64), np.zeros(blocks, np.int64)
+        self.sums = {name: Sums.empty(blocks) for name in self.names}
+        self.values = {column: {} for column in self.slice_columns}
+
+    def blocks(self, times: Times) -> npt.NDArray[np.int64]:
+        """Block of each time."""
+        return np.minimum(np.searchsorted(self.boundaries, times, side="right"), len(self.boundaries) - 1)
+
+    def add_rows(self, times: Times, labels: Labels, keys: Hashes) -> None:
+        """Count rows, and fold keys and labels into the digest, whatever their order."""
+        block = self.blocks(times)
+        self.n += np.bincount(block, minlength=len(self.n))
+        self.positives += np.bincount(block, labels.astype(np.float64), len(self.n)).astype(np.int64)
+        rows = mix(keys * np.uint64(2) + labels.astype(np.uint64))
+        for lane, hashes in enumerate((rows, mix(~rows))):
+            self.digest[lane] = (self.digest[lane] + int(hashes.sum(dtype=np.uint64))) & 0xFFFFFFFFFFFFFFFF
+
+    def add_model(self, name: str, times: Times, logits: Floats, labels: Labels) -> Floats:
+        """Add one model's scores of rows; returns each row's loss."""
+        loss = log_loss(logits, labels)
+        self.sums[name].add(self.blocks(times), logits, labels, loss)
+        return loss
+
+    def add_slices(self, column: str, texts: Any, loss: Floats, start_loss: Floats | None) -> None:
+        """Add rows to the values of a slice column (an Arrow dictionary array of text)."""
+        names = [name if name is not None else "(missing)" for name in texts.dictionary.to_pylist()] + [
+            "(missing)"
+        ]
+        codes = np.asarray(texts.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)).astype(
+            np.int64
+        )
+        n = np.bincount(codes, minlength=len(names))
+        sums = np.bincount(codes, loss, len(names))
+        starts = (
+            np.bincount(codes, start_loss, len(names)) if start_loss is not None else np.zeros(len(names))
+        )
+        table = self.values[column]
+        for code in np.flatnonzero(n):
+            name = names[code] if names[code] in table or len(table) < MAX_VALUES else OTHER
+            entry = table.setdefault(name, [0.0, 0.0, 0.0])
+            entry[0] += float(n[code])
+            entry[1] += float(sums[code])
+            entry[2] += float(starts[code])
+
+    # ------------------------------------------------------------------ results
+
+    def worst_slices(self) -> tuple[Slice, ...]:
+        """At most 8 values, the worst first.
+
+        With ``start``: by loss per row above ``start``'s; without: by loss per row above the mean of all.
+        Values with fewer than 1 % of the rows are left out.
+        """
+        first, total = self.names[0], int(self.n.sum())
+        with_start = "start" in self.names and first != "start"
+        mean = float(self.sums[first].loss.sum()) / max(total, 1)
+        ranked = []
+        for column, table in self.values.items():
+            for value, (n, loss, start) in table.items():
+                if n >= max(20, 0.01 * total):
+                    excess = (loss - start) / n if with_start else loss / n - mean
+                    entry = Slice(column, value[:64], int(n), loss, start if with_start else None)
+                    ranked.append((-excess, column, value, entry))
+        return tuple(entry for *_, entry in sorted(ranked, key=lambda r: r[:3])[:MAX_SLICES])
+
+    def result(self) -> Evaluated:
+        """What the report says of the evaluation."""
+        models = {
+            name: Scored(tuple(s.loss.tolist()), tuple(s.predicted.tolist()), area_under_curve(s.histogram))
+            for name, s in self.sums.items()
+        }
+        digest = f"{self.digest[0]:016x}{self.digest[1]:016x}"
+        return Evaluated(
+            tuple(self.n.tolist()), tuple(self.positives.tolist()), digest, models, self.worst_slices()
+        )
+
+    def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Arrays and JSON that ``restore`` reads."""
+        arrays: dict[str, npt.NDArray[Any]] = {"n": self.n, "positives": self.positives}
+        for i, name in enumerate(self.names):
+            sums = self.sums[name]
+            arrays |= {
+                f"{i}.loss": sums.loss,
+                f"{i}.predicted": sums.predicted,
+                f"{i}.histogram": sums.histogram,
+            }
+        return arrays, {"digest": self.digest, "values": self.values}
+
+    def restore(self, arrays: dict[str, npt.NDArray[Any]], body: dict[str, Any]) -> None:
+        """Continue from a state of the same request."""
+        self.n, self.positives = arrays["n"], arrays["positives"]
+        for i, name in enumerate(self.names):
+            self.sums[name] = Sums(arrays[f"{i}.loss"], arrays[f"{i}.predicted"], arrays[f"{i}.histogram"])
+        self.digest, self.values = body["digest"], body["values"]

@@ -1,0 +1,254 @@
+"""Files of a stream as Arrow record batches, in stream order, reading only what the interval needs.
+
+Knows formats, URIs and damage; knows nothing of features or labels. Memory is bounded by one record
+batch (one row group's column pages for parquet), except for small files that are not in time order,
+which are sorted in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataefficient_trainer.errors import DataError
+
+BATCH_ROWS = 65_536
+SORT_ROWS = 1_000_000
+"""Parquet files of at most this many rows are sorted in memory where they are not in time order."""
+SORT_BYTES = 64 << 20
+"""The same for CSV files, by size as stored; compressed ones count eight times."""
+CRITEO = ("label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27)))
+"""Column names of a Criteo-format TSV, which has no header."""
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the stream."""
+
+    fs: Any
+    path: str
+
+    def open(self) -> Any:
+        """Random-access stream of the bytes as stored."""
+        return self.fs.open(self.path, "rb")
+
+
+@dataclass
+class Source:
+    """A stream's files and what reading them met.
+
+    Attributes:
+        columns: every column's Arrow type, in file order; CSV types as inferred from its beginning.
+        malformed_lines: lines refused because their number of fields is wrong.
+    """
+
+    uri: str
+    format: str
+    files: tuple[File, ...]
+    columns: dict[str, Any]
+    malformed_lines: int = 0
+    notices: list[str] = field(default_factory=list)
+
+    def require(self, name: str, what: str) -> None:
+        """Check that a column exists.
+
+        Raises:
+            DataError: lists the columns that exist.
+        """
+        if name not in self.columns:
+            raise DataError(
+                f"{what}: column {name!r} is not in {self.uri}; its columns are {', '.join(self.columns)}"
+            )
+
+
+def _format(path: str, given: str | None) -> str:
+    if given is not None:
+        return given
+    name = path.lower()
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    for ending, kind in ((".parquet", "parquet"), (".pq", "parquet"), (".csv", "csv"), (".tsv", "criteo")):
+        if name.endswith(ending):
+            return kind
+    raise DataError(f"data.uri: the format of {path} is not clear from its name; set trainer.config.format")
+
+
+def _list(uri: str) -> tuple[File, ...]:
+    try:
+        fs, _, paths = fsspec.get_fs_token_paths(uri)
+        files = [
+            File(fs, p)
+            for path in sorted(paths)
+            for p in (sorted(fs.find(path)) if fs.isdir(path) else [path])
+        ]
+        files = [f for f in files if not f.path.rsplit("/", 1)[-1].startswith((".", "_"))]
+        missing = [f.path for f in files if not fs.exists(f.path)]
+    except (OSError, ValueError, ImportError) as error:
+        raise DataError(f"data.uri: cannot read {uri}: {_line(error)}") from error
+    if missing or not files:
+        raise DataError(f"data.uri: cannot read {uri}: no such file")
+    return tuple(files)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def open_source(uri: str, given_format: str | None) -> Source:
+    """Find the files behind a URI (a file, a folder, or a glob; any fsspec address) and their columns.
+
+    Files of a folder are read in the order of their names.
+
+    Raises:
+        DataError: unreadable, damaged, or of an unknown format.
+    """
+    files = _list(uri)
+    kind = _format(files[0].path, given_format)
+    try:
+        if kind == "parquet":
+            with files[0].open() as handle:
+                schema = pq.read_schema(handle)
+        else:
+            with _csv(files[0], kind, None, []) as reader:
+                schema = reader.schema
+    except (OSError, pa.ArrowException, EOFError) as error:
+        raise DataError(f"data.uri: {files[0].path} cannot be read as {kind}: {_line(error)}") from error
+    return Source(uri, kind, files, {name: schema.field(name).type for name in schema.names})
+
+
+def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -> Any:
+    """Open a CSV or Criteo reader; the wanted columns come as text, so that a bad cell stops nothing."""
+    from pyarrow import csv
+
+    def refuse(row: Any) -> str:  # noqa: ARG001
+        refused.append(1)
+        return "skip"
+
+    handle = fsspec.core.OpenFile(file.fs, file.path, mode="rb", compression="infer").open()
+    return csv.open_csv(
+        handle,
+        read_options=csv.ReadOptions(
+            use_threads=False, block_size=4 << 20, column_names=list(CRITEO) if kind == "criteo" else None
+        ),
+        parse_options=csv.ParseOptions(
+            delimiter="\t" if kind == "criteo" else ",", invalid_row_handler=refuse, newlines_in_values=False
+        ),
+        convert_options=csv.ConvertOptions(
+            include_columns=columns,
+            column_types=dict.fromkeys(columns, pa.string()) if columns else None,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def _bound(value: Any) -> int | None:
+    """Microseconds since 1970 of a row group's time statistic."""
+    if isinstance(value, datetime):
+        at = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return round((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    return None
+
+
+def _groups(metadata: Any, time: str | None, low: int, high: int) -> list[int]:
+    """Row groups whose time statistics overlap [low, high) microseconds; those without statistics too."""
+    groups = range(metadata.num_row_groups)
+    names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+    if time not in names:
+        return list(groups)
+    column = names.index(time)
+    chosen = []
+    for group in groups:
+        statistics = metadata.row_group(group).column(column).statistics
+        first = last = None
+        if statistics is not None and statistics.has_min_max:
+            first, last = _bound(statistics.min), _bound(statistics.max)
+        # A millisecond of slack: statistics may be coarser than the values.
+        if first is None or last is None or (last + 1000 >= low and first - 1000 < high):
+            chosen.append(group)
+    return chosen
+
+
+def read(source: Source, columns: list[str], time: str | None, low: int, high: int) -> Iterator[Any]:
+    """Record batches of at most ``BATCH_ROWS`` rows that cover [low, high) in microseconds, in stream order.
+
+    Args:
+        source: the stream.
+        columns: those to read.
+        time: a timestamp column whose statistics may skip row groups; None: read all.
+        low: first instant wanted.
+        high: first instant not wanted.
+
+    Raises:
+        DataError: a file is damaged.
+    """
+    for file in source.files:
+        try:
+            if source.format == "parquet":
+                yield from _read_parquet(source, file, columns, time, low, high)
+            else:
+                refused: list[int] = []
+                with _csv(file, source.format, columns, refused) as reader:
+                    for batch in reader:
+                        yield from _slices(batch)
+                source.malformed_lines += len(refused)
+        except (OSError, pa.ArrowException, EOFError) as error:
+            raise DataError(
+                f"data.uri: {file.path} is damaged or not {source.format} throughout: {_line(error)}"
+            ) from error
+
+
+def _slices(batch: Any) -> Iterator[Any]:
+    for start in range(0, batch.num_rows, BATCH_ROWS):
+        yield batch.slice(start, BATCH_ROWS)
+
+
+def _read_parquet(
+    source: Source, file: File, columns: list[str], time: str | None, low: int, high: int
+) -> Iterator[Any]:
+    texts = [c for c in columns if _is_text(source.columns[c])]
+    with file.open() as handle:
+        parquet = pq.ParquetFile(handle, read_dictionary=texts, pre_buffer=False)
+        groups = _groups(parquet.metadata, time, low, high)
+        if groups:
+            yield from parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def small_enough_to_sort(source: Source) -> bool:
+    """True where the whole stream may be held in memory."""
+    try:
+        if source.format == "parquet":
+            rows = 0
+            for file in source.files:
+                with file.open() as handle:
+                    rows += pq.read_metadata(handle).num_rows
+            return rows <= SORT_ROWS
+        sizes = (f.fs.size(f.path) * (8 if f.path.endswith(_COMPRESSED) else 1) for f in source.files)
+        return sum(sizes) <= SORT_BYTES
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"data.uri: cannot read {source.uri}: {_line(error)}") from error
+
+
+def notice(text: str) -> None:
+    """Tell a person something that stops nothing."""
+    sys.stderr.write(f"notice: {text}\n")
+
+
+def sort_batches(batches: list[Any], times: np.ndarray[Any, Any]) -> list[Any]:
+    """The rows of ``batches`` in order of ``times`` (stable), as new batches."""
+    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    table = table.take(pa.array(np.argsort(times, kind="stable")))
+    return [piece for batch in table.combine_chunks().to_batches() for piece in _slices(batch)]
