@@ -255,16 +255,11 @@ class Truth:
         s = self.scenario
         return s.staleness * (1.0 - exp(-max(cycles, 0.0) / s.staleness_cycles))
 
-    def convergence(self, tolerance: float) -> float | None:
-        """Cycles of history, by cold starts with the same end, whose gap to the whole is below ``tolerance``.
-
-        None: not within the history.
-        """
+    def convergence(self, tolerance: float) -> float:
+        """Cycles of the shortest history whose cold start is within ``tolerance`` of the whole history's."""
         end = float(self.scenario.history)
         whole = self.cold_loss(self.examples(0.0, end))
         low, high = 0.0, end
-        if self.cold_loss(self.examples(end - 0.98 * end, end)) - whole > tolerance:
-            return None
         while high - low > 1e-4:
             middle = (low + high) / 2.0
             gap = self.cold_loss(self.examples(end - middle, end)) - whole
