@@ -277,7 +277,8 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         distance=max(difference.gap, 0.0),
         distance_bound=max(difference.upper(float(k.spec.kpi.confidence)), 0.0) + before,
     )
-    told = f"The control puts the lineage at {difference.gap:+.2%}, standard error {difference.standard_error:.2%}"
+    error = f"standard error {difference.standard_error:.2%}"
+    told = f"The control puts the lineage at {difference.gap:+.2%}, {error}"
     if difference.gap <= k.tolerance:
         notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
         return memory

@@ -240,7 +240,7 @@ def _converge(
 
 
 def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:
-    """Relative loss of ``a``'s own model over ``b``'s and its standard error; None unless the rows are equal."""
+    """Relative loss of ``a``'s model over ``b``'s and its standard error; None unless the rows are equal."""
     if a.evaluated is None or b.evaluated is None or a.evaluated.digest != b.evaluated.digest:
         return None
     result = paired(a.evaluated.models["self"].loss, b.evaluated.models["self"].loss, a.evaluated.n)

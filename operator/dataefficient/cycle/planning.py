@@ -79,7 +79,7 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     reachable = [p for p in k.points if p.size == champion.point.size]
     models = 2 + (k.memory.control is not None)
     costs = {p: k.run_cost(p, rows, scored, models=models) for p in reachable}
-    full_costs = {**{k.reference: k.run_cost(k.reference, rows, scored, models=models)}, **costs}
+    full_costs = {k.reference: k.run_cost(k.reference, rows, scored, models=models), **costs}
     choice = choose(
         reachable, k.reference, k.certain, full_costs, k.situation(k.headroom.seconds), in_force=in_force
     )
@@ -326,7 +326,8 @@ def _new_trial(
         forecast_seconds=first,
     )
     branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0)
-    note = f"Trial of {found.point}: accepted with a chance of {found.chance:.0%}, worth {found.value:.0f} device-seconds"
+    worth = f"worth {found.value:.0f} device-seconds"
+    note = f"Trial of {found.point}: accepted with a chance of {found.chance:.0%}, {worth}"
     return replace(
         planned,
         memory=replace(planned.memory, trial=branch, account=planned.memory.account - first),

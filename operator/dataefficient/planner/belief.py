@@ -61,7 +61,9 @@ class Dynamics:
     seed_noise: float
 
     def growth(self, age: float | None) -> float:
-        """Share of g that shows after ``age`` cycles apart: (1 - rho^m) / (1 - rho^H); a cold start shows all.
+        """Share of g that shows after ``age`` cycles apart: (1 - rho^m) / (1 - rho^H).
+
+        A cold start shows all of it.
 
         Without forgetting (rho = 1) harm adds up cycle by cycle and the share is m / H.
         """
