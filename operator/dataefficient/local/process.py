@@ -1,0 +1,298 @@
+"""A run as a process of this machine: launching it, watching it, and what its end means.
+
+Between this process and the trainer stands a guard (``guard``), which ends the trainer with this
+process and keeps the time. An attempt may need several launches, when ``detctl`` itself was
+interrupted: their seconds add up, and the attempt counts as one. Whether a failed run is tried again
+is the state machine's decision.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataefficient import contract
+from dataefficient.contract import ContractError, ExitCode, RunReport, RunRequest
+from dataefficient.cycle.model import Failure, FailureKind, RunOutcome
+from dataefficient.local import guard
+from dataefficient.local.command import Command
+from dataefficient.local.files import disk_errors, write_atomic
+
+GRACE_SECONDS = 10.0
+"""Between SIGTERM and SIGKILL."""
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_TAIL_BYTES = 8192
+_MAX_MESSAGE = 500
+_HEADING = "--- attempt "
+"""Begins the line that this program writes to the log before each launch."""
+
+_KINDS: Mapping[int, FailureKind] = {
+    ExitCode.USER_ERROR: FailureKind.USER_ERROR,
+    ExitCode.DATA_ERROR: FailureKind.DATA_ERROR,
+    ExitCode.DATA_NOT_READY: FailureKind.DATA_NOT_READY,
+    ExitCode.EMPTY_INTERVAL: FailureKind.EMPTY_INTERVAL,
+    ExitCode.CHECKPOINT_MISSING: FailureKind.CHECKPOINT_MISSING,
+    ExitCode.NOT_FINITE: FailureKind.NOT_FINITE,
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt of one run. ``reserved_seconds`` are device-seconds."""
+
+    request: RunRequest
+    attempt: int
+    devices: int
+    reserved_seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the trainer last said of itself; None where it said nothing."""
+
+    rows: int | None = None
+    total: int | None = None
+    rows_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a guard wrote about one launch; ``code`` None: it has not ended, or nobody saw it end."""
+
+    seconds: float
+    code: int | None
+    cause: str | None
+
+
+class Attempt:
+    """The files of one attempt in its run's folder."""
+
+    def __init__(self, folder: Path, job: Job) -> None:
+        self.folder = folder
+        self.job = job
+
+    @property
+    def report(self) -> Path:
+        """Where the trainer writes its report."""
+        return self.folder / "report.json"
+
+    @property
+    def progress_file(self) -> Path:
+        """Where the trainer may say how far it is."""
+        return self.folder / "progress.json"
+
+    @property
+    def log(self) -> Path:
+        """What the trainer printed, all attempts one after another."""
+        return self.folder / "log.txt"
+
+    def record(self, number: int) -> Path:
+        """The guard's record of launch ``number``, from 1."""
+        return self.folder / f"launch-{self.job.attempt}-{number}.json"
+
+    def launches(self) -> tuple[Launch, ...]:
+        """The launches so far, in order."""
+        found: list[Launch] = []
+        while (body := _json(self.record(len(found) + 1))) is not None:
+            found.append(_launch(body))
+        return tuple(found)
+
+    def outcome(self, code: int | None = None) -> RunOutcome | None:
+        """How the attempt ended, from its files; None: it has not, and is to be launched (again).
+
+        Args:
+            code: exit code as this process saw it; for a record that a dying guard left open.
+        """
+        launches = self.launches()
+        if not launches:
+            return None
+        last = launches[-1]
+        ended = last.code if last.code is not None else code
+        seconds = math.fsum(launch.seconds for launch in launches) * self.job.devices
+        verdict = self._verdict(ended, last.cause)
+        if last.cause == "interrupted" or ended is None:
+            return self._outcome(seconds, verdict) if isinstance(verdict, RunReport) else None
+        return self._outcome(seconds, verdict)
+
+    def progress(self) -> Progress:
+        """How far the running launch is."""
+        body = _json(self.progress_file) or {}
+        rows, total, speed = (body.get(name) for name in ("rows", "totalRows", "rowsPerSecond"))
+        return Progress(
+            rows if isinstance(rows, int) else None,
+            total if isinstance(total, int) else None,
+            float(speed) if isinstance(speed, (int, float)) else None,
+        )
+
+    def _outcome(self, seconds: float, verdict: RunReport | Failure) -> RunOutcome:
+        run, attempt = self.job.request.run, self.job.attempt
+        if isinstance(verdict, Failure):
+            return RunOutcome(run, attempt, seconds, failure=verdict)
+        return RunOutcome(run, attempt, seconds, report=verdict)
+
+    def _verdict(self, code: int | None, cause: str | None) -> RunReport | Failure:
+        if code == ExitCode.OK:
+            return self._read_report()
+        if cause == "deadline":
+            limit = self.job.reserved_seconds / self.job.devices
+            return Failure(
+                FailureKind.DEADLINE, f"ended after {limit:.0f} s, the time that was set aside for it"
+            )
+        words = self._last_words()
+        if code is not None and code in _KINDS:
+            return Failure(_KINDS[code], words or f"exit code {code} without a word")
+        ended = _ending(code)
+        return Failure(FailureKind.CRASHED, f"{ended}: {words}" if words else f"{ended}, without a word")
+
+    def _read_report(self) -> RunReport | Failure:
+        try:
+            with self.report.open("rb") as file:
+                text = file.read(64 * contract.MAX_REPORT_BYTES)
+        except FileNotFoundError:
+            return Failure(
+                FailureKind.NO_REPORT,
+                "the trainer ended with exit code 0 and wrote no report to the file named by "
+                f"{contract.REPORT_VARIABLE}",
+            )
+        except OSError as error:
+            return Failure(FailureKind.NO_REPORT, f"its report cannot be read: {error.strerror}")
+        try:
+            return contract.parse_report(text, self.job.request)
+        except ContractError as error:
+            return Failure(FailureKind.GARBAGE, str(error)[:_MAX_MESSAGE])
+        except RecursionError:
+            return Failure(FailureKind.GARBAGE, "report: nested without end")
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+            words = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            return "" if words.startswith(_HEADING) else words[-_MAX_MESSAGE:]
+        return ""
+
+
+def _launch(body: Mapping[str, object]) -> Launch:
+    seconds, code, cause = (body.get(name) for name in ("seconds", "code", "cause"))
+    return Launch(
+        seconds if isinstance(seconds, float) else 0.0,
+        code if isinstance(code, int) else None,
+        cause if isinstance(cause, str) else None,
+    )
+
+
+class Process:
+    """A running attempt."""
+
+    def __init__(
+        self, attempt: Attempt, command: Command, lock: int, *, grace: float = GRACE_SECONDS
+    ) -> None:
+        """Launch it.
+
+        Args:
+            lock: descriptor of the work folder's lock; held until the trainer has ended.
+            grace: seconds between SIGTERM and SIGKILL.
+
+        Raises:
+            DiskError: the run's folder cannot be written.
+        """
+        self.attempt = attempt
+        self.started = time.monotonic()
+        job, folder = attempt.job, attempt.folder
+        launches = attempt.launches()
+        spent = math.fsum(launch.seconds for launch in launches)
+        limit = max(0.0, job.reserved_seconds / job.devices - spent)
+        number = len(launches) + 1
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for stale in (attempt.report, attempt.progress_file):
+                stale.unlink(missing_ok=True)
+            request = folder / "request.json"
+            write_atomic(request, contract.to_json(job.request).encode())
+            environment = {
+                **os.environ,
+                **dict.fromkeys(_THREADS, str(job.request.threads)),
+                "PYTHONUNBUFFERED": "1",  # so that the last line of the log is the last word
+                **command.env,
+                contract.REQUEST_VARIABLE: str(request),
+                contract.REPORT_VARIABLE: str(attempt.report),
+                contract.PROGRESS_VARIABLE: str(attempt.progress_file),
+            }
+            read_end, write_end = os.pipe()
+            try:
+                with attempt.log.open("ab") as log:
+                    log.write(f"{_HEADING}{job.attempt}, launch {number} ---\n".encode())
+                    log.flush()
+                    watched = (read_end, attempt.record(number), limit, grace)
+                    self._guard = subprocess.Popen(
+                        [sys.executable, "-I", "-S", guard.__file__, *map(str, watched), *command.argv],
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        cwd=command.folder,
+                        env=environment,
+                        start_new_session=True,
+                        pass_fds=(read_end, lock),
+                    )
+            except BaseException:
+                os.close(write_end)
+                raise
+            finally:
+                os.close(read_end)
+        self._leash: int | None = write_end
+
+    def poll(self) -> bool:
+        """Whether the launch has ended."""
+        return self._guard.poll() is not None
+
+    def outcome(self) -> RunOutcome | None:
+        """How the attempt ended, after :meth:`poll` said so; None: it was interrupted by :meth:`release`."""
+        self._sweep()
+        code = self._guard.returncode
+        return self.attempt.outcome(128 - code if code < 0 else code)
+
+    def release(self) -> None:
+        """Ask the trainer to save its state and end; it is killed after the grace."""
+        if self._leash is not None:
+            os.close(self._leash)
+            self._leash = None
+
+    def kill(self) -> None:
+        """End everything at once."""
+        self.release()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """End what the trainer has started and left behind."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._guard.pid, signal.SIGKILL)
+        self._guard.wait()
+        self.release()
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code > 128:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(code - 128).name
+            hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+            return f"ended by {name}{hint}"
+    return f"exit code {code}"
+
+
+def _json(path: Path) -> dict[str, object] | None:
+    """The object in ``path``; None if there is none, or half of one."""
+    try:
+        body = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return body if isinstance(body, dict) else None
