@@ -127,7 +127,6 @@ class Stream:
         n = np.maximum(draws.poisson(expected), 1 * (expected > 0.5))
         positives = np.minimum(draws.poisson(n * s.base_rate), n)
         per_cell = np.maximum(share * s.rows_per_cycle / CELLS, 1.0)
-        pair = s.pair_noise * sqrt(0.1 * s.rows_per_cycle)
         noisy = level * np.maximum(1.0 + s.row_noise / sqrt(per_cell) * common, 0.1)
         calibration = 1.0 + 0.05 * np.cos(2.0 * pi * np.array(ends) / 20.0)
         return Blocks(
@@ -136,7 +135,7 @@ class Stream:
             predicted=tuple(np.minimum(n * s.base_rate * calibration, n).tolist()),
             level=tuple((weights @ noisy).tolist()),
             middles=tuple((a + b) / 2.0 for a, b in zip(edges[:-1], ends, strict=True)),
-            noise=weights @ directions * (pair / sqrt(per_cell)),
+            noise=weights @ directions * (s.pair_noise / sqrt(per_cell)),
             digest=f"{digest:08x}",
         )
 
