@@ -65,7 +65,8 @@ def command_of(spec: Spec, folder: Path) -> Command:
 def _texts(value: object, name: str) -> Sequence[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise WrongInputError(
-            f"{_PLACE}.{name}: found {value!r}; allowed: a list of strings; write each word as one entry in quotes"
+            f"{_PLACE}.{name}: found {value!r}; allowed: a list of strings; write each word as one entry in "
+            "quotes"
         )
     return value
 

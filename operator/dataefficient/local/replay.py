@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ class Recorder:
         line = json.dumps(body, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         with disk_errors(self._store.folder):
             path.parent.mkdir(exist_ok=True)
+            if self._last is None or self._last[0] != path:
+                _drop_unfinished(path)
             append(path, gzip.compress(line, 6))
         self._last = (path, decision.memory)
 
@@ -96,7 +99,7 @@ def recorded(store: Store, cycle: int) -> Iterator[Recorded]:
         )
         raise WrongInputError(f"{store.folder}: no decision of cycle {cycle} is recorded; {known}")
     before: Any = None
-    for number, line in enumerate(_lines(path), start=1):
+    for number, (line, _) in enumerate(_lines(path), start=1):
         try:
             body = json.loads(line)
             before = body.get("before", before)
@@ -137,10 +140,19 @@ def _file(store: Store, cycle: int) -> Path:
     return store.folder / "decisions" / f"cycle-{cycle:03d}.jsonl.gz"
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """Whole lines; an unfinished last member is left out."""
+def _drop_unfinished(path: Path) -> None:
+    """Cut off a last line that a power cut left half written, so that more can follow."""
+    if path.exists():
+        whole = sum(size for _, size in _lines(path))
+        if whole < path.stat().st_size:
+            os.truncate(path, whole)
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Whole lines, each with its bytes in the file; an unfinished last one is left out."""
     data = path.read_bytes()
     while data:
+        before = len(data)
         reader = zlib.decompressobj(wbits=31)
         try:
             line = reader.decompress(data)
@@ -148,8 +160,8 @@ def _lines(path: Path) -> Iterator[bytes]:
             raise WrongInputError(f"{path}: damaged ({error}); put a copy of it back") from error
         if not reader.eof:
             return
-        yield line
         data = reader.unused_data
+        yield line, before - len(data)
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, object, object]]:

@@ -33,8 +33,14 @@ LAYOUT = 1
 CONTROL_PREFIX = "ctl-"
 """Begins the names of control lineages' runs, which are charged to no arm."""
 
-IMMUTABLE = ("metadata.name", "metadata.namespace", "spec.schedule.startTime", "spec.kpi.direction")
-IMMUTABLE += ("spec.budget.currency", "spec.checkpoints.uri")
+IMMUTABLE = (
+    "metadata.name",
+    "metadata.namespace",
+    "spec.schedule.startTime",
+    "spec.kpi.direction",
+    "spec.budget.currency",
+    "spec.checkpoints.uri",
+)
 """Fields that what is remembered rests on; the API server refuses the same changes."""
 
 
@@ -43,6 +49,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        self._outcomes: dict[Path, RunOutcome] = {}
 
     @classmethod
     def create(cls, folder: Path) -> Store:
@@ -111,8 +118,8 @@ class Store:
                 raise ContractError("it holds no memory")
             if body.get("layout") != LAYOUT:
                 raise WrongInputError(
-                    f"{path}: written by another version of this program (layout {body.get('layout')!r}, here "
-                    f"{LAYOUT}). Use that version, or start in another folder with --workdir."
+                    f"{path}: written by another version of this program (layout {body.get('layout')!r}, "
+                    f"here {LAYOUT}). Use that version, or start in another folder with --workdir."
                 )
             memory: Memory = contract.decode(Memory, body["memory"], "memory")
         except (ValueError, OSError, TypeError) as error:
@@ -124,8 +131,8 @@ class Store:
     def _way_out(self, path: Path) -> str:
         if path == self.state_file and self.previous_file.exists():
             return (
-                f"To go on one decision earlier: cp {self.previous_file} {path}, then the same command again; "
-                "finished runs are not repeated."
+                f"To go on one decision earlier: cp {self.previous_file} {path}, then the same command "
+                "again; finished runs are not repeated."
             )
         return "Put a copy of it back, or start in another folder with --workdir."
 
@@ -211,12 +218,17 @@ class Store:
             WrongInputError: the file is damaged.
         """
         path = self.run_folder(run) / f"outcome-{attempt}.json"
+        if path in self._outcomes:
+            return self._outcomes[path]
         try:
             outcome: RunOutcome = contract.decode(RunOutcome, json.loads(path.read_bytes()), "outcome")
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise WrongInputError(f"{path}: damaged ({error}). Remove it, and the run is made again.") from error
+            raise WrongInputError(
+                f"{path}: damaged ({error}). Remove it, and the run is made again."
+            ) from error
+        self._outcomes[path] = outcome
         return outcome
 
     def last_outcome(self, run: str) -> RunOutcome | None:
@@ -240,7 +252,7 @@ class Store:
 
 
 def absolute(request: RunRequest, resource_folder: Path, work_folder: Path) -> RunRequest:
-    """``request`` with every path absolute: data beside the resource's file, checkpoints in the work folder."""
+    """``request`` with absolute paths: data beside the resource's file, checkpoints in the work folder."""
 
     def resolve(reference: CheckpointRef) -> CheckpointRef:
         return replace(reference, uri=place(reference.uri, work_folder))
