@@ -94,8 +94,8 @@ class Scenario:
     row_noise: float
     """Standard deviation of one row's loss over its mean: sampling noise that all models share."""
     pair_noise: float
-    """Standard deviation, for one row, of the difference of two unlike models over the loss: 0.6 to 1.2, as the
-    study has 0.04 to 0.08 % between different arms on 2.1 million rows."""
+    """Standard deviation, for one row, of the difference of two unlike models over the loss; the study
+    has 0.04 to 0.08 % between different arms on 2.1 million rows."""
     staleness: float
     """Loss that a frozen model gains in the long run, and ``staleness_cycles``, its time constant."""
     staleness_cycles: float

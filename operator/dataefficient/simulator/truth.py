@@ -62,14 +62,11 @@ def _random(*key: object) -> Random:
 
 
 class Truth:
-    """The formulas with one scenario's numbers.
-
-    ``reference_seed`` is the seed of the reference's cold start; set it before gaps are asked for.
-    """
+    """The formulas with one scenario's numbers."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.reference_seed = 0
+        self._reference_luck = 0.0
         self._rate = log(1.0 / scenario.carry_over)
         self._walk: list[float] = [0.0]
 
@@ -241,14 +238,12 @@ class Truth:
     def _gap(self, size: int, born: float, at: float, harm: float, luck: float) -> float:
         cold = self.cold_loss(self.examples(born, at)) - self.cold_loss(self.examples(0.0, at))
         cycle = floor(max(at - 1e-9, 0.0))
-        return cold + harm + self.size_harm(size, cycle) + luck - self._reference_luck(at)
+        reference_luck = self._reference_luck * self._faded(float(self.scenario.history), at)
+        return cold + harm + self.size_harm(size, cycle) + luck - reference_luck
 
-    def _reference_luck(self, at: float) -> float:
-        return self._first_luck * self._faded(float(self.scenario.history), at)
-
-    @cached_property
-    def _first_luck(self) -> float:
-        return self.luck(self.reference_seed, Point(Policy.UNIFORM, 1.0, SIZES[-1]), 0.0)
+    def set_reference(self, seed: int) -> None:
+        """Say which seed the reference's cold start has; until then it has no luck."""
+        self._reference_luck = self.luck(seed, Point(Policy.UNIFORM, 1.0, SIZES[-1]), 0.0)
 
     def stale(self, cycles: float) -> float:
         """Relative loss that a frozen model gains in ``cycles`` after its position."""

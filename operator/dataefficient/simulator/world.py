@@ -18,7 +18,6 @@ from dataefficient.contract import (
     Evaluated,
     Evaluation,
     Policy,
-    Role,
     Rows,
     RunReport,
     RunRequest,
@@ -184,8 +183,8 @@ class World:
 
     def _report(self, request: RunRequest, seconds: Seconds) -> RunReport:
         model = None
-        if request.role is Role.CANDIDATE and request.cycle == 0:
-            self.truth.reference_seed = request.seed
+        if not self.models:
+            self.truth.set_reference(request.seed)
         if request.train is not None:
             model = self._train(request)
         checkpoint = None
