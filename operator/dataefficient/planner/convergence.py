@@ -9,15 +9,14 @@ Sampling rates have their own curve (``rates``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from dataefficient.planner.curves import COVERAGE, CurveFit, fit_curve
 from dataefficient.planner.families import Array
 
-WITHIN = 0.8
-"""A point beyond this share of the longest history means that the curve still falls there."""
+WITHIN = 0.5
+"""A point beyond this share of the longest history is no convergence: the last doubling still paid."""
 _IDENTIFIED = 30.0
 """An extrapolated need whose interval is wider than this factor is not identified."""
 _FEWEST = 3
@@ -31,9 +30,11 @@ class Convergence:
     point: float | None
     """Smallest number of examples whose gap stays inside the tolerance at the upper bound; None: not
     within this data."""
+    upper: float
+    """The same bound without that verdict: where ``point`` is None, up to ``longest``."""
     low: float
     high: float
-    """Interval, of the stated coverage, of the true point."""
+    """Interval, of the stated coverage, of the true bound."""
     longest: float
     """The history that the gap is measured against."""
     need: float | None
@@ -89,18 +90,20 @@ def converge(
     distinct = np.unique(fit.examples).size
     if distinct < _FEWEST:
         reason = f"{distinct} distinct numbers of examples were measured; at least {_FEWEST} are needed"
-        return Convergence(None, fit.origin, top, top, None, top > measured, reason)
+        return Convergence(None, top, fit.origin, top, top, None, top > measured, reason)
     tails = [(1 - coverage) / 2, confidence, (1 + coverage) / 2]
     low, upper, high = (float(v) for v in np.quantile(_gap_point(fit, tolerance_relative, top), tails))
     need = _identified_need(fit, tolerance_relative, tails)
     percent = f"{100 * tolerance_relative:g} %"
     if upper <= WITHIN * top:
         reason = f"from {upper:,.0f} examples on, the loss stays within {percent} of that of {top:,.0f}"
-        return Convergence(upper, low, high, top, need, max(upper, top) > measured, reason)
-    reason = f"not within this data: the loss still falls by more than {percent} near {top:,.0f} examples"
+        return Convergence(upper, upper, low, high, top, need, max(upper, top) > measured, reason)
+    reason = (
+        f"not within this data: the last doubling, up to {top:,.0f} examples, still gains more than {percent}"
+    )
     if low <= WITHIN * top:
-        reason = f"not within this data: the curve does not exclude a fall of more than {percent} before {top:,.0f} examples"
-    return Convergence(None, low, high, top, need, top > measured, reason)
+        reason = f"not within this data: a gain of more than {percent} by the last doubling is not excluded"
+    return Convergence(None, upper, low, high, top, need, top > measured, reason)
 
 
 def _identified_need(fit: CurveFit, tolerance_relative: float, tails: list[float]) -> float | None:

@@ -10,7 +10,7 @@ families). Nothing here decides how much data is enough: that is ``convergence``
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from dataefficient.planner.families import FAMILIES, Array, Family, Grid
 COVERAGE = 0.8
 """Default coverage of the intervals."""
 DRAWS = 2000
-TYPICAL_NOISE = 0.0007
+TYPICAL_NOISE = 0.0005
 """Relative noise between seeds that is assumed, weakly, where no standard error is given."""
 _UNKNOWN_NOISE_WEIGHT = 1.0
 """Prior degrees of freedom of that assumption."""
@@ -185,6 +185,19 @@ def checked(examples: object, loss: object, se: object | None) -> tuple[Array, A
     return n[order], y[order], None if s is None else s[order]
 
 
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """What is fitted: ``x`` = examples / smallest, losses, their weights, and how the noise is believed."""
+
+    x: Array
+    y: Array
+    weight: Array
+    noise: float
+    """Prior of the noise relative to the weights (inverse gamma): its scale ..."""
+    trust: float
+    """... and its degrees of freedom."""
+
+
 def fit_curve(examples: object, loss: object, se: object | None = None, *, seed: int) -> CurveFit:
     """Fit all families to a learning curve.
 
@@ -203,19 +216,24 @@ def fit_curve(examples: object, loss: object, se: object | None = None, *, seed:
     x = n / origin
     if s is None:
         weight = np.full(n.shape, unit**-2)
-        prior = _NoisePrior(TYPICAL_NOISE, _UNKNOWN_NOISE_WEIGHT)
+        noise, trust = TYPICAL_NOISE, _UNKNOWN_NOISE_WEIGHT
     else:
-        weight, prior = np.maximum(s, 1e-6 * unit) ** -2.0, _NoisePrior(1.0, _STATED_NOISE_WEIGHT)
-    cells = [_zoomed(f, x, y, weight, prior) for f in FAMILIES]
+        weight = np.maximum(s, 1e-6 * unit) ** -2.0
+        noise, trust = 1.0, _STATED_NOISE_WEIGHT
+    points = _Points(x, y, weight, noise, trust)
+    cells = [_zoomed(f, points) for f in FAMILIES]
     for _ in range(2):
         member = int(np.argmax([c.log_weight.max() for c in cells]))
-        best = _family_fit(FAMILIES[member], cells[member], 1.0, x, y, origin)
+        best = _family_fit(FAMILIES[member], cells[member], points, origin)
         predicted = np.array([best.predict(v) for v in n])
         robust = weight * _huber((y - predicted) * np.sqrt(weight))
-        cells = [_zoomed(f, x, y, robust, prior) for f in FAMILIES]
+        cells = [_zoomed(f, replace(points, weight=robust)) for f in FAMILIES]
     log_total = np.logaddexp.reduce(np.concatenate([c.log_weight for c in cells]))
     fits = [
-        _family_fit(f, c, float(np.exp(np.logaddexp.reduce(c.log_weight) - log_total)), x, y, origin)
+        replace(
+            _family_fit(f, c, points, origin),
+            weight=float(np.exp(np.logaddexp.reduce(c.log_weight) - log_total)),
+        )
         for f, c in zip(FAMILIES, cells, strict=True)
     ]
     drawn = _draw(cells, seed, float(np.median(weight**-0.5)))
@@ -231,41 +249,34 @@ def _huber(z: Array) -> Array:
     return out
 
 
-@dataclass(frozen=True)
-class _NoisePrior:
-    """Inverse-gamma prior of the noise, relative to the stated weights."""
-
-    scale: float
-    degrees: float
-
-
-def _zoomed(family: Family, x: Array, y: Array, weight: Array, prior: _NoisePrior) -> _Cells:
+def _zoomed(family: Family, points: _Points) -> _Cells:
     """Solve a family, narrowing its grid to where the weight lies until the cells resolve it."""
     box = family.box
-    cells = _solve(family, family.grid(box), x, y, weight, prior)
+    cells = _solve(family, family.grid(box), points)
     for _ in range(_ZOOMS):
         relevant = cells.log_weight > cells.log_weight.max() - _NEGLIGIBLE
         if relevant.mean() > 0.25:
             break
         box = cells.grid.around(relevant, box)
-        cells = _solve(family, family.grid(box), x, y, weight, prior)
+        cells = _solve(family, family.grid(box), points)
     return cells
 
 
-def _solve(family: Family, grid: Grid, x: Array, y: Array, weight: Array, prior: _NoisePrior) -> _Cells:
+def _solve(family: Family, grid: Grid, points: _Points) -> _Cells:
     """Solve floor and amplitude for each cell and weigh it by its marginal likelihood.
 
     Flat priors lie on the curve's values at the first and the last point (not on floor and amplitude,
     which slow exponents would then inflate); the noise is integrated out under its prior. Amplitude and,
     for a positive loss, floor are at least 0.
     """
+    x, y, weight, trust = points.x, points.y, points.weight, points.trust
     total = float(weight.sum())
     mean = float((weight * y).sum()) / total
     around = float(weight @ (y - mean) ** 2)
     log_prior = grid.log_prior
     if family.name == "last" or x[-1] == x[0]:
-        degrees = prior.degrees + x.size - 1
-        scatter = np.full(log_prior.shape, prior.degrees * prior.scale**2 + around)
+        degrees = trust + x.size - 1
+        scatter = np.full(log_prior.shape, trust * points.noise**2 + around)
         evidence = gammaln(degrees / 2) - degrees / 2 * np.log(math.pi * scatter) - 0.5 * math.log(total)
         zero = np.zeros(log_prior.shape)
         level, variance = (mean, 1.0 / total) if x[-1] == x[0] else (float(y[-1]), 1.0 / float(weight[-1]))
@@ -288,8 +299,8 @@ def _solve(family: Family, grid: Grid, x: Array, y: Array, weight: Array, prior:
     curvature = np.maximum(deviation**2 @ weight, 1e-280)
     best = deviation @ (weight * (y - mean)) / curvature
     free = np.maximum(around - best**2 * curvature, 0.0)
-    degrees = prior.degrees + x.size - 2
-    scatter = prior.degrees * prior.scale**2 + free
+    degrees = trust + x.size - 2
+    scatter = trust * points.noise**2 + free
     most = mean / np.maximum(centre, 1e-280) if mean > 0 else np.full(centre.shape, np.inf)
     sd = np.sqrt(scatter / degrees / curvature)
     drop = max(0.1 * abs(mean), float(y.max() - y.min()), 1e-12)
@@ -316,13 +327,14 @@ def _log_mass(low: Array, high: Array) -> Array:
     return out
 
 
-def _family_fit(family: Family, cells: _Cells, share: float, x: Array, y: Array, origin: float) -> FamilyFit:
+def _family_fit(family: Family, cells: _Cells, points: _Points, origin: float) -> FamilyFit:
     cell = int(np.argmin(cells.residual - 1e-9 * cells.grid.log_prior * cells.scatter))
     floor, amplitude = cells.at(cell)
     theta = cells.grid.theta[cell]
-    error = float(np.sqrt(np.mean((y - floor - amplitude * family.basis(theta, x)) ** 2)))
+    residual = points.y - floor - amplitude * family.basis(theta, points.x)
+    error = float(np.sqrt(np.mean(residual**2)))
     exponent, second = float(theta[0]), float(theta[1]) * origin
-    return FamilyFit(family.name, family.formula, share, floor, amplitude, exponent, second, origin, error)
+    return FamilyFit(family.name, family.formula, 1.0, floor, amplitude, exponent, second, origin, error)
 
 
 def _draw(

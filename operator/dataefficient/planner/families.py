@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 TYPICAL_EXPONENT = 0.5
 """Prior median of the exponents; learning curves of practice lie mostly between 0.1 and 1.5."""
-EXPONENT_SPREAD = 0.8
+EXPONENT_SPREAD = 0.7
 """Prior standard deviation of the logarithm of an exponent."""
 
 
@@ -46,7 +46,7 @@ class Family:
     basis: Callable[[Array, Array], Array]
     """``basis(theta (..., 2), x (...))``, broadcast; positive, falling in x, 1 at x = 1."""
     inverse: Callable[[Array, Array], Array]
-    """``inverse(theta (..., 2), value (...))``: the x at which the basis has this value; inf for values <= 0."""
+    """``inverse(theta (..., 2), value (...))``: the x of this basis; inf for values <= 0."""
 
     def grid(self, box: Box) -> Grid:
         """A regular grid over ``box``, each cell with the prior mass that it stands for."""
@@ -97,7 +97,7 @@ def _axis(low: float, high: float, cells: int) -> tuple[Array, float]:
     if high <= low:
         return np.array([low]), 0.0
     width = (high - low) / cells
-    return low + width * (np.arange(cells) + 0.5), width
+    return np.linspace(low + width / 2, high - width / 2, cells), width
 
 
 def _pow_basis(theta: Array, x: Array) -> Array:
@@ -157,16 +157,16 @@ def _box(exponents: tuple[float, float], seconds: tuple[float, float]) -> Box:
 
 
 FAMILIES: tuple[Family, ...] = (
-    Family("pow3", "E + A n^-b", 0.4, _box((0.03, 3.0), (1.0, 1.0)), 1.0, _pow_basis, _pow_inverse),
-    Family("pow4", "E + A (n + d)^-b", 0.25, _box((0.05, 3.0), (0.2, 50.0)), 1.0, _pow_basis, _pow_inverse),
+    Family("pow3", "E + A n^-b", 0.6, _box((0.03, 3.0), (1.0, 1.0)), 1.0, _pow_basis, _pow_inverse),
+    Family("pow4", "E + A (n + d)^-b", 0.2, _box((0.05, 3.0), (0.2, 50.0)), 1.0, _pow_basis, _pow_inverse),
     Family(
-        "mmf4", "E + A / (1 + (n/d)^b)", 0.15, _box((0.1, 4.0), (0.3, 300.0)), 0.0, _mmf_basis, _mmf_inverse
+        "mmf4", "E + A / (1 + (n/d)^b)", 0.08, _box((0.1, 4.0), (0.3, 300.0)), 0.0, _mmf_basis, _mmf_inverse
     ),
     Family(
-        "wbl4", "E + A exp(-(n/d)^b)", 0.1, _box((0.1, 2.0), (0.03, 300.0)), 0.0, _wbl_basis, _wbl_inverse
+        "wbl4", "E + A exp(-(n/d)^b)", 0.07, _box((0.1, 2.0), (0.03, 300.0)), 0.0, _wbl_basis, _wbl_inverse
     ),
     Family(
-        "last", "the last value stands", 0.1, _box((1.0, 1.0), (1.0, 1.0)), 1.0, _last_basis, _last_inverse
+        "last", "the last value stands", 0.05, _box((1.0, 1.0), (1.0, 1.0)), 1.0, _last_basis, _last_inverse
     ),
 )
 """Tried together by every fit. The power laws lead: with few points the prior decides."""

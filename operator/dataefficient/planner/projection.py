@@ -1,4 +1,4 @@
-"""Variable projection for surfaces ``E + A u + B v`` with ``u = n^-alpha``, ``v = d^-beta``, batched over targets.
+"""Variable projection for ``E + A n^-alpha + B d^-beta``, batched over targets.
 
 Why: a bootstrap of a thousand refits must take seconds. For given exponents E, A and B follow from a
 closed form (the best of seven active sets solves the non-negative problem exactly), so a fit is a search
@@ -27,6 +27,19 @@ class Bounds:
     beta: tuple[float, float]
     use_size: bool = True
     use_data: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Where the points lie; arrays of shape (points,)."""
+
+    log_n: Array
+    """Logarithm of the size, centred for conditioning."""
+    log_d: Array
+    """Logarithm of the examples, centred."""
+    weight: Array
+    """Weights of the squared residuals."""
+    bounds: Bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +106,11 @@ def _axis(bounds: tuple[float, float]) -> Array:
     return np.geomspace(low, high, _GRID) if high > low else np.array([low])
 
 
-def _grid_start(log_n: Array, log_d: Array, targets: Array, weight: Array, bounds: Bounds) -> Array:
+def _grid_start(design: Design, targets: Array) -> Array:
     """Best cell of the exponent grid for each target, shape (targets, 2)."""
+    weight, bounds = design.weight, design.bounds
     alpha, beta = _axis(bounds.alpha), _axis(bounds.beta)
-    u, v = np.exp(-np.outer(alpha, log_n)), np.exp(-np.outer(beta, log_d))
+    u, v = np.exp(-np.outer(alpha, design.log_n)), np.exp(-np.outer(beta, design.log_d))
     shape = (alpha.size, beta.size)
     gram = np.empty((*shape, 3, 3))
     gram[..., 0, 0] = weight.sum()
@@ -115,30 +129,28 @@ def _grid_start(log_n: Array, log_d: Array, targets: Array, weight: Array, bound
     return np.stack([alpha[cell // beta.size], beta[cell % beta.size]], axis=1)
 
 
-def _linear_part(
-    log_n: Array, log_d: Array, targets: Array, weight: Array, exponents: Array, bounds: Bounds
-) -> tuple[Array, Array, Array, Array]:
-    """Best E, A, B at each target's own exponents, its objective, residuals and design (targets, 3, points)."""
-    design = np.ones((exponents.shape[0], 3, log_n.size))
-    design[:, 1] = np.exp(-exponents[:, :1] * log_n)
-    design[:, 2] = np.exp(-exponents[:, 1:] * log_d)
-    weighted = design * weight
-    gram = weighted @ design.transpose(0, 2, 1)
+def _linear_part(design: Design, targets: Array, exponents: Array) -> tuple[Array, Array, Array, Array]:
+    """Best E, A, B at each target's own exponents, its objective, residuals and columns (targets, 3, points)."""
+    columns = np.ones((exponents.shape[0], 3, design.log_n.size))
+    columns[:, 1] = np.exp(-exponents[:, :1] * design.log_n)
+    columns[:, 2] = np.exp(-exponents[:, 1:] * design.log_d)
+    weighted = columns * design.weight
+    gram = weighted @ columns.transpose(0, 2, 1)
     right = (weighted @ targets[:, :, None])[..., 0]
-    linear, _ = _non_negative(gram, right, (True, bounds.use_size, bounds.use_data))
-    residual = targets - np.einsum("bk,bkp->bp", linear, design)
-    objective = (residual**2 * weight).sum(axis=1)
-    return linear, objective, residual, design
+    linear, _ = _non_negative(gram, right, (True, design.bounds.use_size, design.bounds.use_data))
+    residual = targets - np.einsum("bk,bkp->bp", linear, columns)
+    objective = (residual**2 * design.weight).sum(axis=1)
+    return linear, objective, residual, columns
 
 
-def _step(
-    log_n: Array, log_d: Array, weight: Array, state: tuple[Array, Array, Array], damping: Array
-) -> Array:
-    """Damped Gauss-Newton step of the logarithms of the exponents (the others are projected out)."""
-    linear, residual, design = state
-    slopes = np.stack([log_n * design[:, 1], log_d * design[:, 2]], axis=1) * linear[:, 1:, None]
-    jacobian = np.concatenate([design, slopes], axis=1)
-    weighted = jacobian * weight
+def _step(design: Design, state: tuple[Array, Array, Array], damping: Array) -> Array:
+    """Damped Gauss-Newton step of the exponents (the others are projected out)."""
+    linear, residual, columns = state
+    slopes = (
+        np.stack([design.log_n * columns[:, 1], design.log_d * columns[:, 2]], axis=1) * linear[:, 1:, None]
+    )
+    jacobian = np.concatenate([columns, slopes], axis=1)
+    weighted = jacobian * design.weight
     normal = weighted @ jacobian.transpose(0, 2, 1)
     right = -(weighted @ residual[:, :, None])
     inactive = np.concatenate([linear == 0, linear[:, 1:] == 0], axis=1)
@@ -157,36 +169,38 @@ def _step(
 
 
 def project(
-    log_n: Array, log_d: Array, targets: Array, weight: Array, bounds: Bounds, start: Array | None = None
+    design: Design, targets: Array, *, start: Array | None = None, held: Array | None = None
 ) -> Solution:
     """Fit each row of ``targets`` by weighted least squares.
 
     Args:
-        log_n, log_d: logarithms of size and data of the points, shape (points,), centred for conditioning.
+        design: of the points that all targets share.
         targets: losses to fit, shape (targets, points).
-        weight: weights of the points, shape (points,).
-        bounds: ranges of the exponents.
         start: exponents to start from, shape (targets, 2); the best cell of a grid where None.
+        held: exponents that a target keeps, NaN where it is free, shape (targets, 2).
     """
-    exponents = _grid_start(log_n, log_d, targets, weight, bounds) if start is None else start.copy()
-    low = np.array([bounds.alpha[0], bounds.beta[0]])
-    high = np.array([bounds.alpha[1], bounds.beta[1]])
-    linear, objective, residual, design = _linear_part(log_n, log_d, targets, weight, exponents, bounds)
+    exponents = _grid_start(design, targets) if start is None else start.copy()
+    low = np.broadcast_to([design.bounds.alpha[0], design.bounds.beta[0]], exponents.shape)
+    high = np.broadcast_to([design.bounds.alpha[1], design.bounds.beta[1]], exponents.shape)
+    if held is not None:
+        exponents = np.where(np.isnan(held), exponents, held)
+        low, high = np.where(np.isnan(held), low, held), np.where(np.isnan(held), high, held)
+    linear, objective, residual, columns = _linear_part(design, targets, exponents)
     damping = np.full(objective.shape, 1e-2)
     live = np.arange(objective.size)
     for _ in range(_STEPS):
-        state = (linear[live], residual[live], design[live])
+        state = (linear[live], residual[live], columns[live])
         # The Jacobian is with respect to the exponents; a step in logarithms keeps them positive.
-        move = _step(log_n, log_d, weight, state, damping[live]) / exponents[live]
-        tried = np.clip(exponents[live] * np.exp(np.clip(move, -0.7, 0.7)), low, high)
-        new = _linear_part(log_n, log_d, targets[live], weight, tried, bounds)
+        move = _step(design, state, damping[live]) / exponents[live]
+        tried = np.clip(exponents[live] * np.exp(np.clip(move, -0.7, 0.7)), low[live], high[live])
+        new = _linear_part(design, targets[live], tried)
         better = new[1] < objective[live]
         gained = objective[live] - new[1]
         done = better & (gained <= 1e-9 * objective[live]) | (damping[live] > 1e8)
         damping[live] = np.where(better, damping[live] * 0.2, damping[live] * 8)
         taken = live[better]
         exponents[taken], objective[taken] = tried[better], new[1][better]
-        linear[taken], residual[taken], design[taken] = new[0][better], new[2][better], new[3][better]
+        linear[taken], residual[taken], columns[taken] = new[0][better], new[2][better], new[3][better]
         live = live[~done]
         if live.size == 0:
             break

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t as student
 
 from dataefficient.planner.costs import CostPerExample
-from dataefficient.planner.curves import COVERAGE, Forecast
+from dataefficient.planner.curves import COVERAGE, TYPICAL_NOISE, Forecast
 from dataefficient.planner.families import Array
-from dataefficient.planner.projection import Bounds, project
+from dataefficient.planner.projection import Bounds, Design, Solution, project
 
 PARAMETERS = ("E", "A", "B", "alpha", "beta")
 TYPICAL = {"alpha": 0.34, "beta": 0.28}
 """Exponents assumed where the runs cannot tell (Hoffmann et al., equation 10)."""
+_TYPICAL_SPREAD = 0.6
+"""Standard deviation of the logarithm of an assumed exponent, over the bootstrap."""
 EXPONENTS = (0.02, 3.0)
 """Range of the exponents."""
 PARAMETER_COVERAGE = 0.95
@@ -181,17 +182,8 @@ def _checked(sizes: object, examples: object, losses: object) -> tuple[Array, Ar
     return n, d, y
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What can be fitted at all from where the runs lie."""
-
-    bounds: Bounds
-    missing: Mapping[str, str]
-    """Parameters that the design cannot determine, with the reason."""
-    free: int
-
-
-def _plan(n: Array, d: Array) -> _Plan:
+def _determined(n: Array, d: Array) -> tuple[Bounds, Mapping[str, str]]:
+    """What can be fitted at all from where the runs lie, and the parameters that cannot, with the reason."""
     levels = {"alpha": np.unique(n).size, "beta": np.unique(d).size}
     words = {"alpha": ("A", "size"), "beta": ("B", "number of examples")}
     missing: dict[str, str] = {}
@@ -211,14 +203,16 @@ def _plan(n: Array, d: Array) -> _Plan:
             missing[exponent] = f"too few runs ({n.size}); {TYPICAL[exponent]} is assumed"
             ranges[exponent] = fixed
             spare += 1
+    for exponent in missing.keys() & levels.keys():
+        missing.setdefault("E", f"it depends on the {exponent} that is assumed")
+        missing.setdefault(words[exponent][0], f"it depends on the {exponent} that is assumed")
     bounds = Bounds(ranges["alpha"], ranges["beta"], levels["alpha"] > 1, levels["beta"] > 1)
-    free = 1 + sum(min(count - 1, 2) for count in levels.values())
     if levels["alpha"] > 1 and levels["beta"] > 1:
         correlation = abs(float(np.corrcoef(np.log(n), np.log(d))[0, 1]))
         if correlation > 0.98:
             reason = f"size and examples grow together in these runs (correlation {correlation:.3f})"
             missing |= {name: missing.get(name, reason) for name in ("A", "B", "alpha", "beta")}
-    return _Plan(bounds, missing, free)
+    return bounds, missing
 
 
 def fit_surface(
@@ -228,7 +222,7 @@ def fit_surface(
 
     Residuals are relative (as differences of log loss in the source) under a Huber loss whose width follows
     their robust deviation; the sum, not the mean, is minimised. The bootstrap is a wild one: leverage-scaled
-    residuals with random signs, so that any design keeps all its runs.
+    residuals (HC3) with random signs, so that any design keeps all its runs.
 
     Args:
         sizes: model size of each run, positive.
@@ -241,81 +235,78 @@ def fit_surface(
         ValueError: fewer than three runs, different lengths, or a value that is not finite and positive.
     """
     n, d, y = _checked(sizes, examples, losses)
-    plan = _plan(n, d)
+    bounds, missing = _determined(n, d)
     origin_n, origin_d = float(np.exp(np.log(n).mean())), float(np.exp(np.log(d).mean()))
-    log_n, log_d = np.log(n / origin_n), np.log(d / origin_d)
-    weight = y**-2.0
-    solution = project(log_n, log_d, y[None, :], weight, plan.bounds)
-    deviation = 0.0
-    fitted = y
+    design = Design(np.log(n / origin_n), np.log(d / origin_d), y**-2.0, bounds)
+    solution = project(design, y[None, :])
     for _ in range(4):
-        fitted = _fitted(solution.linear[0], solution.exponents[0], log_n, log_d)
-        relative = y / fitted - 1.0
-        deviation = 1.4826 * float(np.median(np.abs(relative)))
-        width = max(_HUBER * deviation, 1e-12)
-        weight = fitted**-2.0 * np.minimum(1.0, width / np.maximum(np.abs(relative), 1e-300))
-        solution = project(log_n, log_d, y[None, :], weight, plan.bounds, solution.exponents)
-    fitted = _fitted(solution.linear[0], solution.exponents[0], log_n, log_d)
+        fitted = _fitted(solution, design)
+        relative = np.abs(y / fitted - 1.0)
+        width = max(_HUBER * 1.4826 * float(np.median(relative)), 1e-12)
+        weight = fitted**-2.0 * np.minimum(1.0, width / np.maximum(relative, 1e-300))
+        design = replace(design, weight=weight)
+        solution = project(design, y[None, :], start=solution.exponents)
+    refits = solution
     if bootstraps > 0:
-        targets = _wild(
-            y, fitted, weight, (log_n, log_d), (solution.linear[0], solution.exponents[0]), bootstraps, seed
-        )
-        refits = project(log_n, log_d, targets, weight, plan.bounds)
-        samples = _in_units(refits.linear, refits.exponents, origin_n, origin_d)
-    else:
-        samples = _in_units(solution.linear, solution.exponents, origin_n, origin_d)
-    best = _in_units(solution.linear, solution.exponents, origin_n, origin_d)[0]
-    parameters = {name: _parameter(name, best, samples, plan.missing) for name in PARAMETERS}
-    return SurfaceFit(
-        parameters,
-        samples,
-        n.size,
-        deviation,
-        (float(n.min()), float(n.max())),
-        (float(d.min()), float(d.max())),
-    )
+        random = np.random.default_rng(seed)
+        targets = _wild(y, solution, design, random, bootstraps)
+        refits = project(design, targets, held=_assumed(bounds, bootstraps, random))
+    samples = _in_units(refits, origin_n, origin_d)
+    best = _in_units(solution, origin_n, origin_d)[0]
+    parameters = {name: _parameter(name, best, samples, missing) for name in PARAMETERS}
+    error = 1.4826 * float(np.median(np.abs(y / _fitted(solution, design) - 1.0)))
+    ranges = [(float(v.min()), float(v.max())) for v in (n, d)]
+    return SurfaceFit(parameters, samples, n.size, error, ranges[0], ranges[1])
 
 
-def _fitted(linear: Array, exponents: Array, log_n: Array, log_d: Array) -> Array:
-    out: Array = (
-        linear[0] + linear[1] * np.exp(-exponents[0] * log_n) + linear[2] * np.exp(-exponents[1] * log_d)
-    )
+def _assumed(bounds: Bounds, bootstraps: int, random: np.random.Generator) -> Array:
+    """Exponents that each refit keeps, shape (bootstraps, 2): an assumed one varies, a fitted one is NaN."""
+    held = np.full((bootstraps, 2), np.nan)
+    for column, (low, high) in enumerate((bounds.alpha, bounds.beta)):
+        if low == high:
+            held[:, column] = np.clip(
+                low * np.exp(_TYPICAL_SPREAD * random.standard_normal(bootstraps)), *EXPONENTS
+            )
+    return held
+
+
+def _fitted(solution: Solution, design: Design) -> Array:
+    """Losses of the first target's fit at the points, shape (points,)."""
+    (e, a, b), (alpha, beta) = solution.linear[0], solution.exponents[0]
+    out: Array = e + a * np.exp(-alpha * design.log_n) + b * np.exp(-beta * design.log_d)
     return out
 
 
-def _in_units(linear: Array, exponents: Array, origin_n: float, origin_d: float) -> Array:
+def _in_units(solution: Solution, origin_n: float, origin_d: float) -> Array:
     """Parameters (rows, 5) for sizes and examples as given."""
+    linear, exponents = solution.linear, solution.exponents
     a = linear[:, 1] * origin_n ** exponents[:, 0]
     b = linear[:, 2] * origin_d ** exponents[:, 1]
     return np.stack([linear[:, 0], a, b, exponents[:, 0], exponents[:, 1]], axis=1)
 
 
 def _wild(
-    y: Array,
-    fitted: Array,
-    weight: Array,
-    design: tuple[Array, Array],
-    solution: tuple[Array, Array],
-    bootstraps: int,
-    seed: int,
+    y: Array, solution: Solution, design: Design, random: np.random.Generator, bootstraps: int
 ) -> Array:
     """Bootstrap targets, shape (bootstraps, points)."""
-    log_n, log_d = design
-    (_, a, b), (alpha, beta) = solution
+    fitted = _fitted(solution, design)
+    (_, a, b), (alpha, beta) = solution.linear[0], solution.exponents[0]
+    log_n, log_d, weight = design.log_n, design.log_d, design.weight
     u, v = np.exp(-alpha * log_n), np.exp(-beta * log_d)
     columns = np.stack([np.ones(y.shape), u, v, -a * log_n * u, -b * log_d * v], axis=1)
     columns = columns[:, np.abs(columns).max(axis=0) > 0] * np.sqrt(weight)[:, None]
     left = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), full_matrices=False)
-    kept = left.U[:, left.S > 1e-9 * left.S[0]]
-    leverage = np.minimum((kept**2).sum(axis=1), 0.95)
+    kept = left.U[:, 1e-9 * left.S[0] < left.S]
+    leverage = np.minimum((kept**2).sum(axis=1), 0.9)
     robust = weight * fitted**2
     # The refits hold the Huber weights fixed; the ratio restores the variance that this hides.
     hidden = float(robust.mean() / max(np.mean(robust > 0.999), 0.5))
-    degrees = max(y.size - kept.shape[1], 1)
-    small = float(student.ppf(0.975, degrees) / student.ppf(0.975, np.inf))
-    residual = (y - fitted) / np.sqrt(1.0 - leverage) * hidden * min(small, 3.0)
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (bootstraps, y.size))
-    out: Array = np.maximum(fitted + residual * signs, 1e-3 * fitted)
+    residual = (y - fitted) / (1.0 - leverage) * hidden
+    signs = random.choice([-1.0, 1.0], (bootstraps, y.size))
+    # A fit with few runs to spare leaves no residuals: one degree of freedom of typical noise is added.
+    believed = TYPICAL_NOISE / math.sqrt(1.0 + y.size - kept.shape[1])
+    extra = fitted * believed * random.standard_normal((bootstraps, y.size))
+    out: Array = np.maximum(fitted + residual * signs + extra, 1e-3 * fitted)
     return out
 
 
@@ -337,8 +328,9 @@ def _spread_reason(name: str, low: float, high: float, samples: Array) -> str | 
         factor = PARAMETERS.index("A" if name == "alpha" else "B")
         if float(np.mean(samples[:, factor] <= 0)) > 0.025:
             return f"its term {PARAMETERS[factor]} may be zero"
-        if low <= EXPONENTS[0] * 1.01 or high >= EXPONENTS[1] * 0.99:
-            return f"its interval reaches the bound of {EXPONENTS[0] if low <= EXPONENTS[0] * 1.01 else EXPONENTS[1]:g}"
+        if low <= EXPONENTS[0] * 1.01 or high >= 0.99 * EXPONENTS[1]:
+            bound = EXPONENTS[0] if low <= EXPONENTS[0] * 1.01 else EXPONENTS[1]
+            return f"its interval reaches the bound of {bound:g}"
     if low <= 0:
         return "its interval reaches zero"
     # A and B are values at one unit of size or data, far from the runs: a wide interval there is no fault.
