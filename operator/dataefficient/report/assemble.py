@@ -1,0 +1,223 @@
+"""A statement from what is remembered and what ran: the report's one way in.
+
+``build_statement`` is pure; ``build`` reads a work folder. It measures nothing anew and asks no clock:
+the date of writing is given by who prints it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dataefficient.api.spec import Resource
+from dataefficient.contract import Role
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.launch import devices
+from dataefficient.cycle.model import CycleRecord, Memory, Step
+from dataefficient.local.control import controls as control_lineages
+from dataefficient.local.store import Store
+from dataefficient.planner.evidence import paired
+from dataefficient.report import curves, sentences
+from dataefficient.report.measure import FAILED, Run, by_cycle, frozen_starts, report_of, role_of
+from dataefficient.report.savings import ControlRuns, Ours, compare, interval
+from dataefficient.report.statement import (
+    Aim,
+    CycleRow,
+    Estimate,
+    Lineage,
+    RoleSpend,
+    Statement,
+    Stream,
+)
+
+ROLES = (*(r.value for r in (Role.CANDIDATE, Role.TRIAL, Role.PROBE, Role.CONTROL)), FAILED)
+"""In the order in which spend is shown."""
+
+
+def build(folder: Path, *, written: datetime | None = None) -> Statement:
+    """The statement of the work folder ``folder``.
+
+    Raises:
+        WrongInputError: no work folder, or a damaged one.
+    """
+    store = Store.open(folder)
+    resource = store.resource()
+    found = control_lineages(resource.spec, store)
+    controls = [
+        ControlRuns(Lineage(c.kind.value), c.size, c.rule, c.runs, c.failure.message if c.failure else None)
+        for c in (found.lineages if found else ())
+    ]
+    return build_statement(resource, store.memory(), store.runs(), controls, written=written)
+
+
+def build_statement(
+    resource: Resource,
+    memory: Memory,
+    runs: Iterable[Run],
+    controls: Sequence[ControlRuns],
+    *,
+    written: datetime | None = None,
+) -> Statement:
+    """The statement that follows from a resource, its memory and its runs.
+
+    Args:
+        runs: every run of the operator with its last attempt's outcome, None while it goes on.
+        controls: what ran of the control lineages; one that is left out was not run.
+        written: date of the statement, if it is to bear one.
+    """
+    runs = sorted(runs, key=lambda r: (r[0].cycle, r[0].run))
+    given = {control.lineage: control for control in controls}
+    aim = _aim(resource)
+    charged = {r.cycle: r.spent_seconds for r in memory.history}
+    current = memory.ledger.by_cycle.get(str(memory.cycle))
+    if current is not None:
+        charged.setdefault(memory.cycle, current)
+    points = {r.cycle: r.plan.point if r.plan else None for r in memory.history}
+    ours = Ours(runs, charged, points, aim.devices, aim.price)
+    comparisons = tuple(compare(given.get(name, ControlRuns(name)), ours) for name in Lineage)
+    ended = [r.end for r in memory.history]
+    k = Knowledge(resource.spec, memory, ended[-1] if ended else resource.spec.schedule.start_time)
+    cycles = tuple(_row(record, runs, k) for record in memory.history)
+    converged = curves.convergence(memory)
+    by_role = _by_role(runs, memory)
+    spent = sum(part.seconds for part in by_role)
+    drawn = curves.surface(k)
+    return Statement(
+        resource=memory.resource,
+        state=_state(memory),
+        headline=sentences.headline(aim, cycles, comparisons, spent),
+        detail=sentences.detail(aim, comparisons),
+        stream=_stream(resource, memory, runs),
+        aim=aim,
+        convergence=converged,
+        cycles=cycles,
+        rates=curves.harms(k),
+        surface=drawn,
+        spent=spent,
+        by_role=by_role,
+        comparisons=comparisons,
+        calibration=_calibration(runs, set(points)),
+        claims=sentences.claims(aim, comparisons, converged, drawn),
+        notes=sentences.notes(aim, comparisons),
+        written=written,
+    )
+
+
+def _aim(resource: Resource) -> Aim:
+    spec = resource.spec
+    accelerator = spec.accelerators[0]
+    price = accelerator.price_per_device_hour
+    return Aim(
+        metric=spec.kpi.metric.value,
+        target=None if spec.kpi.target is None or spec.kpi.query else float(spec.kpi.target),
+        tolerance=None if spec.kpi.tolerance is None else float(spec.kpi.tolerance),
+        max_regression=float(spec.kpi.max_regression),
+        confidence=float(spec.kpi.confidence),
+        currency=spec.budget.currency,
+        price=None if price is None else float(price),
+        device=accelerator.name,
+        devices=devices(spec),
+        sizes=tuple(sorted(spec.knobs.model_size.values)),
+    )
+
+
+def _stream(resource: Resource, memory: Memory, runs: Sequence[Run]) -> Stream:
+    data = resource.spec.data
+    finished = {r.cycle for r in memory.history}
+    reports = {
+        r[0].cycle: report
+        for r in runs
+        if r[0].role is Role.CANDIDATE and (report := report_of(r)) is not None
+    }
+    read = {k: report.rows for k, report in reports.items() if k in finished}
+    total = sum(r.read for r in read.values()) if read else None
+    positives = sum(r.positives for r in read.values())
+    history = next((r[0] for r in runs if r[0].cycle == 0 and r[0].role is Role.CANDIDATE), None)
+    whole = history is not None and history.train is not None
+    return Stream(
+        uri=data.uri,
+        time=data.time,
+        label=data.label,
+        key=data.key,
+        start=resource.spec.schedule.history_from,
+        end=memory.history[-1].end if memory.history else None,
+        history_rows=read[0].read if whole and 0 in read else None,
+        rows=total,
+        positive_share=positives / total if total else None,
+    )
+
+
+def _state(memory: Memory) -> str:
+    if memory.stopped is not None:
+        return f"Stopped in cycle {memory.cycle}: {memory.stopped.message}"
+    if memory.step is Step.FINISHED:
+        return f"Finished: every interval of the schedule was run, {len(memory.history)} in all"
+    return f"Under way: cycle {memory.cycle} is next or running"
+
+
+def _row(record: CycleRecord, runs: Sequence[Run], k: Knowledge) -> CycleRow:
+    plan = record.plan
+    candidate = next((r for r in record.runs if r.role is Role.CANDIDATE), None)
+    kpi = None
+    if record.kpi is not None:
+        half = None if record.kpi_standard_error is None else 1.96 * record.kpi_standard_error
+        kpi = Estimate(
+            record.kpi, *((None, None) if half is None else (record.kpi - half, record.kpi + half))
+        )
+    reference = next((o.cost_seconds for o in plan.options if o.point == k.reference), None) if plan else None
+    return CycleRow(
+        cycle=record.cycle,
+        start=record.start,
+        end=record.end,
+        point=plan.point if plan else None,
+        code=plan.code if plan else "Skipped",
+        reason=plan.reason if plan else " ".join(record.notes),
+        forecast_kpi=plan.kpi if plan else None,
+        kpi=kpi,
+        forecast_cost=plan.cost if plan else None,
+        cost=candidate.device_seconds if candidate else None,
+        spent=record.spent_seconds,
+        by_role=_roles(by_cycle(runs).get(record.cycle, []), record.spent_seconds),
+        reference_forecast=reference,
+        gate=record.gate,
+        published=record.champion is not None and record.champion in {r.checkpoint for r in record.runs},
+        gap=record.distance,
+        bound=record.distance_bound,
+        notes=record.notes if plan else (),
+        rows_read=candidate.rows_read if candidate else None,
+        rows_kept=candidate.rows_kept if candidate else None,
+    )
+
+
+def _roles(runs: Sequence[Run], charged: float) -> tuple[RoleSpend, ...]:
+    """Spend by role; what the ledger charged beyond these runs went to attempts that failed."""
+    spent: dict[str, float] = defaultdict(float)
+    for run in runs:
+        assert run[1] is not None, "only runs that ended are grouped by cycle"
+        spent[role_of(run)] += run[1].device_seconds
+    beyond = charged - sum(spent.values())
+    if beyond > 1e-6:
+        spent[FAILED] += beyond
+    return tuple(RoleSpend(role, spent[role]) for role in ROLES if spent[role] > 0.0)
+
+
+def _by_role(runs: Sequence[Run], memory: Memory) -> tuple[RoleSpend, ...]:
+    return _roles([run for run in runs if run[1] is not None], memory.ledger.settled)
+
+
+def _calibration(runs: Sequence[Run], finished: set[int]) -> Estimate | None:
+    """Predictions over labels of the served models, pooled over the finished cycles."""
+    served = [f for c, f in frozen_starts(runs, Role.CANDIDATE).items() if c in finished]
+    pair = paired(
+        [v for f in served for v in f.scored.predicted],
+        [v for f in served for v in f.rows.positives],
+        [v for f in served for v in f.rows.n],
+    )
+    if pair is None:
+        return None
+    relative = interval(pair)
+    assert relative.low is not None
+    assert relative.high is not None
+    return Estimate(1.0 + relative.value, 1.0 + relative.low, 1.0 + relative.high)
