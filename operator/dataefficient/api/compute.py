@@ -6,6 +6,7 @@ Only the declaration; spending is in the ledger and forecasts are the planner's.
 from __future__ import annotations
 
 import enum
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
@@ -13,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, JsonValue
 
 from dataefficient.api.model import Cel, Model, Problem, Rule
-from dataefficient.api.names import Currency, Label, TimeZone, Uri
+from dataefficient.api.names import CheckpointUri, Currency, Label, TimeZone
 from dataefficient.api.quantity import Amount
 from dataefficient.api.zones import zone_problem
 
@@ -112,40 +113,43 @@ class BudgetWindow(BudgetPart):
     )
 
 
-_PARTS = ("initial", "per_cycle")
+_PARTS = ("initial", "perCycle")
 _BOUNDS = ("total", "window")
 _UNITS = (("device_hours", "deviceHours"), ("money", "money"))
-_CAMEL = {"initial": "initial", "per_cycle": "perCycle", "total": "total", "window": "window"}
 
 
 def _parts_fit(budget: Budget) -> Iterator[Problem]:
-    for part in _PARTS:
-        for bound in _BOUNDS:
-            for unit, camel in _UNITS:
-                small = getattr(getattr(budget, part), unit, None)
-                large = getattr(getattr(budget, bound), unit, None)
-                if small is not None and large is not None and small > large:
-                    yield Problem(
-                        (_CAMEL[part], camel),
-                        str(small),
-                        f"at most budget.{bound}.{camel}, which is {large}",
-                        f"lower it or raise budget.{bound}.{camel}",
-                    )
+    parts = dict(_given(budget))
+    for part, bound, (unit, name) in itertools.product(_PARTS, _BOUNDS, _UNITS):
+        small, large = (getattr(parts.get(which), unit, None) for which in (part, bound))
+        if small is not None and large is not None and small > large:
+            yield Problem(
+                (part, name),
+                str(small),
+                f"at most budget.{bound}.{name}, which is {large}",
+                f"lower it or raise budget.{bound}.{name}",
+            )
+
+
+def _given(budget: Budget) -> Iterator[tuple[str, BudgetPart]]:
+    named = {
+        "initial": budget.initial,
+        "perCycle": budget.per_cycle,
+        "total": budget.total,
+        "window": budget.window,
+    }
+    return ((name, part) for name, part in named.items() if part is not None)
 
 
 def _parts_fit_cel() -> Iterator[Cel]:
-    for part in _PARTS:
-        for bound in _BOUNDS:
-            for _, unit in _UNITS:
-                small, large = f"self.{_CAMEL[part]}", f"self.{bound}"
-                present = " && ".join(
-                    f"has({x})" for x in (small, f"{small}.{unit}", large, f"{large}.{unit}")
-                )
-                yield Cel(
-                    f"!({present}) || double({small}.{unit}) <= double({large}.{unit})",
-                    f"{_CAMEL[part]}.{unit} is greater than {bound}.{unit}",
-                    f".{_CAMEL[part]}.{unit}",
-                )
+    for part, bound, (_, unit) in itertools.product(_PARTS, _BOUNDS, _UNITS):
+        small, large = f"self.{part}", f"self.{bound}"
+        present = " && ".join(f"has({x})" for x in (small, f"{small}.{unit}", large, f"{large}.{unit}"))
+        yield Cel(
+            f"!({present}) || double({small}.{unit}) <= double({large}.{unit})",
+            f"{part}.{unit} is greater than {bound}.{unit}",
+            f".{part}.{unit}",
+        )
 
 
 class Budget(Model):
@@ -180,6 +184,10 @@ class Budget(Model):
         ),
     )
 
+    def parts(self) -> Iterator[tuple[str, BudgetPart]]:
+        """The parts that are given, by their names in the file."""
+        return _given(self)
+
 
 class Limits(Model):
     """When the operator stops trying."""
@@ -190,7 +198,8 @@ class Limits(Model):
     )
     max_wait_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = Field(
         default=86_400,
-        description="Seconds that one attempt may wait for machines before it is given up. Default 86400, a day.",
+        description="Seconds that one attempt may wait for machines before it is given up. Default "
+        "86400, a day.",
     )
 
 
@@ -298,15 +307,15 @@ class Trainer(Model):
 class Checkpoints(Model):
     """Where checkpoints lie. Only trainers touch the place."""
 
-    uri: Uri | None = Field(
+    uri: CheckpointUri | None = Field(
         default=None,
         description="Folder or address that fsspec writes. Default: the local runner's work folder; on a "
         "cluster it must be given. Cannot be changed.",
     )
     keep: Annotated[int, Field(ge=2, le=32)] = Field(
         default=5,
-        description="Champions kept, 2 to 32. Default 5. At least control.lookbackCycles + 1, since controls start "
-        "from old ones.",
+        description="Champions kept, 2 to 32. Default 5. At least control.lookbackCycles + 1, since "
+        "controls start from old ones.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -321,6 +330,6 @@ class Checkpoints(Model):
     )
 
 
-def canonical_size(value: Any) -> int:
+def canonical_size(value: object) -> int:
     """Bytes of ``value`` as compact JSON in UTF-8."""
     return len(json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode())

@@ -52,33 +52,31 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sch
     Raises:
         ValueError: a keyword that has no structural form.
     """
-    body: Schema = {}
-    for keyword, value in schema.items():
-        match keyword:
-            case "$ref":
-                body = {**structural(definitions[value.rpartition("/")[2]], definitions), **body}
-            case "anyOf":
-                (only,) = (option for option in value if option != {"type": "null"})
-                body = {**structural(only, definitions), **body}
-            case "const":
-                body["enum"] = [value]
-            case "properties":
-                body[keyword] = {name: structural(inner, definitions) for name, inner in value.items()}
-            case "items":
-                body[keyword] = structural(value, definitions)
-            case "additionalProperties":
-                if value is not False:
-                    body[_PRESERVE] = True
-            case "default":
-                if value is not None:
-                    body[keyword] = _without_nulls(value)
-            case _ if keyword in _DROPPED:
-                pass
-            case _ if keyword in _ORDER:
-                body[keyword] = value
-            case _:
-                raise ValueError(f"{keyword} has no structural form")
+    body = _resolved(schema, definitions)
+    if "const" in body:
+        body["enum"] = [body.pop("const")]
+    if body.pop("additionalProperties", False) is not False:
+        body[_PRESERVE] = True
+    if "properties" in body:
+        body["properties"] = {name: structural(p, definitions) for name, p in body["properties"].items()}
+    if "items" in body:
+        body["items"] = structural(body["items"], definitions)
+    if (default := body.pop("default", None)) is not None:
+        body["default"] = _without_nulls(default)
+    if unknown := sorted(set(body) - set(_ORDER) - _DROPPED):
+        raise ValueError(f"{unknown[0]} has no structural form")
     return {keyword: body[keyword] for keyword in _ORDER if keyword in body}
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
+    """``schema`` with what it refers to in place; its own keywords win over the referred ones."""
+    own = {keyword: value for keyword, value in schema.items() if keyword not in ("$ref", "anyOf")}
+    if "$ref" in schema:
+        return {**_resolved(definitions[schema["$ref"].rpartition("/")[2]], definitions), **own}
+    if "anyOf" in schema:
+        (only,) = (option for option in schema["anyOf"] if option != {"type": "null"})
+        return {**_resolved(only, definitions), **own}
+    return own
 
 
 def _without_nulls(value: object) -> object:
@@ -171,7 +169,7 @@ def crd() -> Schema:
 class _Dumper(yaml.SafeDumper):
     """SafeDumper without anchors: equal parts are written out each time."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base class gives it
         return True
 
 

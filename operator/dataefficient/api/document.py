@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import yaml
 
-from dataefficient.api.errors import ABSENT, FieldError, InvalidResource, Path, dotted
+from dataefficient.api.errors import ABSENT, FieldError, InvalidResource, Path
+from dataefficient.api.model import Problem
 
 MAX_BYTES = 1024 * 1024
 """The API server's store takes no more than 1.5 MiB of one object."""
 MAX_VALUES = 50_000
 MAX_DEPTH = 64
-
-Lines = dict[Path, int]
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,38 +46,43 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read(text: str, source: str) -> tuple[Any, Lines]:
-    """The one document in ``text`` and the line of each of its fields.
+@dataclass(frozen=True)
+class Document:
+    """What a text says, and what is wrong with its form."""
+
+    value: object
+    """Mappings with string keys, lists, text, numbers, booleans and None."""
+    lines: dict[Path, int]
+    """Line of each field, from 1."""
+    problems: tuple[tuple[Path, Problem], ...]
+    """Mistakes that leave the rest readable; the value at such a path is None or the first one given."""
+
+
+def read(text: str, source: str) -> Document:
+    """The one document in ``text``.
 
     Raises:
-        InvalidResource: not YAML, no document or several, repeated keys, keys that are no strings,
-            numbers that are not finite, or too large.
+        InvalidResource: not YAML, no document or several, or too large.
     """
     if len(text.encode()) > MAX_BYTES:
         raise _whole(source, "a larger text", f"at most {MAX_BYTES} bytes", "give one resource")
-    loader = _Loader(text)
+    lines: dict[Path, int] = {}
     try:
+        loader = _Loader(text)
         nodes = [node for node in _nodes(loader) if not _is_empty(node)]
-        if len(nodes) != 1:
-            found = f"{len(nodes)} documents" if nodes else ABSENT
-            raise _whole(source, found, "one resource", "write one resource per file")
-        lines: Lines = {}
-        errors = list(_walk(nodes[0], (), lines, [0]))
-        if errors:
-            raise InvalidResource(source, errors)
-        value = loader.construct_document(nodes[0])
+        if len(nodes) == 1:
+            problems = list(_walk(nodes[0], (), lines, [0]))
+            value = _plain(loader.construct_document(nodes[0]), (), problems)
+            return Document(value, lines, tuple(problems))
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, source) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, InvalidResource):
-            raise
-        raise _whole(source, "text that is not YAML", "YAML or JSON", str(error).splitlines()[0]) from error
-    finally:
-        loader.dispose()
-    not_finite = list(_not_finite(value, (), lines))
-    if not_finite:
-        raise InvalidResource(source, not_finite)
-    return value, lines
+    except (yaml.YAMLError, ValueError) as error:
+        hint = f"{' '.join(str(error).split())}; save the file as UTF-8 YAML"
+        raise _whole(source, "text that is not YAML", "YAML or JSON", hint) from error
+    except RecursionError as error:
+        raise _whole(source, "values nested too deep", "YAML or JSON", "check its brackets") from error
+    found = f"{len(nodes)} documents" if nodes else ABSENT
+    raise _whole(source, found, "one resource", "write one resource per file")
 
 
 def _nodes(loader: yaml.SafeLoader) -> Iterator[yaml.Node]:
@@ -88,26 +92,31 @@ def _nodes(loader: yaml.SafeLoader) -> Iterator[yaml.Node]:
             yield node
 
 
+def _is_empty(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
 def _whole(source: str, found: object, allowed: str, hint: str) -> InvalidResource:
     return InvalidResource(source, [FieldError("", found, allowed, hint)])
 
 
 def _syntax(error: yaml.MarkedYAMLError, source: str) -> InvalidResource:
     mark = error.problem_mark or error.context_mark
-    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown place"
     problem = error.problem or "it cannot be read"
-    hint = f"at {place}: {problem}; look at indentation, quotes and brackets there"
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "an unknown place"
+    advice = (
+        "indent with blanks, not tabs" if "\\t" in problem else "look at indentation, quotes and brackets"
+    )
+    hint = f"at {place}: {problem}; {advice}"
     line = mark.line + 1 if mark else None
     return InvalidResource(source, [FieldError("", "text that is not YAML", "YAML or JSON", hint, line)])
 
 
-def _is_empty(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-def _walk(node: yaml.Node, path: Path, lines: Lines, count: list[int]) -> Iterator[FieldError]:
-    line = node.start_mark.line + 1
-    lines.setdefault(path, line)
+def _walk(
+    node: yaml.Node, path: Path, lines: dict[Path, int], count: list[int]
+) -> Iterator[tuple[Path, Problem]]:
+    """Note the line of each field and tell the mistakes in keys."""
+    lines.setdefault(path, node.start_mark.line + 1)
     count[0] += 1
     if count[0] > MAX_VALUES or len(path) > MAX_DEPTH:
         raise yaml.MarkedYAMLError(
@@ -119,37 +128,39 @@ def _walk(node: yaml.Node, path: Path, lines: Lines, count: list[int]) -> Iterat
     elif isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
-            here = key.start_mark.line + 1
             if key.tag == "tag:yaml.org,2002:merge":
                 yield from _walk(value, path, {}, count)
                 continue
             if key.tag != "tag:yaml.org,2002:str":
-                found = key.value if isinstance(key, yaml.ScalarNode) else "a collection as a key"
-                yield FieldError(
-                    dotted(path), found, "keys that are strings", "write the key in quotes", here
+                yield (
+                    path,
+                    Problem(path, f"the key {key.value}", "keys that are strings", "write it in quotes"),
                 )
                 continue
-            name = key.value
+            name, here = key.value, key.start_mark.line + 1
+            inner = (*path, name)
             if name in seen:
                 hint = f"it stands in line {seen[name]} already; remove one"
-                yield FieldError(dotted((*path, name)), "a second one", "each key once", hint, here)
+                yield inner, Problem(inner, f"it again in line {here}", "each key once", hint)
                 continue
-            seen[name] = here
-            lines[(*path, name)] = here
-            yield from _walk(value, (*path, name), lines, count)
+            seen[name] = lines[inner] = here
+            yield from _walk(value, inner, lines, count)
 
 
-def _not_finite(value: object, path: Path, lines: Lines) -> Iterator[FieldError]:
+def _plain(value: object, path: Path, problems: list[tuple[Path, Problem]]) -> object:
+    """``value`` as JSON can hold it; what JSON cannot hold becomes None and a problem."""
     if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _not_finite(inner, (*path, name), lines)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from _not_finite(inner, (*path, i), lines)
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield FieldError(dotted(path), str(value), "a finite number", "write another value", lines.get(path))
-    elif value is not None and not isinstance(value, str | int | float | bool):
-        kind = type(value).__name__
-        yield FieldError(
-            dotted(path), kind, "text, numbers, lists and mappings", "remove the tag", lines.get(path)
-        )
+        named = ((name, inner) for name, inner in value.items() if isinstance(name, str))
+        return {name: _plain(inner, (*path, name), problems) for name, inner in named}
+    if isinstance(value, list):
+        return [_plain(inner, (*path, i), problems) for i, inner in enumerate(value)]
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        problem = Problem(path, f"the number {value}", "a finite number", "write another value")
+    else:
+        problem = Problem(path, type(value).__name__, "text, numbers, lists and mappings", "remove the tag")
+    problems.append((path, problem))
+    return None

@@ -12,12 +12,14 @@ import json
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from dataefficient.api.model import Problem
+from dataefficient.contract import format_time
 
 Path = tuple[str | int, ...]
 
@@ -47,7 +49,7 @@ class FieldError:
         return f"{where}found {_found(self.value)}; allowed: {self.allowed}; {self.hint}"
 
 
-class InvalidResource(ValueError):
+class InvalidResource(ValueError):  # noqa: N818 - it names what the user has in hand
     """A resource with mistakes: all of them, in the order of the file."""
 
     def __init__(self, source: str, errors: Iterable[FieldError]) -> None:
@@ -81,6 +83,8 @@ def _found(value: object) -> str:
         return "nothing"
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
+    if isinstance(value, datetime):
+        value = format_time(value)
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = text if len(text) <= 80 else f"{text[:77]}..."
     if isinstance(value, bool | list | tuple) or not isinstance(value, int | float):
@@ -185,7 +189,7 @@ def model_at(root: type[BaseModel], path: Path) -> type[BaseModel] | None:
     return model
 
 
-def inner_model(annotation: Any) -> type[BaseModel] | None:
+def inner_model(annotation: object) -> type[BaseModel] | None:
     """The model inside an optional or list annotation, if there is one."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from dataefficient.api import document
+from dataefficient.api.document import MAX_BYTES, Document, read
 from dataefficient.api.errors import ABSENT, FieldError, InvalidResource, Path, dotted, explain, inner_model
 from dataefficient.api.model import Model, Problem
-from dataefficient.api.spec import Resource
+from dataefficient.api.spec import API_VERSION, GROUP, KIND, Resource
 
 __all__ = ["FieldError", "InvalidResource", "load_resource", "parse_object", "parse_resource"]
 
@@ -33,8 +34,10 @@ _SERVERS_METADATA = frozenset(
         "selfLink",
     }
 )
-_FREE = (("spec", "trainer", "config"), ("spec", "trainer", "template"), ("metadata",))
-"""Where empty values are left to others to judge."""
+_FREE: frozenset[Path] = frozenset({("spec", "trainer", "config"), ("spec", "trainer", "template")})
+"""Where a value may be empty."""
+
+Found = tuple[Path, Problem]
 
 
 def load_resource(path: pathlib.Path) -> Resource:
@@ -45,7 +48,8 @@ def load_resource(path: pathlib.Path) -> Resource:
     """
     source = str(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _unreadable(
             source, "bytes that are not UTF-8 text", "save the resource as UTF-8 YAML"
@@ -69,8 +73,7 @@ def parse_resource(text: str, source: str) -> Resource:
     Raises:
         InvalidResource: with every error that was found.
     """
-    body, lines = document.read(text, source)
-    return _validate(body, source, lines)
+    return _validate(read(text, source), source)
 
 
 def parse_object(body: Mapping[str, Any], source: str) -> Resource:
@@ -79,28 +82,25 @@ def parse_object(body: Mapping[str, Any], source: str) -> Resource:
     Raises:
         InvalidResource: with every error that was found.
     """
-    return _validate(dict(body), source, {})
+    return _validate(Document(dict(body), {}, ()), source)
 
 
-def _validate(body: object, source: str, lines: document.Lines) -> Resource:
+def _validate(document: Document, source: str) -> Resource:
+    body = document.value
     if not isinstance(body, dict):
-        error = FieldError("", body, "a mapping with apiVersion, kind, metadata and spec", "write a resource")
-        raise InvalidResource(source, [error])
+        allowed = "a mapping with apiVersion, kind, metadata and spec"
+        raise InvalidResource(source, [FieldError("", body, allowed, "write a resource as in the examples")])
     body = _without_servers_part(body)
-    found = list(_empty_values(body, ()))
-    empty = {path for path, _ in found}
-    try:
-        text = json.dumps(body, allow_nan=False)
-        resource = Resource.model_validate_json(text, strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        details = [item for one in error.errors() for item in explain(one, Resource)]
-        found += [(path, problem) for path, problem in details if path not in empty]
-        bad = {path for path, _ in found} | {tuple(one["loc"]) for one in error.errors()}
-        found += _rules_that_can_be_judged(Resource, body, (), bad)
-    else:
-        if not found:
-            return resource
-    raise InvalidResource(source, [_located(path, problem, lines) for path, problem in found])
+    found = [*document.problems, *_another_kind(body)]
+    if not found or document.problems:
+        found += _mistakes(body, {path for path, _ in document.problems})
+    if found:
+        raise InvalidResource(source, [_located(path, problem, document.lines) for path, problem in found])
+    return _strictly(body)
+
+
+def _strictly(body: dict[str, Any]) -> Resource:
+    return Resource.model_validate_json(json.dumps(body), strict=True, by_alias=True, by_name=False)
 
 
 def _without_servers_part(body: dict[str, Any]) -> dict[str, Any]:
@@ -111,11 +111,42 @@ def _without_servers_part(body: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _empty_values(value: object, path: Path) -> Iterable[tuple[Path, Problem]]:
+def _another_kind(body: dict[str, Any]) -> Iterator[Found]:
+    """A resource of another group: its other fields would only give noise."""
+    version = body.get("apiVersion", ABSENT)
+    if isinstance(version, str) and version.split("/")[0] == GROUP:
+        return
+    if version is ABSENT and body.get("kind") == KIND:
+        return
+    path: Path = ("apiVersion",)
+    yield path, Problem(path, version, API_VERSION, f"this reads resources of kind {KIND} only")
+
+
+def _mistakes(body: dict[str, Any], known: set[Path]) -> Iterator[Found]:
+    """Every mistake in the fields, except at the paths that are ``known`` to be wrong."""
+    empty = [path for path in _empty_values(body, ()) if path not in known]
+    for path in empty:
+        yield path, Problem(path, ABSENT, "a value", "write one, or remove the line for the default")
+    told = known.union(empty)
+    try:
+        _strictly(body)
+    except ValidationError as error:
+        details = error.errors()
+        bad = told | {tuple(detail["loc"]) for detail in details}
+        for detail in details:
+            path = tuple(detail["loc"])
+            # A list that is too short only because its entries are wrong is not a mistake of its own.
+            of_entries = detail["type"] == "too_short" and any(_within(p, path) and p != path for p in bad)
+            if path not in told and not of_entries:
+                yield from explain(detail, Resource)
+        yield from _broken_rules(Resource, body, (), bad)
+
+
+def _empty_values(value: object, path: Path) -> Iterator[Path]:
     if path in _FREE:
         return
     if value is None:
-        yield path, Problem(path, ABSENT, "a value", "write one, or remove the line for the default")
+        yield path
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _empty_values(inner, (*path, name))
@@ -124,37 +155,47 @@ def _empty_values(value: object, path: Path) -> Iterable[tuple[Path, Problem]]:
             yield from _empty_values(inner, (*path, i))
 
 
-def _rules_that_can_be_judged(
-    model: type[BaseModel], raw: object, path: Path, bad: set[Path]
-) -> Iterable[tuple[Path, Problem]]:
-    """Problems between fields that are right in themselves, where another field of the model is wrong."""
-    if not isinstance(raw, dict) or path in bad or not any(p[: len(path)] == path for p in bad):
+def _within(path: Path, outer: Path) -> bool:
+    return path[: len(outer)] == outer
+
+
+def _broken_rules(model: type[BaseModel], raw: object, path: Path, bad: set[Path]) -> Iterator[Found]:
+    """Problems between fields that are right in themselves, in models where another field is wrong.
+
+    Validation stops before the rules of such a model; its user still wants to read them all.
+    """
+    if not isinstance(raw, dict) or path in bad or not any(_within(p, path) for p in bad):
         return
     good: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         alias = field.alias or name
         here = (*path, alias)
-        inner = inner_model(field.annotation)
-        if any(p[: len(here)] == here for p in bad):
-            if inner is not None and isinstance(raw.get(alias), dict):
-                yield from _rules_that_can_be_judged(inner, raw[alias], here, bad)
-            elif inner is not None and isinstance(raw.get(alias), list):
-                for i, item in enumerate(raw[alias]):
-                    yield from _rules_that_can_be_judged(inner, item, (*here, i), bad)
+        if any(_within(p, here) for p in bad):
+            yield from _broken_rules_inside(field, raw.get(alias), here, bad)
         elif alias in raw:
             adapter: TypeAdapter[Any] = TypeAdapter(field.rebuild_annotation())
-            good[name] = adapter.validate_json(
-                json.dumps(raw[alias]), strict=True, by_alias=True, by_name=False
-            )
+            text = json.dumps(raw[alias])
+            good[name] = adapter.validate_json(text, strict=True, by_alias=True, by_name=False)
         elif not field.is_required():
             good[name] = field.get_default(call_default_factory=True)
-    if issubclass(model, Model):
-        for rule in model.rules:
-            if rule.check and all(need in good for need in rule.needs):
-                for problem in rule.check(SimpleNamespace(**good)):
-                    yield (*path, *problem.path), problem
+    assert issubclass(model, Model), "all API models share one base"
+    for rule in model.rules:
+        if rule.check and all(need in good for need in rule.needs):
+            for problem in rule.check(SimpleNamespace(**good)):
+                yield (*path, *problem.path), problem
 
 
-def _located(path: Path, problem: Problem, lines: document.Lines) -> FieldError:
+def _broken_rules_inside(field: FieldInfo, raw: object, path: Path, bad: set[Path]) -> Iterator[Found]:
+    inner = inner_model(field.annotation)
+    if inner is None:
+        return
+    if isinstance(raw, list):
+        for i, item in enumerate(raw):
+            yield from _broken_rules(inner, item, (*path, i), bad)
+    else:
+        yield from _broken_rules(inner, raw, path, bad)
+
+
+def _located(path: Path, problem: Problem, lines: Mapping[Path, int]) -> FieldError:
     line = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
     return FieldError(dotted(path), problem.value, problem.allowed, problem.hint, line)

@@ -233,7 +233,7 @@ class Guardrail(Model):
             check=_guardrail_order,
             cel=Cel(
                 "!(has(self.min) && has(self.max)) || double(self.min) <= double(self.max)",
-                "min is greater than max",
+                "guardrail min is greater than max",
                 ".min",
             ),
         ),

@@ -58,6 +58,17 @@ Uri = Annotated[
     ),
 ]
 
+CheckpointUri = Annotated[
+    str,
+    Formatted(
+        pattern=r"[^\x00-\x20]([^\x00-\x1f]*[^\x00-\x20])?",
+        max_length=256,
+        allowed="a folder, or any address that fsspec writes, such as s3://bucket/checkpoints",
+        hint="write the path or address without blanks around it",
+    ),
+]
+"""Shorter than other addresses, since the status repeats it for every checkpoint that is kept."""
+
 HttpAddress = Annotated[
     str,
     Formatted(

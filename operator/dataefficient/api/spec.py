@@ -19,7 +19,7 @@ from dataefficient.api.model import Cel, Model, Problem, Rule
 from dataefficient.api.names import Cron, HttpAddress, Label, Name, TimeZone
 from dataefficient.api.quantity import Fraction, Instant, Share, Unique
 from dataefficient.api.zones import cron_problem, zone_problem
-from dataefficient.contract import Policy
+from dataefficient.contract import Policy, format_time
 
 GROUP = "dataefficient.training"
 API_VERSION = f"{GROUP}/v1alpha1"
@@ -64,7 +64,7 @@ def _history_before_start(schedule: Schedule) -> Iterator[Problem]:
         yield Problem(
             ("historyFrom",),
             schedule.history_from,
-            f"a time before startTime, which is {schedule.start_time.isoformat()}",
+            f"a time before startTime, which is {format_time(schedule.start_time)}",
             "cycle 0 trains on what lies between; move one of them",
         )
 
@@ -74,7 +74,7 @@ def _start_before_end(schedule: Schedule) -> Iterator[Problem]:
         yield Problem(
             ("endTime",),
             schedule.end_time,
-            f"a time after startTime, which is {schedule.start_time.isoformat()}",
+            f"a time after startTime, which is {format_time(schedule.start_time)}",
             "move one of them, or remove endTime to go on for ever",
         )
 
@@ -83,7 +83,8 @@ class Schedule(Model):
     """When to retrain, and on which interval of the stream. All times are event times."""
 
     history_from: Instant = Field(
-        description="Where the history begins: cycle 0 trains on [historyFrom, startTime). RFC 3339. Required."
+        description="Where the history begins: cycle 0 trains on [historyFrom, startTime). RFC 3339. "
+        "Required."
     )
     start_time: Instant = Field(
         description="Where cycle 1 begins. In the past: cycles catch up, interval by interval. RFC 3339. "
@@ -91,13 +92,13 @@ class Schedule(Model):
     )
     every_seconds: Annotated[int, Field(ge=60, le=31_622_400)] | None = Field(
         default=None,
-        description="Length of each interval in seconds, 60 to 31622400. Exactly one of everySeconds and "
-        "cron must be given.",
+        description="Length of each interval in seconds, 60 to 31622400. Default none. Exactly one of "
+        "everySeconds and cron must be given.",
     )
     cron: Cron | None = Field(
         default=None,
-        description="Ends of intervals as a cron expression of five fields. Exactly one of everySeconds and "
-        "cron must be given.",
+        description="Ends of intervals as a cron expression of five fields. Default none. Exactly one of "
+        "everySeconds and cron must be given.",
     )
     time_zone: TimeZone | None = Field(
         default=None,
@@ -135,7 +136,9 @@ class Schedule(Model):
             needs=("start_time", "end_time"),
             check=_start_before_end,
             cel=Cel(
-                "!has(self.endTime) || self.startTime < self.endTime", "endTime must lie after startTime"
+                "!has(self.endTime) || self.startTime < self.endTime",
+                "endTime must lie after startTime",
+                ".endTime",
             ),
         ),
         Rule(needs=("cron",), check=lambda schedule: cron_problem(schedule.cron)),
@@ -256,21 +259,36 @@ def _keep_covers_lookback(spec: Spec) -> Iterator[Problem]:
 
 
 def _money_needs_price(spec: Spec) -> Iterator[Problem]:
-    parts = [p for p in ("initial", "perCycle", "total", "window")]
-    values = (spec.budget.initial, spec.budget.per_cycle, spec.budget.total, spec.budget.window)
-    priced = [
-        f"budget.{name}.money" for name, v in zip(parts, values, strict=True) if v and v.money is not None
-    ]
-    if not priced:
+    priced = next(
+        (f"budget.{name}.money" for name, part in spec.budget.parts() if part.money is not None), None
+    )
+    if priced is None:
         return
     for i, accelerator in enumerate(spec.accelerators):
         if accelerator.price_per_device_hour is None:
             yield Problem(
                 ("accelerators", i, "pricePerDeviceHour"),
                 None,
-                f"a price, because {priced[0]} is given",
+                f"a price, because {priced} is given",
                 "add the price of one device hour, or give the budget in deviceHours",
             )
+
+
+def _hours_fit_money(spec: Spec) -> Iterator[Problem]:
+    """Device hours of one part at their price, against the money of the whole."""
+    price = spec.accelerators[0].price_per_device_hour
+    parts = dict(spec.budget.parts())
+    for small in ("initial", "perCycle"):
+        hours = parts[small].device_hours if small in parts else None
+        for large in ("total", "window"):
+            money = parts[large].money if large in parts else None
+            if hours is not None and money is not None and price is not None and hours * price > money:
+                yield Problem(
+                    ("budget", small, "deviceHours"),
+                    str(hours),
+                    f"at most budget.{large}.money, which buys {money / price:.6g} device hours",
+                    f"lower it or raise budget.{large}.money",
+                )
 
 
 class Spec(Model):
@@ -283,7 +301,8 @@ class Spec(Model):
     )
     suspend: bool = Field(
         default=False,
-        description="True starts no new run and stops the running attempt, which resumes later. Default false.",
+        description="True starts no new run and stops the running attempt, which resumes later. Default "
+        "false.",
     )
     schedule: Schedule = Field(description="When to retrain and on which interval. Required.")
     data: Data = Field(description="Where the stream of events lies and what its columns mean. Required.")
@@ -327,6 +346,7 @@ class Spec(Model):
             ),
         ),
         Rule(needs=("budget", "accelerators"), check=_money_needs_price),
+        Rule(needs=("budget", "accelerators"), check=_hours_fit_money),
     )
 
 

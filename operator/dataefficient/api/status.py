@@ -12,14 +12,14 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from dataefficient.api.conditions import Condition
+from dataefficient.api.conditions import Condition, ConditionType
 from dataefficient.api.model import Model
 from dataefficient.api.names import Currency
 from dataefficient.api.quantity import Fraction, Instant, Number
 from dataefficient.contract import Policy, Role
 
 MAX_HISTORY = 20
-MAX_RUNS = 16
+MAX_RUNS = 12
 MAX_PREVIOUS = 31
 MAX_HANDLED = 16
 
@@ -29,7 +29,7 @@ Digest = Annotated[str, StringConstraints(max_length=80)]
 Line = Annotated[str, StringConstraints(max_length=120)]
 """A preformatted cell of a table."""
 Sentence = Annotated[str, StringConstraints(max_length=400)]
-Place = Annotated[str, StringConstraints(max_length=768)]
+Place = Annotated[str, StringConstraints(max_length=320)]
 """A checkpoint's address: ``checkpoints.uri`` and what the run appends."""
 Count = Annotated[int, Field(ge=0)]
 
@@ -260,7 +260,7 @@ class Status(Model):
     """Everything the operator tells and remembers."""
 
     observed_generation: Count = Field(default=0, description="Generation of the spec that was last seen.")
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = Field(
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=len(ConditionType))] = Field(
         default=(),
         description="Answers to one question each.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
