@@ -34,14 +34,6 @@ SEEN = 0.01
 """Relative loss that a frozen model gains, unfairly, on rows that it was trained on."""
 
 
-class _FailedError(Exception):
-    """A run that gives no report."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.failure = Failure(kind, message)
-
-
 class World:
     """One simulated stream, trainer and machine."""
 
@@ -58,33 +50,29 @@ class World:
 
         The same plan and attempt give the same outcome, whatever ran before but for the checkpoints it needs.
         """
-        request = plan.request
-        s = self.scenario
+        request, s = plan.request, self.scenario
         random = Random(zlib.crc32(f"{s.seed}|{s.name}|{request.run}|{plan.attempt}".encode()))
-        seconds = self._seconds(request, random.gauss(0.0, 1.0), random.random())
-        crash, garbage, not_ready = random.random(), random.random(), random.random()
-        try:
-            if not_ready < s.faults.not_ready:
-                raise _FailedError(FailureKind.DATA_NOT_READY, "the newest file is still being written")
-            self._check(request, now)
-        except _FailedError as failed:
-            return RunOutcome(
-                request.run, plan.attempt, s.startup_seconds * plan.devices, failure=failed.failure
-            )
-        left = 1.0 - self._progress.get(request.run, 0.0)
-        charged = (seconds.startup + (seconds.total - seconds.startup) * left) * plan.devices
-        failure = None
+        normal, slow, not_ready, garbage, crash, done = (
+            random.gauss(0.0, 1.0),
+            *(random.random() for _ in range(5)),
+        )
+        failure = self._refusal(request, now, not_ready)
+        if failure is not None:
+            charged = min(s.startup_seconds * plan.devices, plan.reserved_seconds)
+            return RunOutcome(request.run, plan.attempt, charged, failure=failure)
+        seconds = self._seconds(request, normal, slow)
+        startup, work = seconds.startup * plan.devices, (seconds.total - seconds.startup) * plan.devices
+        before = self._progress.get(request.run, 0.0)
+        charged = startup + work * (1.0 - before)
         if crash < s.faults.crash:
-            done = random.random()
-            self._progress[request.run] = 1.0 - left * (1.0 - done)
-            charged = (seconds.startup + (seconds.total - seconds.startup) * left * done) * plan.devices
+            charged = startup + work * (1.0 - before) * done
             failure = Failure(FailureKind.CRASHED, "signal 9")
         if charged > plan.reserved_seconds * (1.0 + 1e-9):
             charged = plan.reserved_seconds
-            failure = Failure(
-                FailureKind.DEADLINE, f"killed after {plan.reserved_seconds:.0f} device-seconds"
-            )
-        elif failure is None and garbage < s.faults.garbage:
+            failure = Failure(FailureKind.DEADLINE, f"killed after {charged:.0f} device-seconds")
+        if failure is not None:
+            self._progress[request.run] = before + max(charged - startup, 0.0) / work
+        elif garbage < s.faults.garbage:
             failure = Failure(FailureKind.GARBAGE, "report: not JSON")
         if failure is not None:
             return RunOutcome(request.run, plan.attempt, charged, failure=failure)
@@ -155,31 +143,26 @@ class World:
         )
         return both - self.stream.rows(0.0, shared)
 
-    def _check(self, request: RunRequest, now: datetime) -> None:
-        ends = [part.end for part in (request.train, request.evaluation) if part is not None]
-        if ends and max(ends) > now:
-            raise _FailedError(
-                FailureKind.DATA_NOT_READY, f"the stream does not reach {max(ends).isoformat()} yet"
-            )
-        if request.train is not None and request.train.start >= request.train.end:
-            raise _FailedError(FailureKind.EMPTY_INTERVAL, "no row lies in the training interval")
+    def _refusal(self, request: RunRequest, now: datetime, not_ready: float) -> Failure | None:
+        """Why the trainer would end right after its start-up, if it would."""
+        train, s = request.train, self.scenario
+        last = max(part.end for part in (train, request.evaluation) if part is not None)
+        if last > now:
+            return Failure(FailureKind.DATA_NOT_READY, f"the stream ends before {last.isoformat()}")
+        if not_ready < s.faults.not_ready:
+            return Failure(FailureKind.DATA_NOT_READY, "the newest file is still being written")
         if request.size not in SIZES:
-            raise _FailedError(FailureKind.USER_ERROR, f"size {request.size} is not one of {SIZES}")
-        if (
-            request.train is not None
-            and request.train.policy is not Policy.UNIFORM
-            and request.train.rate <= self.scenario.base_rate
-        ):
-            raise _FailedError(
-                FailureKind.USER_ERROR, "the rate is below the share of positives, which are all kept"
-            )
+            return Failure(FailureKind.USER_ERROR, f"size {request.size} is not one of {SIZES}")
+        if train is not None and train.start >= train.end:
+            return Failure(FailureKind.EMPTY_INTERVAL, "no row lies in the training interval")
+        if train is not None and train.policy is not Policy.UNIFORM and train.rate <= s.base_rate:
+            return Failure(FailureKind.USER_ERROR, "the rate is below the share of positives, all kept")
         for name, reference in (("start", request.start), *request.frozen.items()):
             if reference is not None and reference.digest not in self.models:
-                raise _FailedError(
-                    FailureKind.CHECKPOINT_MISSING, f"{name}: no checkpoint {reference.digest}"
-                )
+                return Failure(FailureKind.CHECKPOINT_MISSING, f"{name}: no checkpoint {reference.digest}")
         if request.start is not None and self.models[request.start.digest].size != request.size:
-            raise _FailedError(FailureKind.CHECKPOINT_MISSING, f"start: not a model of size {request.size}")
+            return Failure(FailureKind.CHECKPOINT_MISSING, f"start: not a model of size {request.size}")
+        return None
 
     def _report(self, request: RunRequest, seconds: Seconds) -> RunReport:
         model = None
