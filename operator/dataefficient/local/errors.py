@@ -13,6 +13,8 @@ class Exit(enum.IntEnum):
     """Exit codes of ``detctl``."""
 
     OK = 0
+    DIFFERENT = 1
+    """A recorded decision, made again, is another one."""
     WRONG_INPUT = 64
     """An option, a resource file or a work folder is wrong."""
     DATA = 65

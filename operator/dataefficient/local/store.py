@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dataefficient import contract
-from dataefficient.api.load import load_resource
+from dataefficient.api.load import InvalidResource, load_resource
 from dataefficient.api.spec import Resource
 from dataefficient.contract import CheckpointRef, ContractError, Role, RunRequest
 from dataefficient.cycle.model import Memory, RunOutcome
@@ -152,9 +152,9 @@ class Store:
         """The resource as it was last run.
 
         Raises:
-            InvalidResource: the copy was damaged.
+            WrongInputError: the copy was damaged.
         """
-        return load_resource(self.resource_file)
+        return read_resource(self.resource_file)
 
     def adopt(self, resource: Resource, text: bytes) -> tuple[str, ...]:
         """Go on with ``resource``, whose file holds ``text``.
@@ -187,7 +187,7 @@ class Store:
 
     def resource_version(self, name: str) -> Resource:
         """The version that :meth:`resource_digest` once named."""
-        return load_resource(self.folder / "resources" / f"{name}.yaml")
+        return read_resource(self.folder / "resources" / f"{name}.yaml")
 
     # Runs
 
@@ -249,6 +249,18 @@ class Store:
     def _names(self) -> list[str]:
         folder = self.folder / "runs"
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def read_resource(path: Path) -> Resource:
+    """The resource in ``path``.
+
+    Raises:
+        WrongInputError: with every mistake in it.
+    """
+    try:
+        return load_resource(path)
+    except InvalidResource as error:
+        raise WrongInputError(str(error)) from error
 
 
 def absolute(request: RunRequest, resource_folder: Path, work_folder: Path) -> RunRequest:

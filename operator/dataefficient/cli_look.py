@@ -1,0 +1,161 @@
+"""The commands that only look: validate, crd, report, why, replay."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dataefficient import contract
+from dataefficient.local.errors import Exit, WrongInputError
+from dataefficient.local.files import disk_errors, write_atomic
+from dataefficient.local.store import Store
+
+_WORKDIR = click.argument("workdir", metavar="WORKDIR", type=click.Path(path_type=Path))
+_CYCLE = click.option(
+    "--cycle", type=click.IntRange(min=0), required=True, metavar="K", help="The cycle's number."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+_MAX_WIDTH = 120
+
+
+def print_json(body: Any) -> None:
+    """One JSON object on standard output."""
+    click.echo(json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+@click.command("validate")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@_JSON
+def validate_command(file: Path, *, as_json: bool) -> int:
+    """Check a resource file without running anything.
+
+    Every mistake is named at once, each with its line, the field, what was found, what is allowed and what
+    to do. Whether the data can be read shows when it is run.
+    """
+    from dataefficient.api.load import InvalidResource, load_resource  # noqa: PLC0415
+
+    try:
+        resource = load_resource(file)
+    except InvalidResource as error:
+        if not as_json:
+            raise WrongInputError(str(error)) from error
+        mistakes = [
+            {
+                "path": mistake.path,
+                "line": mistake.line,
+                "allowed": mistake.allowed,
+                "hint": mistake.hint,
+                "message": str(mistake),
+            }
+            for mistake in error.errors
+        ]
+        print_json({"file": str(file), "valid": False, "errors": mistakes})
+        return Exit.WRONG_INPUT
+    name = f"{resource.metadata.namespace}/{resource.metadata.name}"
+    if as_json:
+        print_json({"file": str(file), "valid": True, "resource": name, "errors": []})
+    else:
+        click.echo(f"{file}: valid; it declares {name}")
+    return Exit.OK
+
+
+@click.command("crd")
+def crd_command() -> None:
+    """Print the CustomResourceDefinition, to apply to a cluster.
+
+    \b
+      detctl crd | kubectl apply --server-side -f -
+    """
+    from dataefficient.api.crd import render_crd  # noqa: PLC0415
+
+    click.echo(render_crd(), nl=False)
+
+
+@click.command("report")
+@_WORKDIR
+@_JSON
+def report_command(workdir: Path, *, as_json: bool) -> None:
+    """Say what was saved so far, and write report.html.
+
+    WORKDIR is the folder of a "detctl run", finished or not. Printed are the convergence point, each cycle
+    with forecast and actual, and the savings against the controls with their uncertainty. report.html is one
+    file that needs no network.
+    """
+    show_report(Store.open(workdir), as_json=as_json)
+
+
+def show_report(store: Store, *, as_json: bool) -> None:
+    """Write ``report.html`` and print the report.
+
+    Raises:
+        DiskError: the page cannot be written.
+    """
+    from dataefficient import report  # noqa: PLC0415 - plots and templates, not needed to run
+    from dataefficient.report import html, text  # noqa: PLC0415
+
+    statement = report.build(store.folder)
+    page = store.folder / "report.html"
+    with disk_errors(store.folder):
+        write_atomic(page, html.render(statement).encode())
+    if as_json:
+        print_json(contract.encode(statement))
+        return
+    click.echo(text.render(statement, min(shutil.get_terminal_size().columns, _MAX_WIDTH)))
+    click.echo(f"\nThe whole report: {page}")
+
+
+@click.command("why")
+@_WORKDIR
+@_CYCLE
+@_JSON
+def why_command(workdir: Path, cycle: int, *, as_json: bool) -> None:
+    """Say why a cycle ran as it did.
+
+    Printed are the plan that was chosen and the reason, forecast and actual cost and KPI, whether the
+    candidate was published, what else was decided, and every option that was weighed with the reason of its
+    refusal.
+    """
+    from dataefficient.local import why  # noqa: PLC0415
+
+    store = Store.open(workdir)
+    told = why.explain(store.memory(), store.resource().spec, cycle)
+    if as_json:
+        print_json(told.as_json())
+    else:
+        click.echo("\n".join(told.lines))
+
+
+@click.command("replay")
+@_WORKDIR
+@_CYCLE
+@_JSON
+def replay_command(workdir: Path, cycle: int, *, as_json: bool) -> int:
+    """Make a cycle's decisions again, from what was recorded when they were made.
+
+    Identical: exit code 0. Otherwise the first difference is named and the exit code is 1; that happens when
+    another version of the program decided.
+    """
+    from dataefficient.cycle.machine import advance  # noqa: PLC0415
+    from dataefficient.local.replay import replay  # noqa: PLC0415
+
+    count, difference = replay(Store.open(workdir), cycle, advance)
+    if as_json:
+        body: dict[str, Any] = {"cycle": cycle, "decisions": count, "identical": difference is None}
+        if difference is not None:
+            body["difference"] = {
+                "decision": difference.number,
+                "path": difference.path,
+                "recorded": difference.recorded,
+                "recomputed": difference.recomputed,
+            }
+        print_json(body)
+    elif difference is None:
+        decisions = "1 decision" if count == 1 else f"{count} decisions"
+        click.echo(f"Cycle {cycle}: {decisions} made again, identical")
+    else:
+        click.echo(f"Different: {difference}")
+    return Exit.OK if difference is None else Exit.DIFFERENT
