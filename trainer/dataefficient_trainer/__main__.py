@@ -78,7 +78,7 @@ def run(stop: _Stop) -> None:
     """
     request_path, report_path = _paths()
     request = _read_request(request_path)
-    from dataefficient_trainer.launch import launch
+    from dataefficient_trainer.launch import launch  # noqa: PLC0415 - after the request was read
 
     launch(request, report_path, stop, process_start())
 

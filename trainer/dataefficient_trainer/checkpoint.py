@@ -98,7 +98,8 @@ def load(ref: CheckpointRef, name: str) -> tuple[dict[str, Tensor], dict[str, An
     found = "sha256:" + hashlib.sha256(body).hexdigest()
     if found != ref.digest:
         raise CheckpointError(
-            f"{name}: the checkpoint {ref.uri} is damaged or was replaced: its digest is {found}, not {ref.digest}"
+            f"{name}: the checkpoint {ref.uri} is damaged or was replaced: its digest is {found}, "
+            f"not {ref.digest}"
         )
     try:
         return _parse(body)

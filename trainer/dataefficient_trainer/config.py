@@ -58,7 +58,10 @@ class Time:
     """How the event time is found where ``data.time`` is not simply a time column."""
 
     parts: Mapping[str, str] = field(default_factory=dict)
-    """``year``, ``month``, ``day``, ``hour``, ``minute`` -> column of integers; ``data.time`` names the result."""
+    """``year``, ``month``, ``day``, ``hour``, ``minute`` -> column of integers; ``minute`` may exceed 59.
+
+    ``data.time`` then is a name for the result, not a column.
+    """
     unit: str | None = None
     """Unit of an integer time column since 1970: s, ms, us or ns."""
     row_start: datetime | None = None

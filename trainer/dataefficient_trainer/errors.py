@@ -12,12 +12,12 @@ from dataefficient.contract import ExitCode
 class TrainerError(Exception):
     """Base of all; ``code`` is the process's exit code.
 
-    UserError       the request or ``trainer.config`` is wrong
-    DataError       a column is missing, a file is damaged, time runs backwards, all labels are equal
-    EmptyInterval   no row lies in the interval
-    CheckpointError a checkpoint is gone, damaged or of another model
-    NotFinite       the loss is not finite; nothing was written by that step
-    Interrupted     SIGTERM; a resumable state was saved
+    UserError           the request or ``trainer.config`` is wrong
+    DataError           a column is missing, a file is damaged, time runs backwards, all labels are equal
+    EmptyIntervalError  no row lies in the interval
+    CheckpointError     a checkpoint is gone, damaged or of another model
+    NotFiniteError      the loss is not finite; nothing was written by that step
+    StoppedError        SIGTERM; a resumable state was saved
     """
 
     code = ExitCode.USER_ERROR
@@ -33,7 +33,7 @@ class DataError(TrainerError):
     code = ExitCode.DATA_ERROR
 
 
-class EmptyInterval(TrainerError):
+class EmptyIntervalError(TrainerError):
     """No row lies in the interval."""
 
     code = ExitCode.EMPTY_INTERVAL
@@ -45,13 +45,13 @@ class CheckpointError(TrainerError):
     code = ExitCode.CHECKPOINT_MISSING
 
 
-class NotFinite(TrainerError):
+class NotFiniteError(TrainerError):
     """The loss was not finite; the run stopped before the optimizer step."""
 
     code = ExitCode.NOT_FINITE
 
 
-class Interrupted(TrainerError):
+class StoppedError(TrainerError):
     """SIGTERM arrived and a resumable state was saved."""
 
     code = ExitCode.INTERRUPTED

@@ -227,8 +227,8 @@ class Stream:
         odd = ~missing & (values != 0) & (values != 1)
         if odd.sum() * 2 > len(values):
             raise DataError(
-                f"data.label: column {self.label!r} holds values such as {values[odd][0]:g}; a label is 0 or 1: "
-                "set trainer.config.label.atLeast to make one"
+                f"data.label: column {self.label!r} holds values such as {values[odd][0]:g}; a label is 0 or "
+                "1: set trainer.config.label.atLeast to make one"
             )
         return np.where(missing | odd, -1, values).astype(np.int8)
 
@@ -246,9 +246,9 @@ class Stream:
         if len(steps):
             row = self.read_rows + int(np.flatnonzero(known)[steps[0]])
             raise DataError(
-                f"data.time: time runs backwards in {self.source.uri}: row {row} of those read has {self.data.time} "
-                f"{instant(seen[steps[0] + 1])} after {instant(seen[steps[0]])}; sort the file by its time "
-                f"(files of at most {files.SORT_ROWS:,} rows are sorted for you)"
+                f"data.time: time runs backwards in {self.source.uri}: row {row} of those read has "
+                f"{self.data.time} {instant(seen[steps[0] + 1])} after {instant(seen[steps[0]])}; sort the "
+                f"file by its time (files of at most {files.SORT_ROWS:,} rows are sorted for you)"
             )
         if len(seen) > 1:
             self.last_time = int(seen[-1])

@@ -6,6 +6,7 @@ Apart from ``__main__`` so that tests and benchmarks can launch a run within the
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable
@@ -13,12 +14,22 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from dataefficient.contract import ContractError, RunReport, RunRequest, Scored, Slice, to_json
+from dataefficient.contract import (
+    VERSION,
+    ContractError,
+    RunReport,
+    RunRequest,
+    Scored,
+    Slice,
+    encode,
+    to_json,
+)
 from dataefficient_trainer import config as configuration
 from dataefficient_trainer import features
 from dataefficient_trainer.errors import DataError, UserError
 from dataefficient_trainer.events import Stream
 from dataefficient_trainer.source import Source, open_source
+from dataefficient_trainer.telemetry import Progress
 
 
 def _check(request: RunRequest) -> None:
@@ -76,11 +87,11 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     pa.set_io_thread_count(1)
     stream = _stream(request, config, open_source(request.data.uri, config.format))
 
-    import torch
+    # torch takes seconds to import: only once the request, configuration and columns are known to be right.
+    import torch  # noqa: PLC0415
 
-    from dataefficient_trainer import checkpoint
-    from dataefficient_trainer.run import Run
-    from dataefficient_trainer.telemetry import Progress
+    from dataefficient_trainer import checkpoint  # noqa: PLC0415
+    from dataefficient_trainer.run import Run  # noqa: PLC0415
 
     torch.set_num_threads(request.threads)
     if request.device == "cuda" and not torch.cuda.is_available():
@@ -90,7 +101,7 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     progress = Progress(run=request.run, total_rows=None)
     try:
         with torch.no_grad():
-            run = Run(request, config, stream, stopped, progress)
+            run = Run(request=request, config=config, stream=stream, stopped=stopped, progress=progress)
             try:
                 report = run.execute()
             except OSError as error:
@@ -118,10 +129,6 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
 
 def to_json_full(report: RunReport) -> str:
     """JSON of a report of any length, for people."""
-    import json
-
-    from dataefficient.contract import VERSION, encode
-
     return json.dumps({"version": VERSION, **encode(report)}, indent=1, allow_nan=False)
 
 

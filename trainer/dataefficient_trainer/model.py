@@ -9,6 +9,7 @@ Shapes: B rows, F categorical fields, D numeric columns, s embedding width, R ta
 d = F*s + 2*D inputs, r rank of the cross layer, h1 and h2 hidden units.
 """
 
+# ruff: noqa: N803, N806, N815 - a tensor's name carries its shape
 from __future__ import annotations
 
 import math
@@ -104,7 +105,8 @@ class Model:
             shapes |= {"o": (h2, 1), "c": (d,)}
         return shapes
 
-    def _views(self, flat: Tensor) -> dict[str, Tensor]:
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Dense parameters, or their moments, by name, as views of a flat vector."""
         views, start = {}, 0
         for name, shape in self._shapes.items():
             count = math.prod(shape)
@@ -115,8 +117,8 @@ class Model:
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimizer state by name, on the CPU; what a checkpoint holds."""
         names = (
-            "wide", "wide_sum", "bias", "bias_sum", "embedding", "embedding_sum", "number_stats", "number_rows",
-            "dense", "adam_mean", "adam_square",
+            "wide", "wide_sum", "bias", "bias_sum", "embedding", "embedding_sum",
+            "number_stats", "number_rows", "dense", "adam_mean", "adam_square",
         )  # fmt: skip
         tensors = {name: getattr(self, name).cpu().contiguous() for name in names}
         return {**tensors, "step": torch.tensor([self.step])}
@@ -131,7 +133,7 @@ class Model:
         self.dense, self.adam_mean, self.adam_square = own["dense"], own["adam_mean"], own["adam_square"]
         self.step = int(tensors["step"].item())
         self.gradient = torch.zeros_like(self.dense)
-        self.p, self.g = self._views(self.dense), self._views(self.gradient)
+        self.p, self.g = self.views(self.dense), self.views(self.gradient)
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
 
     # ------------------------------------------------------------------ numbers

@@ -1,6 +1,8 @@
 """What follows from size and sampling rate: widths, batch and learning rates. One place, so it can be read.
 
-The figures behind the constants are in ``docs/trainer.md``; they hold across streams, not for one.
+The constants were chosen on two unlike streams at once (flight delays, a fifth positive, drifting by the
+day; tennis points, 2.4 % positive, nearly still), never for one: a factor of three on either rate changed
+the log loss by less than 0.3 % on both.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ MIN_BATCH = 128
 """Below this a row costs too much: the batch stays and the dense learning rate rises instead."""
 SPARSE_RATE = 0.05
 """Learning rate of the embedding tables (row-wise Adagrad on summed gradients)."""
-DENSE_RATE = 1e-3
+DENSE_RATE = 5e-4
 """Learning rate of the dense layers (Adam on mean gradients) at size 16."""
 
 

@@ -18,7 +18,7 @@ WINDOW_ROWS = 4_096
 MEMORY_ROWS = 1 << 20
 """Rows after which an observation counts 1/e in the running positive share."""
 SCORE_MIX = 0.25
-"""Share of uniform sampling in the scored policy: no row's probability falls below a quarter of the mean's."""
+"""Share of uniform sampling in the scored policy: the least a negative's probability is, of their mean."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,14 +34,17 @@ class Shares:
     scored: float = 0.0
     """Negatives in ``score``."""
 
-    def add(self, rows: int, positives: int, score: float = 0.0, scored: int = 0) -> None:
+    def add(self, rows: int, positives: int) -> None:
         """Count a window."""
         decay = float(np.exp(-rows / MEMORY_ROWS))
         self.rows = self.rows * decay + rows
         self.positives = self.positives * decay + positives
-        if scored:
-            self.score = self.score * decay + score
-            self.scored = self.scored * decay + scored
+
+    def add_scores(self, scores: Floats) -> None:
+        """Count the scores of a window's negatives."""
+        decay = float(np.exp(-len(scores) / MEMORY_ROWS))
+        self.score = self.score * decay + float(scores.sum())
+        self.scored = self.scored * decay + len(scores)
 
     @property
     def positive(self) -> float | None:
@@ -68,7 +71,7 @@ def class_probabilities(rate: float, positive: float | None) -> tuple[float, flo
 
 
 def negative_scores(probability: Floats) -> Floats:
-    """p*sqrt(1-p) of a served probability: how much a negative moves the model (levers.md's scored policy)."""
+    """p*sqrt(1-p) of a served probability: how much a negative can still teach."""
     clipped = np.clip(np.nan_to_num(probability, nan=0.0), 1e-6, 1 - 1e-6)
     return np.asarray(clipped * np.sqrt(1 - clipped))
 
@@ -88,6 +91,7 @@ def sample(
     policy: Policy,
     rate: float,
     uniforms: Floats,
+    *,
     labels: npt.NDArray[np.int8],
     shares: Shares,
     scores: Floats | None,

@@ -17,6 +17,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from dataefficient_trainer.errors import DataError
 
@@ -127,7 +128,6 @@ def open_source(uri: str, given_format: str | None) -> Source:
 
 def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -> Any:
     """Open a CSV or Criteo reader; the wanted columns come as text, so that a bad cell stops nothing."""
-    from pyarrow import csv
 
     def refuse(row: Any) -> str:  # noqa: ARG001
         refused.append(1)
@@ -194,7 +194,7 @@ def read(source: Source, columns: list[str], time: str | None, low: int, high: i
     for file in source.files:
         try:
             if source.format == "parquet":
-                yield from _read_parquet(source, file, columns, time, low, high)
+                yield from _read_parquet(source, file, columns, time, (low, high))
             else:
                 refused: list[int] = []
                 with _csv(file, source.format, columns, refused) as reader:
@@ -213,12 +213,12 @@ def _slices(batch: Any) -> Iterator[Any]:
 
 
 def _read_parquet(
-    source: Source, file: File, columns: list[str], time: str | None, low: int, high: int
+    source: Source, file: File, columns: list[str], time: str | None, span: tuple[int, int]
 ) -> Iterator[Any]:
     texts = [c for c in columns if _is_text(source.columns[c])]
     with file.open() as handle:
         parquet = pq.ParquetFile(handle, read_dictionary=texts, pre_buffer=False)
-        groups = _groups(parquet.metadata, time, low, high)
+        groups = _groups(parquet.metadata, time, *span)
         if groups:
             yield from parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False)
 
@@ -236,7 +236,7 @@ def small_enough_to_sort(source: Source) -> bool:
                 with file.open() as handle:
                     rows += pq.read_metadata(handle).num_rows
             return rows <= SORT_ROWS
-        sizes = (f.fs.size(f.path) * (8 if f.path.endswith(_COMPRESSED) else 1) for f in source.files)
+        sizes = (int(f.fs.size(f.path)) * (8 if f.path.endswith(_COMPRESSED) else 1) for f in source.files)
         return sum(sizes) <= SORT_BYTES
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"data.uri: cannot read {source.uri}: {_line(error)}") from error

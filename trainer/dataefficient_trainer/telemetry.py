@@ -33,7 +33,11 @@ class Progress:
             self._serve(port, run, registry)
 
     def _serve(self, port: str | None, run: str, registry: Any) -> None:
-        from prometheus_client import CollectorRegistry, Gauge, start_http_server
+        from prometheus_client import (  # noqa: PLC0415 - most runs serve nothing
+            CollectorRegistry,
+            Gauge,
+            start_http_server,
+        )
 
         registry = registry or CollectorRegistry()
         for name, what in (

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+from dataefficient_trainer.growth import grow
+from dataefficient_trainer.model import Model
+from dataefficient_trainer.rules import Pace
+
+PACE = Pace(batch=64, sparse=0.05, dense=1e-3)
+
+
+@pytest.fixture(autouse=True)
+def _no_autograd():
+    with torch.no_grad():
+        yield
+
+
+def make(size=4, seed=3, numbers=2):
+    return Model(fields=3, table_rows=60, numbers=numbers, size=size, seed=seed, device="cpu")
+
+
+def batch(rows=64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    indices = torch.randint(0, 20, (rows, 3), generator=generator) + torch.tensor([0, 20, 40])
+    values = torch.randn((rows, 2), generator=generator)
+    values[0, 0] = float("nan")
+    label = (torch.rand(rows, generator=generator) < 0.3).float()
+    return indices, values, label, torch.full((rows,), 0.4)
+
+
+def trained(size, steps=30):
+    model = make(size)
+    model.observe_numbers(batch()[1])
+    for step in range(steps):
+        model.train_step(*batch(seed=step), pace=PACE)
+    return model
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_written_out_gradient_equals_autograd(size):
+    model = trained(size)
+    indices, values, label, offset = batch(seed=99)
+    seen = model.forward(indices, values)
+    g = torch.sigmoid(seen.logit_B + offset) - label
+    embedding = model.dense_gradient(seen, g)
+    with torch.enable_grad():
+        model.dense.requires_grad_(True)
+        model.p = model.views(model.dense)
+        model.embedding.requires_grad_(True)
+        logit = model.logits(indices, values) + offset
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="sum")
+        wanted = torch.autograd.grad(loss, [model.dense, model.embedding] if size > 1 else [model.dense])
+    torch.testing.assert_close(model.gradient, wanted[0], rtol=1e-4, atol=1e-5)
+    if size > 1:
+        table = torch.zeros_like(wanted[1]).index_add_(0, indices.reshape(-1), embedding)
+        torch.testing.assert_close(table, wanted[1], rtol=1e-4, atol=1e-5)
+
+
+def test_repeated_rows_of_a_batch_are_updated_once_with_their_summed_gradient():
+    model = make(size=1, numbers=0)
+    indices = torch.tensor([[0, 20, 40], [0, 21, 40]])
+    model.train_step(indices, torch.empty((2, 0)), torch.tensor([1.0, 1.0]), torch.zeros(2), pace=PACE)
+    # Both rows have d loss / d logit = -0.5: rows 0 and 40 sum to -1, the others to -0.5.
+    assert model.wide[0].item() == pytest.approx(0.05 * 1.0 / np.sqrt(1 + 1.0))
+    assert model.wide[20].item() == pytest.approx(0.05 * 0.5 / np.sqrt(1 + 0.25))
+    assert model.wide[1].item() == 0.0
+
+
+def test_the_linear_part_has_its_own_accumulator():
+    model = trained(4)
+    assert (model.wide_sum[:20] > 5 * model.embedding_sum[:20]).all()
+
+
+def test_a_loss_that_is_not_finite_changes_nothing():
+    model = trained(4)
+    before = {k: v.clone() for k, v in model.tensors().items()}
+    indices, values, label, _ = batch()
+    assert not np.isfinite(
+        model.train_step(indices, values, label, torch.full((64,), float("inf")), pace=PACE)
+    )
+    for name, tensor in model.tensors().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize(("small", "large"), [(1, 4), (4, 6), (4, 4)])
+def test_growing_changes_no_prediction_and_the_grown_model_learns(small, large):
+    model, grown = trained(small), make(large, seed=8)
+    grow(model, grown)
+    indices, values, label, offset = batch(seed=50)
+    torch.testing.assert_close(
+        grown.logits(indices, values), model.logits(indices, values), rtol=1e-5, atol=1e-5
+    )
+    start = grown.train_step(indices, values, label, offset, pace=PACE)
+    for _ in range(50):
+        end = grown.train_step(indices, values, label, offset, pace=PACE)
+    assert end < start
+    assert grown.step == model.step + 51
+
+
+def test_numbers_are_standardised_by_what_was_seen():
+    model = make()
+    values = torch.randn((1000, 2), generator=torch.Generator().manual_seed(0)) * 3 + 5
+    for part in values.split(100):
+        model.observe_numbers(part)
+    torch.testing.assert_close(model.number_stats[0].float(), values.mean(0), rtol=1e-4, atol=1e-4)
+    spread = (model.number_stats[1] - model.number_stats[0].square()).sqrt().float()
+    torch.testing.assert_close(spread, values.std(0, correction=0), rtol=1e-4, atol=1e-4)

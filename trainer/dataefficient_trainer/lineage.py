@@ -1,0 +1,106 @@
+"""The models of a run: the one that trains, and the frozen ones that are scored beside it.
+
+Decides what may be loaded: only checkpoints with the same features and label compare, and a warm start
+has the run's size or a smaller one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataefficient.contract import CheckpointRef, Policy, RunRequest, format_time, parse_time
+from dataefficient_trainer import checkpoint
+from dataefficient_trainer.errors import CheckpointError
+from dataefficient_trainer.events import Stream
+from dataefficient_trainer.growth import grow
+from dataefficient_trainer.model import Model
+from dataefficient_trainer.sampling import Shares
+from dataefficient_trainer.source import notice
+
+
+@dataclass
+class Models:
+    """What a run starts with."""
+
+    own: Model | None = None
+    """The model that trains; None where the run only scores."""
+    frozen: dict[str, Model] = field(default_factory=dict)
+    """Scored as they are, by name."""
+    start: Model | None = None
+    """The warm start as it was, for scores of the sampling."""
+    shares: Shares = field(default_factory=Shares)
+
+
+def identity(stream: Stream) -> dict[str, Any]:
+    """What two checkpoints must share to be compared or continued."""
+    label = {"column": stream.label, "atLeast": stream.config.label.at_least}
+    return {"layout": stream.layout.to_json(), "label": label}
+
+
+def _new(request: RunRequest, stream: Stream, size: int) -> Model:
+    layout = stream.layout
+    return Model(
+        fields=layout.fields,
+        table_rows=layout.table_rows,
+        numbers=layout.numbers,
+        size=size,
+        seed=request.seed,
+        device=request.device,
+    )
+
+
+def _load(request: RunRequest, stream: Stream, ref: CheckpointRef, name: str) -> tuple[Model, dict[str, Any]]:
+    tensors, facts = checkpoint.load(ref, name)
+    for key, own in identity(stream).items():
+        if facts.get(key) != own:
+            raise CheckpointError(
+                f"{name}: {ref.uri} is a checkpoint of another model: its {key} differs from this run's "
+                "(features, hashBuckets or label were changed); start cold"
+            )
+    model = _new(request, stream, int(facts["size"]))
+    model.load(tensors)
+    return model, facts
+
+
+def _warm(request: RunRequest, stream: Stream, start: Model, uri: str) -> Model:
+    if start.size > request.size:
+        raise CheckpointError(
+            f"start: {uri} has size {start.size} and the run asks for {request.size}; a model can grow "
+            "but not shrink: start cold"
+        )
+    model = _new(request, stream, request.size)
+    if start.size < request.size:
+        grow(start, model)
+    else:
+        model.load({k: v.clone() for k, v in start.tensors().items()})
+    return model
+
+
+def prepare(request: RunRequest, stream: Stream) -> Models:
+    """Build and load the models of a request.
+
+    Raises:
+        CheckpointError: gone, damaged, of other features or label, or larger than the run's size.
+    """
+    models = Models()
+    train = request.train
+    if request.start is not None:
+        models.start, facts = _load(request, stream, request.start, "start")
+        if request.evaluation is not None:
+            models.frozen["start"] = models.start
+        if train is not None:
+            models.own = _warm(request, stream, models.start, request.start.uri)
+            models.shares = Shares(**facts["shares"])
+            if parse_time(facts["position"]) > train.start:
+                notice(
+                    f"training starts at {format_time(train.start)}, before the position {facts['position']} "
+                    "of the start checkpoint: rows are seen twice"
+                )
+    elif train is not None:
+        models.own = _new(request, stream, request.size)
+        if train.policy is Policy.SCORED_NEGATIVES and train.rate < 1 and not request.data.served_prediction:
+            notice("a cold start has no scores for ScoredNegatives; negatives are sampled alike (Negatives)")
+    for name, ref in request.frozen.items():
+        models.frozen[name], _ = _load(request, stream, ref, f"frozen.{name}")
+    return models

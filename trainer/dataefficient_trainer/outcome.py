@@ -1,0 +1,101 @@
+"""The end of a run: was there anything to learn from, and what the report says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from dataefficient.contract import CheckpointRef, Rows, RunReport, RunRequest, Seconds, format_time
+from dataefficient_trainer import checkpoint
+from dataefficient_trainer.errors import DataError, EmptyIntervalError
+from dataefficient_trainer.events import Stream
+from dataefficient_trainer.lineage import identity
+from dataefficient_trainer.rules import Pace
+from dataefficient_trainer.source import notice
+from dataefficient_trainer.state import State
+
+
+def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
+    """Refuse what cannot be learnt from.
+
+    Labels that are all equal are refused on a cold start; a warm start has learnt both before, and
+    only says so.
+
+    Raises:
+        EmptyIntervalError: no row in the interval, or none to train on.
+        DataError: no usable label, or all equal.
+    """
+    counts, data, train = state.counts, request.data, request.train
+    if counts.read == 0:
+        if counts.unusable:
+            raise DataError(
+                f"data.label: none of the {counts.unusable:,} rows of the interval has a usable label in "
+                f"column {stream.label!r}"
+            )
+        spans = [(s.start, s.end) for s in (train, request.evaluation) if s is not None]
+        text = " and ".join(f"[{format_time(a)}, {format_time(b)})" for a, b in spans)
+        raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}")
+    if train is None:
+        return
+    if counts.train_rows == 0:
+        raise EmptyIntervalError(
+            f"no row of {data.uri} with a usable label has its {data.time} in the training interval "
+            f"[{format_time(train.start)}, {format_time(train.end)})"
+        )
+    if counts.positives in {0, counts.train_rows}:
+        found = f"all {counts.train_rows:,} training rows have the label {int(counts.positives > 0)}"
+        if request.start is None:
+            raise DataError(
+                f"data.label: {found} (column {stream.label!r}); nothing can be learnt from that: check the "
+                "column, trainer.config.label.atLeast and the interval"
+            )
+        notice(f"{found}; the model was trained on them all the same")
+
+
+def save(request: RunRequest, stream: Stream, state: State) -> CheckpointRef | None:
+    """Write the checkpoint of a run that trained."""
+    if state.model is None or request.train is None:
+        return None
+    facts = {
+        **identity(stream),
+        "size": request.size,
+        "position": format_time(request.train.end),
+        "shares": dataclasses.asdict(state.shares),
+        "resource": request.resource,
+        "run": request.run,
+    }
+    return checkpoint.save(
+        checkpoint.join(request.output, checkpoint.CHECKPOINT), state.model.tensors(), facts
+    )
+
+
+def report(
+    request: RunRequest, stream: Stream, state: State, *, pace: Pace, saved: CheckpointRef | None
+) -> RunReport:
+    """The report, with start-up and total seconds still to be filled in."""
+    counts, seconds = state.counts, state.clock.seconds
+    extra: dict[str, float] = {
+        "missingCells": state.cells.missing,
+        "malformedCells": state.cells.malformed,
+        "notFiniteCells": state.cells.not_finite,
+    }
+    if counts.steps:
+        extra |= {"steps": counts.steps, "batch": pace.batch, "trainLoss": counts.losses / counts.steps}
+        extra |= {"sparseRate": pace.sparse, "denseRate": pace.dense}
+    return RunReport(
+        run=request.run,
+        rows=Rows(
+            read=counts.read,
+            kept=counts.kept,
+            bad=counts.unusable + stream.bad,
+            positives=counts.positives,
+            kept_positives=counts.kept_positives,
+            evaluated=counts.evaluated,
+            effective=counts.weight**2 / counts.square if counts.square else 0.0,
+        ),
+        seconds=Seconds(0.0, seconds["read"], seconds["train"], seconds["evaluate"], 0.0),
+        checkpoint=saved,
+        position=request.train.end if request.train else None,
+        evaluated=state.scores.result() if state.scores else None,
+        kept_checkpoints=checkpoint.existing(request.keep),
+        extra={k: float(v) for k, v in extra.items()},
+    )

@@ -1,0 +1,159 @@
+"""What a run carries from row to row besides the model, and how a killed run takes it up again.
+
+A resumable state is written at a chunk's end and names the request it belongs to: any other request
+starts from the beginning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dataefficient.contract import RunRequest, to_json
+from dataefficient_trainer import checkpoint
+from dataefficient_trainer.features import Cells
+from dataefficient_trainer.model import Model
+from dataefficient_trainer.sampling import Shares
+from dataefficient_trainer.scoring import Scores
+from dataefficient_trainer.source import notice
+
+
+@dataclass
+class Clock:
+    """Seconds by purpose."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: {"read": 0.0, "train": 0.0, "evaluate": 0.0})
+
+    @contextlib.contextmanager
+    def charge(self, purpose: str) -> Iterator[None]:
+        """Add the time of a block to a purpose."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[purpose] += time.perf_counter() - started
+
+
+@dataclass
+class Counts:
+    """Counters of the training and evaluation rows."""
+
+    read: int = 0
+    unusable: int = 0
+    train_rows: int = 0
+    positives: int = 0
+    kept: int = 0
+    kept_positives: int = 0
+    evaluated: int = 0
+    weight: float = 0.0
+    square: float = 0.0
+    """Sums of w and w^2 over kept rows, w = 1/probability."""
+    losses: float = 0.0
+    """Sum of the batches' mean losses since the start."""
+    steps: int = 0
+
+
+@dataclass
+class Batchable:
+    """Kept rows that wait for a full batch: table rows, numbers, label, offset."""
+
+    indices: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    label: npt.NDArray[np.float32]
+    offset: npt.NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, fields: int, numbers: int) -> Batchable:
+        """No row."""
+        none = np.empty(0, np.float32)
+        return cls(np.empty((0, fields), np.int64), np.empty((0, numbers), np.float32), none, none)
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The four arrays by name."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def take(self, rows: slice) -> Batchable:
+        """Some rows."""
+        return Batchable(**{name: array[rows] for name, array in self.arrays().items()})
+
+    def extend(self, other: Batchable) -> Batchable:
+        """These rows, then the others."""
+        more = other.arrays()
+        return Batchable(
+            **{name: np.concatenate([array, more[name]]) for name, array in self.arrays().items()}
+        )
+
+
+@dataclass
+class State:
+    """All that decides the rest of a run, apart from the request and the stream."""
+
+    model: Model | None
+    scores: Scores | None
+    pending: Batchable
+    shares: Shares
+    counts: Counts = field(default_factory=Counts)
+    cells: Cells = field(default_factory=Cells)
+    clock: Clock = field(default_factory=Clock)
+
+    def write(self, request: RunRequest, rows: int) -> None:
+        """Save the state after ``rows`` rows of the stream."""
+        tensors: dict[str, torch.Tensor] = {}
+        if self.model is not None:
+            tensors |= {f"model.{k}": v for k, v in self.model.tensors().items()}
+        arrays = {f"pending.{k}": v for k, v in self.pending.arrays().items()}
+        facts: dict[str, Any] = {
+            "request": request_digest(request),
+            "rows": rows,
+            "counts": dataclasses.asdict(self.counts),
+            "cells": dataclasses.asdict(self.cells),
+            "shares": dataclasses.asdict(self.shares),
+            "seconds": self.clock.seconds,
+        }
+        if self.scores is not None:
+            sums, facts["scores"] = self.scores.state()
+            arrays |= {f"scores.{k}": v for k, v in sums.items()}
+        tensors |= {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
+        checkpoint.save(checkpoint.join(request.output, checkpoint.RESUME), tensors, facts)
+
+    def read(self, request: RunRequest) -> int:
+        """Take up the state of an earlier launch of this request; returns the rows already done, or 0."""
+        found = checkpoint.load_state(checkpoint.join(request.output, checkpoint.RESUME))
+        if found is None:
+            return 0
+        tensors, facts = found
+        if facts.get("request") != request_digest(request):
+            notice("the resumable state in output belongs to another request; starting from the beginning")
+            return 0
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        if self.model is not None:
+            self.model.load(part("model."))
+        self.pending = Batchable(**{k: v.numpy() for k, v in part("pending.").items()})
+        self.counts, self.cells = Counts(**facts["counts"]), Cells(**facts["cells"])
+        self.shares, self.clock.seconds = Shares(**facts["shares"]), facts["seconds"]
+        if self.scores is not None:
+            self.scores.restore({k: v.numpy() for k, v in part("scores.").items()}, facts["scores"])
+        rows = int(facts["rows"])
+        notice(f"continuing after {rows:,} rows")
+        return rows
+
+
+def request_digest(request: RunRequest) -> str:
+    """Of all that decides the result; not of what may differ between two launches of one run."""
+    same = dataclasses.replace(request, deadline_seconds=None, keep=())
+    return hashlib.sha256(to_json(same).encode()).hexdigest()
