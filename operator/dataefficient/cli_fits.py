@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ def _loss(value: float) -> str:
     return f"{value:.5g}"
 
 
-def _range(low: float, high: float, form: Any = _loss) -> str:
+def _range(low: float, high: float, form: Callable[[float], str] = _loss) -> str:
     return f"{form(low)} to {form(high)}"
 
 
@@ -208,7 +208,8 @@ def curve_command(
         )
     if longest is not None and not (math.isfinite(longest) and longest >= examples.max()):
         raise InputError(
-            f"--longest: {longest:g} is less than the largest number of examples in the file ({_count(examples.max())})"
+            f"--longest: {longest:g} is not allowed; give at least the largest number of examples "
+            f"in the file, {_count(examples.max())}"
         )
     fit = fit_curve(examples, columns["loss"], columns.get("se"), seed=_SEED)
     found = converge(fit, tolerance_relative=tolerance, confidence=confidence, longest=longest)

@@ -27,6 +27,8 @@ _UNKNOWN_NOISE_WEIGHT = 1.0
 """Prior degrees of freedom of that assumption."""
 _STATED_NOISE_WEIGHT = 8.0
 """Prior degrees of freedom of a stated standard error: the residuals may still scale it."""
+_FEWEST_FOR_OUTLIERS = 6
+_REWEIGHTINGS = 12
 _ZOOMS = 4
 _NEGLIGIBLE = 9.0
 """Log weight below the best cell's at which a cell no longer counts."""
@@ -211,42 +213,68 @@ def fit_curve(examples: object, loss: object, se: object | None = None, *, seed:
         ValueError: as :func:`checked`. Any finite curve is accepted: a flat, rising, bumpy or short one
             gives a flat curve or a wide interval.
     """
-    n, y, s = checked(examples, loss, se)
-    origin, unit = float(n[0]), float(np.max(np.abs(y))) or 1.0
-    x = n / origin
+    n, measured, s = checked(examples, loss, se)
+    origin, unit = float(n[0]), float(np.max(np.abs(measured))) or 1.0
+    x, y = n / origin, measured / unit
     if s is None:
-        weight = np.full(n.shape, unit**-2)
-        noise, trust = TYPICAL_NOISE, _UNKNOWN_NOISE_WEIGHT
+        weight, noise, trust = np.ones(n.shape), TYPICAL_NOISE, _UNKNOWN_NOISE_WEIGHT
     else:
-        weight = np.maximum(s, 1e-6 * unit) ** -2.0
-        noise, trust = 1.0, _STATED_NOISE_WEIGHT
+        weight, noise, trust = np.clip(s / unit, 1e-6, 1e6) ** -2.0, 1.0, _STATED_NOISE_WEIGHT
     points = _Points(x, y, weight, noise, trust)
     cells = [_zoomed(f, points) for f in FAMILIES]
-    for _ in range(2):
-        member = int(np.argmax([c.log_weight.max() for c in cells]))
-        best = _family_fit(FAMILIES[member], cells[member], points, origin)
-        predicted = np.array([best.predict(v) for v in n])
-        robust = weight * _huber((y - predicted) * np.sqrt(weight))
+    robust = _robust_weights(cells, points)
+    if (robust < weight).any():
         cells = [_zoomed(f, replace(points, weight=robust)) for f in FAMILIES]
     log_total = np.logaddexp.reduce(np.concatenate([c.log_weight for c in cells]))
     fits = [
         replace(
-            _family_fit(f, c, points, origin),
+            _family_fit(f, c, points, origin, unit),
             weight=float(np.exp(np.logaddexp.reduce(c.log_weight) - log_total)),
         )
         for f, c in zip(FAMILIES, cells, strict=True)
     ]
-    drawn = _draw(cells, seed, float(np.median(weight**-0.5)))
-    return CurveFit(n, y, tuple(sorted(fits, key=lambda f: -f.weight)), origin, *drawn)
+    member, theta, floor, amplitude, noises = _draw(cells, seed, float(np.median(weight**-0.5)))
+    return CurveFit(
+        examples=n,
+        loss=measured,
+        families=tuple(sorted(fits, key=lambda f: -f.weight)),
+        origin=origin,
+        member=member,
+        theta=theta,
+        floor=unit * floor,
+        amplitude=unit * amplitude,
+        noise=unit * noises,
+    )
 
 
-def _huber(z: Array) -> Array:
-    """Down-weights of residuals beyond ``_OUTLIER`` robust deviations; ones for short curves."""
-    deviation = 1.4826 * float(np.median(np.abs(z)))
-    if z.size < 6 or deviation == 0.0:
-        return np.ones(z.shape)
-    out: Array = np.minimum(1.0, _OUTLIER * deviation / np.maximum(np.abs(z), 1e-300))
+def _robust_weights(cells: list[_Cells], points: _Points) -> Array:
+    """Weights with outliers turned down (Huber), from refits of the family that leads at first.
+
+    Short curves keep their weights: there an outlier cannot be told from a bend.
+    """
+    weight = points.weight
+    if weight.size < _FEWEST_FOR_OUTLIERS:
+        return weight
+    leader = int(np.argmax([c.log_weight.max() for c in cells]))
+    family, current = FAMILIES[leader], cells[leader]
+    factor = np.ones(weight.shape)
+    for _ in range(_REWEIGHTINGS):
+        cell = _best_cell(current)
+        floor, amplitude = current.at(cell)
+        fitted = floor + amplitude * family.basis(current.grid.theta[cell], points.x)
+        z = np.abs(points.y - fitted) * np.sqrt(weight)
+        deviation = max(1.4826 * float(np.median(z)), 0.01 * points.noise)
+        previous, factor = factor, np.minimum(1.0, _OUTLIER * deviation / np.maximum(z, 1e-300))
+        if np.abs(factor - previous).max() < 0.02:
+            break
+        current = _zoomed(family, replace(points, weight=weight * factor))
+    out: Array = weight * factor
     return out
+
+
+def _best_cell(cells: _Cells) -> int:
+    """The cell of least residual; the prior breaks ties."""
+    return int(np.argmin(cells.residual - 1e-9 * cells.grid.log_prior * cells.scatter))
 
 
 def _zoomed(family: Family, points: _Points) -> _Cells:
@@ -327,14 +355,16 @@ def _log_mass(low: Array, high: Array) -> Array:
     return out
 
 
-def _family_fit(family: Family, cells: _Cells, points: _Points, origin: float) -> FamilyFit:
-    cell = int(np.argmin(cells.residual - 1e-9 * cells.grid.log_prior * cells.scatter))
+def _family_fit(family: Family, cells: _Cells, points: _Points, origin: float, unit: float) -> FamilyFit:
+    cell = _best_cell(cells)
     floor, amplitude = cells.at(cell)
     theta = cells.grid.theta[cell]
     residual = points.y - floor - amplitude * family.basis(theta, points.x)
-    error = float(np.sqrt(np.mean(residual**2)))
+    error = unit * float(np.sqrt(np.mean(residual**2)))
     exponent, second = float(theta[0]), float(theta[1]) * origin
-    return FamilyFit(family.name, family.formula, 1.0, floor, amplitude, exponent, second, origin, error)
+    return FamilyFit(
+        family.name, family.formula, 1.0, unit * floor, unit * amplitude, exponent, second, origin, error
+    )
 
 
 def _draw(
@@ -354,7 +384,8 @@ def _draw(
     member = np.repeat(np.arange(len(cells)), sizes)[chosen]
 
     def picked(values: list[Array]) -> Array:
-        return np.concatenate(values)[chosen]
+        out: Array = np.concatenate(values)[chosen]
+        return out
 
     each = [np.ones(size) for size in sizes]
     degrees = picked([c.degrees * one for c, one in zip(cells, each, strict=True)])

@@ -130,7 +130,7 @@ def _grid_start(design: Design, targets: Array) -> Array:
 
 
 def _linear_part(design: Design, targets: Array, exponents: Array) -> tuple[Array, Array, Array, Array]:
-    """Best E, A, B at each target's own exponents, its objective, residuals and columns (targets, 3, points)."""
+    """Best E, A, B at each target's exponents, its objective, residuals, columns (targets, 3, points)."""
     columns = np.ones((exponents.shape[0], 3, design.log_n.size))
     columns[:, 1] = np.exp(-exponents[:, :1] * design.log_n)
     columns[:, 2] = np.exp(-exponents[:, 1:] * design.log_d)

@@ -11,19 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 from scipy.special import gammaln, log_ndtr, ndtr, ndtri
 from scipy.stats import chi2
 
 from dataefficient.planner.curves import COVERAGE, Forecast
 from dataefficient.planner.families import Array
 
-_EXPONENTS = np.geomspace(0.05, 4.0, 160)
+_EXPONENTS = np.geomspace(0.05, 4.0, 600)
 _PRIOR_MEDIAN = 0.7
 _PRIOR_SPREAD = 0.8
 _TRUST = 8.0
 """Prior degrees of freedom of the stated standard errors."""
 _DRAWS = 2000
+_MONOTONE_DRAWS = 400
+_SMALLEST_ERROR = 1e-5
+"""Relative standard error that no paired measurement is believed to undercut."""
 _MISFIT = 0.001
 """Probability of the residuals below which the shape is given up for a monotone one."""
 
@@ -63,7 +65,7 @@ class RateFit:
         return mixed
 
     def predict(self, rate: float, *, coverage: float = COVERAGE) -> Forecast:
-        """Expected relative gap to full data at ``rate``; the interval's top is inf where nothing is known.
+        """Expected relative gap to full data at ``rate``; inf, with an inf top, where that is not known.
 
         Raises:
             ValueError: ``rate`` lies outside (0, 1].
@@ -71,10 +73,11 @@ class RateFit:
         if not 0 < rate <= 1:
             raise ValueError(f"a sampling rate must lie in (0, 1], not {rate}")
         values = self.gaps(rate)
-        low, centre, high = np.quantile(
-            values, [(1 - coverage) / 2, 0.5, (1 + coverage) / 2], method="nearest"
-        )
-        return Forecast(float(centre), float(low) if np.isfinite(low) else 0.0, float(high))
+        tails = [(1 - coverage) / 2, 0.5, (1 + coverage) / 2]
+        if np.isinf(values).any():
+            return Forecast(np.inf, float(np.quantile(self.gaps(float(self.rates[0])), tails[0])), np.inf)
+        low, centre, high = (float(v) for v in np.quantile(values, tails))
+        return Forecast(centre, low, high)
 
     def smallest_rate(self, tolerance_relative: float, *, confidence: float = 0.95) -> float:
         """Smallest rate whose gap stays inside the tolerance at the one-sided ``confidence``; 1 at worst."""
@@ -107,8 +110,7 @@ def fit_rates(rates: object, gaps: object, se: object, *, seed: int) -> RateFit:
     below = r < 1
     if not below.any():
         raise ValueError("a rate curve needs at least one rate below 1")
-    order = np.argsort(r[below], kind="stable")
-    r, g, s = r[below][order], g[below][order], np.maximum(s[below][order], 1e-9)
+    r, g, s = _merged(r[below], g[below], np.maximum(s[below], _SMALLEST_ERROR))
     random = np.random.default_rng(seed)
     phi = np.expm1(-np.outer(_EXPONENTS, np.log(r)))
     weight = s**-2.0
@@ -120,6 +122,16 @@ def fit_rates(rates: object, gaps: object, se: object, *, seed: int) -> RateFit:
     if r.size > 2 and float(chi2.sf(residual[cell], free)) < _MISFIT:
         return _monotone(r, g, s, random)
     return _shaped(r, (phi, best, curvature), weight, g, random)
+
+
+def _merged(r: Array, g: Array, s: Array) -> tuple[Array, Array, Array]:
+    """Ascending distinct rates; repeats are averaged, and their error grows where they disagree."""
+    rates, which = np.unique(r, return_inverse=True)
+    weight = np.bincount(which, s**-2.0)
+    mean = np.bincount(which, g * s**-2.0) / weight
+    spare = np.maximum(np.bincount(which) - 1, 1)
+    disagreement = np.bincount(which, ((g - mean[which]) / s) ** 2) / spare
+    return rates, mean, np.sqrt(np.maximum(disagreement, 1.0) / weight)
 
 
 def _shaped(
@@ -153,7 +165,22 @@ def _shaped(
 def _monotone(r: Array, g: Array, s: Array, random: np.random.Generator) -> RateFit:
     """Non-increasing, non-negative gaps by pooling adjacent violators, on the points and on noisy copies."""
     weight = s**-2.0
-    values = isotonic_regression(g, weights=weight, increasing=False).x
-    noisy = g + s * random.standard_normal((_DRAWS, r.size))
-    draws = np.stack([isotonic_regression(row, weights=weight, increasing=False).x for row in noisy])
-    return RateFit(r, 0.0, 0.0, np.maximum(values, 0.0), np.maximum(draws, 0.0))
+    draws = g + s * random.standard_normal((_MONOTONE_DRAWS, r.size))
+    return RateFit(r, 0.0, 0.0, _pooled(g[None, :], weight)[0], _pooled(draws, weight))
+
+
+def _pooled(gaps: Array, weight: Array) -> Array:
+    """Closest non-increasing, non-negative rows to ``gaps`` (rows, points): the max-min form of pooling.
+
+    Robertson, Wright and Dykstra, "Order Restricted Statistical Inference" (1988), theorem 1.4.4.
+    """
+    points = weight.size
+    mass = np.concatenate([[0.0], np.cumsum(weight)])
+    total = np.concatenate([np.zeros((gaps.shape[0], 1)), np.cumsum(gaps * weight, axis=1)], axis=1)
+    out = np.empty(gaps.shape)
+    for i in range(points):
+        first, last = np.arange(i + 1), np.arange(i, points) + 1
+        sums = total[:, None, last] - total[:, first, None]
+        means = sums / (mass[None, last] - mass[first, None])
+        out[:, i] = means.max(axis=2).min(axis=1)
+    return np.maximum(out, 0.0)

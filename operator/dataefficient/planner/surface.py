@@ -100,7 +100,7 @@ class SurfaceFit:
     def best_split(
         self, compute: float, cost: CostPerExample, *, sizes: Sequence[float] | None = None
     ) -> Split:
-        """Size and examples of least expected loss for a compute budget (IsoFLOP, or iso-cost where measured).
+        """Size and examples of least expected loss for a compute budget (IsoFLOP, or iso-cost if measured).
 
         Args:
             compute: what may be spent, in the unit of ``cost``.
@@ -177,8 +177,8 @@ def _checked(sizes: object, examples: object, losses: object) -> tuple[Array, Ar
     if n.size < _FEWEST:
         raise ValueError(f"a surface needs at least {_FEWEST} runs, found {n.size}")
     for name, values in (("size", n), ("examples", d), ("loss", y)):
-        if not np.isfinite(values).all() or values.min() <= 0:
-            raise ValueError(f"every {name} must be a finite, positive number")
+        if not np.isfinite(values).all() or values.min() < 1e-100 or values.max() > 1e100:
+            raise ValueError(f"every {name} must be a positive number from 1e-100 to 1e100")
     return n, d, y
 
 
