@@ -1,0 +1,334 @@
+"""Which columns may be features, and which ones know the label too well.
+
+A column that is only known after the event makes every figure of an estimate wrong, and flattering.
+So each column is tried alone on a sample: what it tells about the label of later rows. What no single
+column shows (a weak post-event column) is not found here; the page lists what was taken, for the owner.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataefficient.contract import ExitCode
+from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.log import Log, Roles, Working, require
+
+SAMPLE_ROWS = 200_000
+_SLICES = 20
+_LEAK = 0.5
+"""Share of the label's entropy that no honest column explains alone."""
+_SUSPECT = 0.2
+"""Share above which the owner is asked to look."""
+_POST_EVENT = 0.02
+"""The same for a column whose name speaks of the time after the event."""
+_AFTER_WORDS = frozenset(
+    [
+        "delay",
+        "arr",
+        "arrival",
+        "actual",
+        "outcome",
+        "result",
+        "end",
+        "ended",
+        "finish",
+        "finished",
+        "completed",
+        "click",
+        "clicked",
+        "clicks",
+        "conversion",
+        "converted",
+        "dwell",
+        "elapsed",
+        "cancelled",
+        "canceled",
+        "returned",
+        "refund",
+        "refunded",
+        "purchased",
+        "revenue",
+    ]
+)
+_EXPECTED = 20.0
+"""Rows of the rarer label that a value must be expected to have before having none is a sign."""
+_SMOOTHING = 10.0
+_BINS = 64
+_ALMOST_UNIQUE = 0.5
+_NEVER_AGAIN = 0.02
+_MANY_VALUES = 200
+_TERM = re.compile(r"^(?P<part>\w+)\((?P<column>[^()]+)\)$")
+PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
+
+
+class Use(enum.StrEnum):
+    """What becomes of a column."""
+
+    CATEGORICAL = "Categorical"
+    NUMERIC = "Numeric"
+    LEAK = "LeakSuspect"
+    UNUSED = "Unused"
+    ROLE = "Role"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the log."""
+
+    name: str
+    kind: str
+    use: Use
+    note: str
+    """Why it is not used, or what to check; empty where nothing is to be said."""
+    explained: float | None
+    """Share of the label's entropy on later rows that this column explains alone; None: not tried."""
+    missing: float
+    """Share of missing values."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features as ``trainer.config.features`` names them."""
+
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    derived: tuple[tuple[str, str, str], ...] = ()
+    """Name, source column and part."""
+    crosses: tuple[tuple[str, ...], ...] = ()
+
+    def config(self) -> dict[str, Any]:
+        """The JSON that the trainer reads."""
+        body: dict[str, Any] = {"categorical": list(self.categorical), "numeric": list(self.numeric)}
+        body["derived"] = {name: {"from": source, "part": part} for name, source, part in self.derived}
+        body["crosses"] = [list(cross) for cross in self.crosses]
+        return {key: value for key, value in body.items() if value}
+
+    def names(self) -> list[str]:
+        """All fields, for people."""
+        crosses = ["*".join(cross) for cross in self.crosses]
+        return [
+            *self.categorical,
+            *self.numeric,
+            *(f"{part}({source})" for _, source, part in self.derived),
+            *crosses,
+        ]
+
+
+def sample(working: Working, most: int = SAMPLE_ROWS) -> Any:
+    """Up to ``most`` rows in even stretches over the working copy, in time order."""
+    file = pq.ParquetFile(working.path)
+    groups = file.metadata.num_row_groups
+    chosen = sorted({round(i * (groups - 1) / max(1, _SLICES - 1)) for i in range(_SLICES)})
+    each = -(-most // len(chosen))
+    return pa.concat_tables([file.read_row_group(g).slice(0, each) for g in chosen])
+
+
+def survey(table: Any, log: Log, roles: Roles) -> tuple[Column, ...]:
+    """Judge every column of the log on a sample of its rows.
+
+    Args:
+        table: rows in time order, with the label as 0 or 1.
+        log: for columns that the sample does not hold.
+        roles: time, label, key and served prediction are no features unless named.
+    """
+    label = table[roles.label].to_numpy().astype(np.float64)
+    taken = {roles.time: "the time", roles.label: "the label", roles.served: "the served prediction"}
+    columns = []
+    for name, kind in log.columns.items():
+        if name in taken:
+            columns.append(Column(name, str(kind), Use.ROLE, taken[name], None, 0.0))
+        elif name not in table.column_names:
+            columns.append(Column(name, str(kind), Use.UNUSED, "nested; flatten it to use it", None, 0.0))
+        else:
+            columns.append(_judge(name, table[name].combine_chunks(), label))
+    return tuple(columns)
+
+
+def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> Column:
+    kind, text = values.type, str(values.type)
+    missing = values.null_count / max(1, len(values))
+    if pa.types.is_temporal(kind):
+        return Column(
+            name,
+            text,
+            Use.UNUSED,
+            "a second time; if it is later than the event it would leak",
+            None,
+            missing,
+        )
+    if pa.types.is_null(kind) or missing == 1.0:
+        return Column(name, text, Use.UNUSED, "always missing", None, missing)
+    numeric = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    codes, distinct = _bins(values) if numeric else _codes(values)
+    if distinct < 2:
+        return Column(name, text, Use.UNUSED, "one value only", None, missing)
+    explained = _explained(codes, label)
+    use = Use.NUMERIC if numeric else Use.CATEGORICAL
+    if explained >= _LEAK:
+        note = f"explains {explained:.0%} of the label alone: is it the label, or known only afterwards?"
+        return Column(name, text, Use.LEAK, note, explained, missing)
+    if explained >= _POST_EVENT and _AFTER_WORDS & set(
+        re.split(r"[^a-z]+", re.sub("([A-Z])", r"_\1", name).lower())
+    ):
+        note = f"its name speaks of the time after the event, and it explains {explained:.0%} of the label"
+        return Column(name, text, Use.LEAK, note, explained, missing)
+    if distinct <= 4 and (value := _deciding(codes, label)):
+        return Column(
+            name,
+            text,
+            Use.LEAK,
+            f"one of its {distinct} values {value}: it looks like another label",
+            explained,
+            missing,
+        )
+    if not numeric and distinct > _ALMOST_UNIQUE * len(values) and len(values) >= _MANY_VALUES:
+        return Column(
+            name, text, Use.UNUSED, "nearly every row has its own value: an identifier", explained, missing
+        )
+    if not numeric and distinct > _MANY_VALUES and _seen_again(codes) < _NEVER_AGAIN:
+        return Column(
+            name, text, Use.UNUSED, "its values do not come again: a running number", explained, missing
+        )
+    note = ""
+    if explained >= _SUSPECT:
+        note = f"explains {explained:.0%} of the label alone; check that it is known before the event"
+    return Column(name, text, use, note, explained, missing)
+
+
+def _codes(values: Any) -> tuple[np.ndarray[Any, Any], int]:
+    encoded = values if pa.types.is_dictionary(values.type) else pc.dictionary_encode(values)
+    indices = pc.fill_null(encoded.indices.cast(pa.int64()), len(encoded.dictionary))
+    unique, codes = np.unique(indices.to_numpy(zero_copy_only=False), return_inverse=True)
+    return codes, unique.size
+
+
+def _bins(values: Any) -> tuple[np.ndarray[Any, Any], int]:
+    numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    good = np.isfinite(numbers)
+    if not good.any():
+        return np.zeros(len(numbers), int), 1
+    edges = np.unique(np.quantile(numbers[good], np.linspace(0, 1, _BINS + 1)[1:-1]))
+    codes = np.where(good, np.searchsorted(edges, np.where(good, numbers, 0.0), side="right"), edges.size + 1)
+    unique, dense = np.unique(codes, return_inverse=True)
+    return dense, unique.size
+
+
+def _explained(codes: np.ndarray[Any, Any], label: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """Share of the label's entropy on the later half that rates from the earlier half explain; at least 0."""
+    half = len(label) // 2
+    base = float(np.clip(label[:half].mean() if half else 0.5, 1e-6, 1 - 1e-6))
+    rows = np.bincount(codes[:half], minlength=int(codes.max()) + 1)
+    positives = np.bincount(codes[:half], label[:half], minlength=rows.size)
+    rate = np.clip((positives + _SMOOTHING * base) / (rows + _SMOOTHING), 1e-6, 1 - 1e-6)
+    later, probability = label[half:], rate[codes[half:]]
+    loss = -np.mean(later * np.log(probability) + (1 - later) * np.log1p(-probability))
+    entropy = -np.mean(later * np.log(base) + (1 - later) * np.log1p(-base))
+    return float(max(0.0, 1.0 - loss / entropy))
+
+
+def _deciding(codes: np.ndarray[Any, Any], label: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    """What a value that never meets one of the labels does; empty where there is none."""
+    rows = np.bincount(codes)
+    positives = np.bincount(codes, label)
+    share = float(label.mean())
+    if bool(((rows * share >= _EXPECTED) & (positives == 0)).any()):
+        return "never comes with label 1"
+    if bool(((rows * (1 - share) >= _EXPECTED) & (positives == rows)).any()):
+        return "never comes with label 0"
+    return ""
+
+
+def _seen_again(codes: np.ndarray[Any, Any]) -> float:
+    cut = int(0.9 * len(codes))
+    return float(np.isin(codes[cut:], codes[:cut]).mean()) if cut < len(codes) else 1.0
+
+
+def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.dtype[np.int64]]) -> Features:
+    """Features where the owner named none: all usable columns, and parts of the time that vary.
+
+    Raises:
+        EstimateError: nothing is left to learn from.
+    """
+    single_key = roles.key[0] if len(roles.key) == 1 else None
+    kept = [c for c in columns if c.name != single_key]
+    derived = []
+    minutes = times // 60_000_000
+    if np.unique(minutes // 60 % 24).size > 1:
+        derived.append((f"{roles.time}_hour", roles.time, "hour"))
+    if times[-1] - times[0] >= 14 * 86_400_000_000:
+        derived.append((f"{roles.time}_weekday", roles.time, "weekday"))
+    features = Features(
+        tuple(c.name for c in kept if c.use is Use.CATEGORICAL),
+        tuple(c.name for c in kept if c.use is Use.NUMERIC),
+        tuple(derived),
+    )
+    if not features.names():
+        raise EstimateError(
+            "no column is left as a feature; name them yourself: --features a,b,hour(t),a*b",
+            ExitCode.USER_ERROR,
+        )
+    return features
+
+
+def parse(text: str, log: Log, roles: Roles) -> Features:
+    """Read ``--features``: columns, ``part(column)`` and crosses ``a*b``, separated by commas.
+
+    Raises:
+        EstimateError: an unknown column or part, or the label as a feature.
+    """
+    derived: dict[str, tuple[str, str, str]] = {}
+    plain: list[str] = []
+    crosses: list[tuple[str, ...]] = []
+
+    def field(term: str) -> str:
+        if match := _TERM.match(term):
+            part, column = match["part"], match["column"].strip()
+            if part not in PARTS:
+                raise EstimateError(
+                    f"--features {term}: {part} is not one of {', '.join(PARTS)}", ExitCode.USER_ERROR
+                )
+            require(log, column, "--features")
+            name = f"{column}_{part}"
+            derived[name] = (name, column, part)
+            return name
+        require(log, term, "--features")
+        if term == roles.label:
+            raise EstimateError(f"--features {term}: the label cannot be a feature", ExitCode.USER_ERROR)
+        return term
+
+    for term in filter(None, (t.strip() for t in text.split(","))):
+        fields = [field(f.strip()) for f in term.split("*")]
+        if len(fields) > 1:
+            crosses.append(tuple(fields))
+            plain.extend(f for f in fields if f not in derived)
+        elif fields[0] not in derived:
+            plain.append(fields[0])
+    plain = list(dict.fromkeys(plain))
+    floats = {n for n, kind in log.columns.items() if pa.types.is_floating(kind) or pa.types.is_decimal(kind)}
+    crossed = {f for cross in crosses for f in cross}
+    numeric = tuple(n for n in plain if n in floats and n not in crossed)
+    categorical = tuple(n for n in plain if n not in numeric)
+    if not (plain or derived):
+        raise EstimateError("--features: no feature is named", ExitCode.USER_ERROR)
+    return Features(categorical, numeric, tuple(derived.values()), tuple(crosses))
+
+
+def duplicates(working: Working, key: tuple[str, ...], most: int = 500_000) -> tuple[int, int]:
+    """Rows among the last ``most`` that share their key with an earlier one, and how many were looked at."""
+    file = pq.ParquetFile(working.path)
+    groups, rows = [], 0
+    for group in reversed(range(file.metadata.num_row_groups)):
+        if rows >= most:
+            break
+        groups.append(group)
+        rows += file.metadata.row_group(group).num_rows
+    table = file.read_row_groups(sorted(groups), columns=list(key))
+    return rows - table.group_by(list(key)).aggregate([]).num_rows, rows

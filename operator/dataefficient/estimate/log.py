@@ -1,0 +1,344 @@
+"""The owner's log, as it lies there: opened, checked, and copied once into a working file.
+
+The working copy holds usable rows only, in time order, with time as UTC microseconds and the label as
+0 or 1, so that every experiment reads the same rows and the owner's file is read once. Which columns
+may be features is decided in ``columns``; nothing here trains.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from dataefficient.contract import ExitCode
+from dataefficient.estimate.errors import EstimateError
+
+MAX_ROWS = 20_000_000
+"""Rows of the working copy; of a longer log the last ones are taken."""
+ROWS_PER_GROUP = 65_536
+_CSV = (".csv", ".tsv")
+_COMPRESSED = (".gz", ".bz2", ".zst")
+_UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", float("inf")))
+_PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column plays which part; ``at_least`` makes a label out of a number."""
+
+    time: str
+    label: str
+    key: tuple[str, ...] = ()
+    served: str | None = None
+    at_least: float | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log that could be opened: its columns and, where the format tells, its rows."""
+
+    path: str
+    format: str
+    columns: dict[str, Any]
+    """Name to Arrow type, in file order."""
+    rows: int | None
+    source: Any
+
+
+@dataclass(frozen=True)
+class Working:
+    """The working copy and what making it found."""
+
+    path: Path
+    rows: int
+    """Usable rows in the copy."""
+    log_rows: int
+    """Rows of the whole log."""
+    positives: int
+    bad_labels: int
+    """Rows without a label, left out."""
+    bad_times: int
+    """Rows without a time, left out."""
+    was_sorted: bool
+    time_unit: str | None
+    """Unit that was read out of an integer time column."""
+    columns: tuple[str, ...]
+    """Those that the copy holds."""
+    times: np.ndarray[Any, np.dtype[np.int64]]
+    """Microseconds since 1970 of every row, ascending, shape (rows,)."""
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _kind(path: str) -> str:
+    name = path.lower().rstrip("/")
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    return "csv" if name.endswith(_CSV) else "parquet"
+
+
+def open_log(path: str) -> Log:
+    """Open a Parquet or CSV file, or a folder of Parquet files.
+
+    Raises:
+        EstimateError: there is no such file, it is damaged, or it is neither format.
+    """
+    kind = _kind(path)
+    if "://" not in path and not Path(path).exists():
+        near = (
+            [p.name for p in Path(path).parent.glob("*") if p.is_file()] if Path(path).parent.is_dir() else []
+        )
+        raise EstimateError(f"{path}: no such file{_meant(Path(path).name, near)}", ExitCode.DATA_ERROR)
+    if "://" not in path and Path(path).is_file() and Path(path).stat().st_size == 0:
+        raise EstimateError(f"{path}: the file is empty (0 bytes)", ExitCode.DATA_ERROR)
+    try:
+        source: Any = _csv_dataset(path) if kind == "csv" else ds.dataset(path, format="parquet")
+        rows = source.count_rows() if kind == "parquet" else None
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise EstimateError(
+            f"{path}: cannot be read as {kind}: {_line(error)}. Is the file complete, and is it Parquet or "
+            "CSV?",
+            ExitCode.DATA_ERROR,
+        ) from error
+    columns = {name: source.schema.field(name).type for name in source.schema.names}
+    if rows == 0:
+        raise EstimateError(f"{path}: the log holds no row", ExitCode.DATA_ERROR)
+    return Log(path, kind, columns, rows, source)
+
+
+def _csv_dataset(path: str) -> Any:
+    delimiter = "\t" if ".tsv" in path.lower() else ","
+    options = ds.CsvFileFormat(
+        parse_options=pa_csv.ParseOptions(delimiter=delimiter),
+        convert_options=pa_csv.ConvertOptions(
+            strings_can_be_null=True, null_values=["", "NA", "NaN", "null", "NULL"]
+        ),
+        read_options=pa_csv.ReadOptions(block_size=16 << 20),
+    )
+    return ds.dataset(path, format=options)
+
+
+def _meant(name: str, options: list[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), [o.lower() for o in options], n=1, cutoff=0.6)
+    return f"; did you mean {next(o for o in options if o.lower() == close[0])}?" if close else ""
+
+
+def require(log: Log, name: str, option: str) -> None:
+    """Check that the log has a column.
+
+    Raises:
+        EstimateError: lists the columns that exist and the one that may have been meant.
+    """
+    if name not in log.columns:
+        raise EstimateError(
+            f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))}. "
+            f"Its columns are: {', '.join(log.columns)}",
+            ExitCode.USER_ERROR,
+        )
+
+
+def check_roles(log: Log, roles: Roles) -> None:
+    """Check every named column at once, before anything is read.
+
+    Raises:
+        EstimateError: a column is missing, or one column plays two parts that exclude each other.
+    """
+    require(log, roles.time, "--time")
+    require(log, roles.label, "--label")
+    for name in roles.key:
+        require(log, name, "--key")
+    if roles.served is not None:
+        require(log, roles.served, "--served-prediction")
+    if roles.label in (roles.time, roles.served, *roles.key):
+        raise EstimateError(
+            f"--label {roles.label}: the label cannot also be the time, the key or the served prediction",
+            ExitCode.USER_ERROR,
+        )
+
+
+def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Working:
+    """Copy the last ``most`` rows into ``folder``, in time order, with usable rows only.
+
+    Raises:
+        EstimateError: labels that are not 0 and 1, a time that is none, one label only, no usable row,
+            a damaged file, or a log that is out of order and too large to sort here.
+    """
+    target = folder / "log.parquet"
+    state = _Copy(roles, skip=max(0, (log.rows or 0) - most))
+    try:
+        state.run(log, target)
+    except (OSError, pa.ArrowException) as error:
+        raise EstimateError(
+            f"{log.path}: damaged, or not {log.format} throughout: {_line(error)}", ExitCode.DATA_ERROR
+        ) from error
+    seen = (log.rows or state.read) if log.rows is not None else state.read
+    if not state.times or state.kept == 0:
+        raise EstimateError(
+            f"{log.path}: no row has both a time ({roles.time}) and a label ({roles.label})",
+            ExitCode.DATA_ERROR,
+        )
+    times = np.concatenate(state.times)
+    ordered = bool((np.diff(times) >= 0).all())
+    if not ordered:
+        if state.skip or times.size > most:
+            raise EstimateError(
+                f"{log.path}: the rows are not in the order of {roles.time}, and {seen:,} rows are too many "
+                f"to sort here (at most {most:,}); sort the log by {roles.time} first",
+                ExitCode.DATA_ERROR,
+            )
+        order = np.argsort(times, kind="stable")
+        table = pq.read_table(target)
+        pq.write_table(table.take(pa.array(order)), target, row_group_size=ROWS_PER_GROUP)
+        times = times[order]
+    if state.positives in (0, state.kept):
+        only = int(state.positives > 0)
+        raise EstimateError(
+            f"--label {roles.label}: all {state.kept:,} usable rows have the label {only}; nothing can be "
+            "learned from one label",
+            ExitCode.DATA_ERROR,
+        )
+    return Working(
+        target,
+        state.kept,
+        seen,
+        state.positives,
+        state.bad_labels,
+        state.bad_times,
+        ordered,
+        state.unit,
+        tuple(state.names),
+        times,
+    )
+
+
+class _Copy:
+    """One pass over the log: check, convert, write."""
+
+    def __init__(self, roles: Roles, skip: int) -> None:
+        self.roles, self.skip = roles, skip
+        self.read = self.kept = self.positives = self.bad_labels = self.bad_times = 0
+        self.times: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self.unit: str | None = None
+        self.names: list[str] = []
+
+    def run(self, log: Log, target: Path) -> None:
+        writer: Any = None
+        self.names = [n for n, kind in log.columns.items() if not pa.types.is_nested(kind)]
+        try:
+            for batch in self._batches(log, self.names):
+                table = self._usable(batch)
+                if writer is None:
+                    writer = pq.ParquetWriter(target, table.schema, compression="lz4")
+                writer.write_table(table.cast(writer.schema), row_group_size=ROWS_PER_GROUP)
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _batches(self, log: Log, names: list[str]) -> Iterator[Any]:
+        left = self.skip
+        for batch in log.source.to_batches(columns=names, batch_size=ROWS_PER_GROUP):
+            self.read += batch.num_rows
+            if left >= batch.num_rows:
+                left -= batch.num_rows
+                continue
+            yield batch.slice(left)
+            left = 0
+
+    def _usable(self, batch: Any) -> Any:
+        table = pa.Table.from_batches([batch])
+        label = self._label(table[self.roles.label])
+        time = self._time(table[self.roles.time])
+        good = pc.and_(pc.is_valid(label), pc.is_valid(time))
+        self.bad_labels += label.null_count
+        self.bad_times += time.null_count
+        table = table.set_column(table.schema.get_field_index(self.roles.time), self.roles.time, time)
+        table = table.set_column(table.schema.get_field_index(self.roles.label), self.roles.label, label)
+        if label.null_count or time.null_count:
+            table = table.filter(good)
+        self.kept += table.num_rows
+        self.positives += pc.sum(table[self.roles.label]).as_py() or 0
+        self.times.append(table[self.roles.time].cast(pa.int64()).to_numpy().astype(np.int64))
+        return table
+
+    def _label(self, column: Any) -> Any:
+        name, kind = self.roles.label, column.type
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+        if pa.types.is_decimal(kind):
+            column, number = column.cast(pa.float64()), True
+        if not number and not pa.types.is_null(kind):
+            raise EstimateError(
+                f"--label {name}: the column holds {kind} (such as {_some(column)}), not 0 and 1",
+                ExitCode.USER_ERROR,
+            )
+        if pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        if self.roles.at_least is not None:
+            return pc.greater_equal(column.cast(pa.float64()), self.roles.at_least).cast(pa.int8())
+        if not pa.types.is_boolean(kind):
+            strange = pc.invert(pc.is_in(column, value_set=pa.array([0, 1], column.type)))
+            strange = pc.and_(strange, pc.is_valid(column))
+            if pc.any(strange).as_py():
+                raise EstimateError(
+                    f"--label {name}: found {_some(column.filter(strange))} where only 0 and 1 are allowed; "
+                    f"name a 0/1 column, or say from which value on a row is positive: --label-at-least N",
+                    ExitCode.USER_ERROR,
+                )
+        return column.cast(pa.int8())
+
+    def _time(self, column: Any) -> Any:
+        name, kind, utc = self.roles.time, column.type, pa.timestamp("us", "UTC")
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            try:
+                column = column.cast(pa.timestamp("us"))
+            except pa.ArrowException:
+                try:
+                    column = column.cast(utc)
+                except pa.ArrowException as error:
+                    raise EstimateError(
+                        f"--time {name}: {_some(column)} is not a time such as 2001-01-31T08:15:00Z",
+                        ExitCode.USER_ERROR,
+                    ) from error
+        elif pa.types.is_integer(kind):
+            return self._integer_time(column).cast(utc)
+        elif pa.types.is_date(kind):
+            column = column.cast(pa.timestamp("us"))
+        elif not pa.types.is_timestamp(kind):
+            raise EstimateError(
+                f"--time {name}: the column holds {kind} (such as {_some(column)}), not a time",
+                ExitCode.USER_ERROR,
+            )
+        if column.type.tz is None:
+            return pc.assume_timezone(pc.cast(column, pa.timestamp("us"), safe=False), "UTC")
+        return pc.cast(column, utc, safe=False)
+
+    def _integer_time(self, column: Any) -> Any:
+        largest = pc.max(pc.abs(column.cast(pa.int64()))).as_py() or 0
+        if self.unit is None:
+            self.unit = next(unit for unit, below in _UNITS if largest < below)
+            if largest < 1e8:
+                raise EstimateError(
+                    f"--time {self.roles.time}: integers such as {_some(column)} are no time since 1970 "
+                    "(in s, ms, us or ns); add a column with the whole time",
+                    ExitCode.USER_ERROR,
+                )
+        column = column.cast(pa.int64())
+        if self.unit == "ns":
+            return pc.divide(column, 1000)
+        return pc.multiply(column, _PER_MICROSECOND[self.unit])
+
+
+def _some(column: Any) -> str:
+    values = pc.unique(pc.drop_null(column)).slice(0, 3).to_pylist()
+    return ", ".join(str(v) for v in values) or "nothing but missing values"

@@ -1,0 +1,162 @@
+"""From options to the page: runs the estimate under a progress display and writes what was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn
+
+from dataefficient.contract import encode
+from dataefficient.estimate import page
+from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.html import render
+from dataefficient.estimate.log import Roles
+from dataefficient.estimate.plan import Experiment
+from dataefficient.estimate.resource import resource
+from dataefficient.estimate.runs import command_of
+from dataefficient.estimate.session import INTERRUPTED, Watcher, estimate
+from dataefficient.estimate.survey import Options
+
+INTERRUPTED_CODE = 130
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The command's options, read."""
+
+    path: str
+    time: str
+    label: str
+    at_least: float | None
+    key: tuple[str, ...]
+    features: str | None
+    exclude: tuple[str, ...]
+    served: str | None
+    minutes: float
+    tolerance: float
+    as_json: bool
+    html: Path | None
+    resource: Path | None
+    workdir: Path | None
+    trainer: tuple[str, ...]
+    """Command line of another trainer; empty: the one installed."""
+
+
+def estimate_and_show(wishes: Wishes) -> None:
+    """Estimate, print the page or JSON, write the files asked for.
+
+    Raises:
+        EstimateError: nothing could be estimated.
+        SystemExit: 130 where it was interrupted, after the page.
+    """
+    options = Options(
+        path=wishes.path,
+        roles=Roles(wishes.time, wishes.label, wishes.key, wishes.served, wishes.at_least),
+        minutes=wishes.minutes,
+        tolerance=wishes.tolerance,
+        command=command_of(wishes.trainer or (sys.executable, "-m", "dataefficient_trainer")),
+        features=wishes.features,
+        exclude=wishes.exclude,
+    )
+    try:
+        with _folder(wishes.workdir) as folder, _watcher(wishes.minutes) as watcher:
+            verdict, prepared = estimate(options, folder, watcher)
+    except KeyboardInterrupt:
+        raise EstimateError("interrupted before anything was known", INTERRUPTED_CODE) from None
+    text = resource(options, prepared, verdict.learning_rate)
+    if wishes.resource is not None:
+        _write(wishes.resource, text)
+    next_step = _next(wishes)
+    if wishes.html is not None:
+        _write(wishes.html, render(verdict, next_step=next_step, resource=text))
+    if wishes.as_json:
+        click.echo(json.dumps(encode(verdict), indent=2, allow_nan=False))
+    else:
+        page.show(verdict, Console(highlight=False), next_step=next_step)
+        if wishes.html is not None:
+            click.echo(f"Page: {wishes.html}")
+    if verdict.facts.stopped == INTERRUPTED:
+        raise SystemExit(INTERRUPTED_CODE)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EstimateError(f"{path}: cannot be written: {error.strerror}", 74) from error
+
+
+def _next(wishes: Wishes) -> str:
+    if wishes.resource is not None:
+        return f"detctl run -f {shlex.quote(str(wishes.resource))} --control"
+    return "add --write-resource det.yaml, then replay this log: detctl run -f det.yaml --control"
+
+
+@contextmanager
+def _folder(workdir: Path | None) -> Iterator[Path]:
+    if workdir is not None:
+        workdir.mkdir(parents=True, exist_ok=True)
+        yield workdir
+        return
+    with tempfile.TemporaryDirectory(prefix="detctl-estimate-") as name:
+        yield Path(name)
+
+
+class _Lines(Watcher):
+    """One line on stderr for each finished run: for dumb terminals and files."""
+
+    def stage(self, text: str) -> None:
+        click.echo(f"{text} ...", err=True)
+
+    def finished(self, experiment: Experiment, seconds: float, loss: float | None) -> None:
+        result = f"log loss {loss:.5f}" if loss is not None else "failed"
+        click.echo(f"  {experiment.name}: {result} in {seconds:.1f} s", err=True)
+
+
+class _Bar(Watcher):
+    """A bar of the time allowed, and what runs."""
+
+    def __init__(self, progress: Progress, seconds: float) -> None:
+        self._progress, self._done, self._last = progress, 0, ""
+        self._task = progress.add_task("reading the log", total=seconds, last="")
+        self._began = time.monotonic()
+
+    def stage(self, text: str) -> None:
+        self._progress.update(self._task, description=text)
+
+    def tick(self, seconds: float, running: list[str]) -> None:
+        self._progress.update(self._task, completed=seconds, last=escape(self._last or ", ".join(running)))
+
+    def finished(self, experiment: Experiment, seconds: float, loss: float | None) -> None:  # noqa: ARG002
+        self._done += 1
+        self._last = f"{experiment.name}: {loss:.5f}" if loss is not None else f"{experiment.name}: failed"
+        self._progress.update(self._task, description=f"experiments, {self._done} done")
+
+
+@contextmanager
+def _watcher(minutes: float) -> Iterator[Watcher]:
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal or os.environ.get("TERM", "dumb") == "dumb":
+        yield _Lines()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
+    )
+    with Progress(
+        *columns, TextColumn("{task.fields[last]}", style="dim"), console=console, transient=True
+    ) as progress:
+        yield _Bar(progress, minutes * 60)

@@ -1,0 +1,121 @@
+"""Before any training: the log read, its columns judged, and what the owner should know about them.
+
+Puts ``log`` and ``columns`` together and words what they found; measures nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from dataefficient.estimate import columns as judged
+from dataefficient.estimate import log as logs
+from dataefficient.estimate.columns import Column, Features, Use
+from dataefficient.estimate.log import Log, Roles, Working
+
+_ROWS_PER_SECOND = 150_000
+"""More than the trainer manages: bounds what is copied of a huge log."""
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the owner asked for."""
+
+    path: str
+    roles: Roles
+    minutes: float
+    tolerance: float
+    command: tuple[str, ...]
+    features: str | None = None
+    exclude: tuple[str, ...] = ()
+    workers: int = field(default_factory=lambda: max(1, min(2, os.cpu_count() or 1)))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The log, read and judged."""
+
+    log: Log
+    working: Working
+    columns: tuple[Column, ...]
+    features: Features
+    key: tuple[str, ...]
+    """Columns whose hash decides what is sampled."""
+    notes: tuple[str, ...] = ()
+    """What the owner should know, in sentences."""
+
+
+def prepare(options: Options, folder: Path) -> Prepared:
+    """Read the log once and decide on the features.
+
+    Raises:
+        EstimateError: the log or an option cannot be used.
+    """
+    roles = options.roles
+    log = logs.open_log(options.path)
+    logs.check_roles(log, roles)
+    for name in options.exclude:
+        logs.require(log, name, "--exclude")
+    if options.features is not None:
+        judged.parse(options.features, log, roles)
+    most = min(logs.MAX_ROWS, max(1_000_000, int(options.minutes * 60 * _ROWS_PER_SECOND)))
+    working = logs.copy(log, roles, folder, most=most)
+    columns = judged.survey(judged.sample(working), log, roles)
+    if options.features is not None:
+        features = judged.parse(options.features, log, roles)
+    else:
+        rest = tuple(c for c in columns if c.name not in options.exclude)
+        features = judged.choose(rest, roles, working.times)
+    flat = tuple(c.name for c in columns if c.name in working.columns and "decimal" not in c.kind)
+    key = roles.key or tuple(n for n in flat if n != roles.label)
+    found = Prepared(log, working, columns, features, key)
+    return replace(found, notes=(*_data_notes(found, options), *_column_notes(found)))
+
+
+def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
+    working, roles = found.working, options.roles
+    if working.rows + working.bad_labels + working.bad_times < working.log_rows:
+        yield f"Only the last {working.rows:,} of {working.log_rows:,} rows were read, to keep to the time."
+    if not working.was_sorted:
+        yield (
+            f"Warning: the rows are not in the order of {roles.time}; a sorted copy was used here. The "
+            "operator reads a stream in time order: sort the log before using it."
+        )
+    if working.time_unit:
+        yield f"{roles.time} holds integers; they were read as {working.time_unit} since 1970."
+    for count, what in (
+        (working.bad_labels, f"label ({roles.label})"),
+        (working.bad_times, f"time ({roles.time})"),
+    ):
+        if count:
+            yield f"{count:,} rows without a {what} were left out."
+    shared, looked = judged.duplicates(working, found.key)
+    if roles.key and shared:
+        yield (
+            f"{shared:,} of the last {looked:,} rows share their key with another; such rows are kept or "
+            "dropped together."
+        )
+    if not roles.key:
+        equal = f"; {shared:,} of the last {looked:,} are equal to another" if shared else ""
+        yield f"No --key was given: rows are told apart by all their columns{equal}."
+    if found.log.format == "csv":
+        yield "The log is CSV; Parquet is read several times faster."
+
+
+def _column_notes(found: Prepared) -> Iterator[str]:
+    used = set(found.features.names())
+    for column in found.columns:
+        if column.use is Use.LEAK and column.name in used:
+            yield f"Warning: {column.name} is used because you named it, but it {column.note}."
+        elif column.use is Use.LEAK:
+            yield (
+                f"Warning: {column.name} was left out as a leak suspect: {column.note}. To use it, name it "
+                "in --features."
+            )
+        elif column.note and column.name in used:
+            yield f"Warning: {column.name} {column.note}."
+        elif column.missing >= _MOSTLY and column.name in used:
+            yield f"{column.name} is missing in {column.missing:.0%} of the rows."
