@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from dataefficient.api import compute
 from dataefficient.api.crd import crd
 from dataefficient.api.document import read
 from dataefficient.api.errors import inner_model
-from dataefficient.api.load import InvalidResource, load_resource
+from dataefficient.api.load import InvalidResource, load_resource, parse_object
 from dataefficient.api.model import Model
 from dataefficient.api.spec import Resource
 
@@ -128,3 +130,38 @@ def loads(path: Path) -> bool:
     except InvalidResource:
         return False
     return True
+
+
+VALUES = st.one_of(
+    st.sampled_from([None, True, 0, 1, -1, 60, 0.5, [], {}, [1], ["a", "a"], {"a": 1}]),
+    st.sampled_from(
+        ["", "0", "1", "0.5", "0.05", "1e-3", "Month", "Etc/UTC", "2001-02-30T00:00:00Z", "${x}", "a b"]
+    ),
+    st.text(max_size=50),
+)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield path
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for step, inner in entries:
+        yield from places(inner, (*path, step))
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_a_file_with_any_value_anywhere_is_refused_wherever_the_schema_refuses_it(data):
+    body = read((FIXTURES / "accept" / "everything.yaml").read_text(), "").value
+    *to_holder, last = data.draw(st.sampled_from([path for path in places(body) if path]))
+    holder = body
+    for step in to_holder:
+        holder = holder[step]
+    holder[last] = data.draw(VALUES)
+    try:
+        parse_object(body, "file")
+    except InvalidResource as error:
+        assert error.errors  # noqa: PT017 - either outcome is right, another exception is not
+    else:
+        assert list(refusals(SCHEMA, body, "")) == []

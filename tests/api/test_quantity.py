@@ -2,7 +2,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -68,20 +68,24 @@ def test_a_decimal_of_the_program_is_held_to_the_same_range():
         TypeAdapter(Fraction).validate_python(Decimal("1.5"))
 
 
+@settings(deadline=None)
 @given(st.decimals(min_value="0.000000001", max_value=1, places=9))
 def test_a_fraction_survives_writing_and_reading(value):
     adapter = TypeAdapter(Fraction)
     assert adapter.validate_json(adapter.dump_json(value)) == value
 
 
-@given(st.floats(min_value=-1e14, max_value=1e14), st.integers(min_value=0, max_value=8))
+@settings(deadline=None)
+@given(
+    st.floats(min_value=-999_999_999_999, max_value=999_999_999_999), st.integers(min_value=0, max_value=8)
+)
 def test_any_finite_measurement_can_be_written_into_a_status(value, places):
     written = number(value, places)
     assert TypeAdapter(Number).validate_python(written) == written
     assert abs(float(written) - value) <= 0.5 * 10**-places + abs(value) * 1e-12
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e15])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e12, 999_999_999_999.9999999])
 def test_a_measurement_that_is_no_number_cannot_be_written(value):
     with pytest.raises(ValueError, match="cannot be written"):
         number(value)

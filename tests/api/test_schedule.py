@@ -4,7 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataefficient.api.schedule import Interval, due, interval
@@ -98,6 +98,7 @@ def test_a_far_cycle_of_a_fine_cron_is_found():
     )
 
 
+@settings(deadline=None)
 @given(
     cron=st.sampled_from(["*/7 * * * *", "0 * * * *", "30 1,2,3 * * *", "15 0 1 * *", "0 12 * * 0"]),
     zone=st.sampled_from(

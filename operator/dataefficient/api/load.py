@@ -49,7 +49,7 @@ def load_resource(path: pathlib.Path) -> Resource:
     source = str(path)
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
+            text = file.read(MAX_BYTES + 1).decode("utf-8")
     except UnicodeDecodeError as error:
         raise _unreadable(
             source, "bytes that are not UTF-8 text", "save the resource as UTF-8 YAML"

@@ -131,11 +131,12 @@ def number(value: float, places: int = 6) -> Decimal:
     """A finite number as the status keeps it: rounded to ``places`` digits after the point, at most 8.
 
     Raises:
-        ValueError: not finite, or of 1e15 and more: such a value must stay absent.
+        ValueError: not finite, or of 1e12 and more: such a value must stay absent.
     """
-    if not math.isfinite(value) or abs(value) >= 1e15:
+    rounded = Decimal(f"{value:.{places}f}") if math.isfinite(value) else None
+    if rounded is None or abs(rounded) >= 10**12:
         raise ValueError(f"{value} cannot be written into a status")
-    return Decimal(f"{value:.{places}f}")
+    return rounded
 
 
 _POSITIVE_BELOW_ONE = r"0\.[0-9]*[1-9][0-9]*"
@@ -172,7 +173,7 @@ Level = Annotated[
 
 Number = Annotated[
     Decimal,
-    _number(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,8})?", 'a decimal number, such as "0.4571"'),
+    _number(r"-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,8})?", 'a decimal number, such as "0.4571"'),
 ]
 """A measured value in the status."""
 
