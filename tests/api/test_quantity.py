@@ -85,7 +85,7 @@ def test_any_finite_measurement_can_be_written_into_a_status(value, places):
     assert abs(float(written) - value) <= 0.5 * 10**-places + abs(value) * 1e-12
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e12, 999_999_999_999.9999999])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e12])
 def test_a_measurement_that_is_no_number_cannot_be_written(value):
     with pytest.raises(ValueError, match="cannot be written"):
         number(value)
