@@ -2,15 +2,14 @@
 
 Why: a table of past runs answers "do we have enough data" and "larger model or more data" without
 installing anything else. The commands read a CSV file, print a page or JSON, and change nothing. All
-numbers come from ``planner``; this module only reads, checks and lays out.
+numbers come from ``planner``; this module only checks and lays out.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from dataefficient.contract import ExitCode
+from dataefficient.cli_tables import InputError, check_positive, read_columns
 from dataefficient.planner.convergence import Convergence, converge
 from dataefficient.planner.costs import SIX_N_D, CostPerExample, fit_cost_per_example
 from dataefficient.planner.curves import CurveFit, Forecast, fit_curve
+from dataefficient.planner.families import Array
 from dataefficient.planner.surface import PARAMETERS, Split, SurfaceFit, fit_surface
 
 _SEED = 20_240
@@ -32,82 +32,6 @@ _FEWEST_CURVE = 3
 _FEWEST_RUNS = 3
 _AHEAD = (1.0, 2.0, 4.0, 10.0)
 """Multiples of the largest measured history that a curve is extrapolated to."""
-
-
-class InputError(click.ClickException):
-    """What the user gave cannot be used; the message says where and what to do."""
-
-    exit_code = int(ExitCode.USER_ERROR)
-
-
-def read_columns(
-    path: Path, required: tuple[str, ...], optional: tuple[str, ...]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Numeric columns of a CSV file with a header line; other columns are ignored.
-
-    Args:
-        path: the file, UTF-8, comma-separated.
-        required: columns that must exist.
-        optional: columns that are returned where they exist.
-
-    Raises:
-        InputError: unreadable file, missing column, or a cell that is not a finite number >= 0; the message
-            names the line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file in UTF-8") from error
-    rows = csv.reader(text.splitlines())
-    try:
-        header = [name.strip() for name in next(rows)]
-    except StopIteration:
-        wanted = ",".join(required)
-        raise InputError(f"{path}: is empty; the first line must name the columns: {wanted}") from None
-    for name in required:
-        if name not in header:
-            found = ", ".join(header)
-            raise InputError(
-                f"{path}: column '{name}' is missing; found: {found}. The first line must name the columns."
-            )
-    wanted_columns = {name: header.index(name) for name in (*required, *optional) if name in header}
-    values: dict[str, list[float]] = {name: [] for name in wanted_columns}
-    for row in rows:
-        if not any(cell.strip() for cell in row):
-            continue
-        for name, index in wanted_columns.items():
-            cell = row[index].strip() if index < len(row) else ""
-            values[name].append(_number(cell, f"{path}: line {rows.line_num}, column '{name}'"))
-    return {name: np.array(column) for name, column in values.items()}
-
-
-def _number(cell: str, where: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        found = f"'{cell}'" if cell else "an empty cell"
-        raise InputError(f"{where}: {found} is not a number; remove the line or fill it in") from None
-    if not math.isfinite(value):
-        raise InputError(f"{where}: {cell} is not a finite number; remove the line")
-    if value < 0:
-        raise InputError(f"{where}: {cell} is negative; only numbers of at least 0 are allowed")
-    return value
-
-
-def _positive(
-    path: Path, columns: Mapping[str, np.ndarray[Any, Any]], names: Iterable[str], fewest: int
-) -> None:
-    for name in names:
-        values = columns[name]
-        if values.size < fewest:
-            raise InputError(f"{path}: {values.size} rows; at least {fewest} are needed")
-        if values.min() <= 0:
-            row = int(np.argmin(values)) + 1
-            raise InputError(
-                f"{path}: data row {row}, column '{name}': 0 is not allowed, the number must be positive"
-            )
 
 
 def _count(value: float) -> str:
@@ -200,7 +124,7 @@ def curve_command(
     if not 0.5 <= confidence < 1:
         raise InputError(f"--confidence: {confidence:g} is not allowed; give a number from 0.5 to below 1")
     columns = read_columns(file, ("examples", "loss"), ("se",))
-    _positive(file, columns, ("examples",), _FEWEST_CURVE)
+    check_positive(file, columns, ("examples",), _FEWEST_CURVE)
     examples = columns["examples"]
     if np.unique(examples).size < _FEWEST_CURVE:
         raise InputError(
@@ -335,7 +259,7 @@ def fit_command(file: Path, compute: float | None, bootstrap: int, *, as_json: b
     if not 0 <= bootstrap <= 100_000:
         raise InputError(f"--bootstrap: {bootstrap} is not allowed; give a whole number from 0 to 100000")
     columns = read_columns(file, ("size", "examples", "loss"), ("cost",))
-    _positive(file, columns, columns, _FEWEST_RUNS)
+    check_positive(file, columns, columns, _FEWEST_RUNS)
     sizes, examples = columns["size"], columns["examples"]
     fit = fit_surface(sizes, examples, columns["loss"], bootstraps=bootstrap, seed=_SEED)
     cost = fit_cost_per_example(sizes, examples, columns["cost"]) if "cost" in columns else SIX_N_D
@@ -347,7 +271,7 @@ def fit_command(file: Path, compute: float | None, bootstrap: int, *, as_json: b
 
 
 def _splits(
-    fit: SurfaceFit, cost: CostPerExample, compute: float | None, sizes: np.ndarray[Any, Any]
+    fit: SurfaceFit, cost: CostPerExample, compute: float | None, sizes: Array
 ) -> dict[str, Split | str]:
     """Best split among the measured sizes and among all, or why there is none."""
     if compute is None:

@@ -107,7 +107,7 @@ BAD = {
     "negative": (["examples,loss", "1,0.5", "-2,0.4", "3,0.4"], ["line 3", "-2 is negative"]),
     "zero examples": (["examples,loss", "1,0.5", "0,0.4", "3,0.4"], ["data row 2", "must be positive"]),
     "header only": (["examples,loss"], ["0 rows; at least 3"]),
-    "empty": ([""], ["column 'examples' is missing"]),
+    "empty": ([""], ["is empty"]),
     "two points": (["examples,loss", "1,0.5", "2,0.4"], ["2 rows; at least 3"]),
     "one history": (["examples,loss", "5,0.5", "5,0.4", "5,0.4"], ["different numbers of examples"]),
     "no header": (["1,0.5", "2,0.4", "3,0.3"], ["first line must name the columns"]),
