@@ -10,9 +10,8 @@ from math import exp, log
 import numpy as np
 
 from dataefficient.api.schedule import interval
-from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.knowledge import Knowledge, measured
 from dataefficient.cycle.model import Memory
-from dataefficient.planner.choice import measured
 from dataefficient.planner.curves import fit_curve
 from dataefficient.report.statement import Basis, Cell, Converged, CurvePoint, Estimate, Harm, Rung, Surface
 

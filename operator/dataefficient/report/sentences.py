@@ -20,7 +20,6 @@ from dataefficient.report.statement import (
 )
 from dataefficient.report.words import (
     compute,
-    difference,
     difference_interval,
     ending,
     fraction,
@@ -70,13 +69,14 @@ def _quality(aim: Aim, kpi: Difference | None) -> str:
     low, high = kpi.value.low, kpi.value.high
     assert low is not None
     assert high is not None
-    percent = difference(kpi.value.value)
+    value = kpi.value.value
+    percent = f"{number(abs(100.0 * value), 2)} % {'worse' if value > 0 else 'better'}"
     if tolerance is not None and high <= tolerance:
         if low <= 0.0 <= high:
             return f"with no measurable loss of quality ({name} {percent}, {fraction(tolerance)} allowed)"
         return f"with {name} {percent}, inside the {fraction(tolerance)} allowed"
     if tolerance is not None and low > tolerance:
-        return f"but {name} is {percent} away, outside the {fraction(tolerance)} allowed"
+        return f"but {name} is {percent}, outside the {fraction(tolerance)} allowed"
     if tolerance is not None:
         allowed = fraction(tolerance)
         return f"with {name} {percent}; that it stays inside the {allowed} allowed is not certain"
