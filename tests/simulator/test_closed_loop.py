@@ -39,7 +39,7 @@ def test_the_true_gap_stays_inside_the_tolerance(results):
 
 
 def test_where_nothing_pays_little_is_spent_on_finding_out(results):
-    """The promise of 10 % and three standard deviations (0.7 %) of what slow runs do to a mean of five seeds."""
+    """The promise of 10 %, and three standard deviations (0.7 %) of what slow runs do to the mean of five."""
     assert row(results["nothing-pays"]).overhead_5 <= 0.10 + 0.02
     assert row(results["nothing-pays"]).steady == pytest.approx(1.0, abs=0.1)
 
