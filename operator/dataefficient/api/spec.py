@@ -36,10 +36,10 @@ class Mode(enum.StrEnum):
 
 
 class Correction(enum.StrEnum):
-    """How the bias of negative sampling is undone; never both at once."""
+    """How the bias of negative sampling is undone."""
 
     LOG_ODDS = "LogOdds"
-    WEIGHTS = "Weights"
+    """The logit is shifted in training by the log-odds that sampling added."""
 
 
 def _one_rhythm(schedule: Schedule) -> Iterator[Problem]:
@@ -160,8 +160,8 @@ class Sampling(Model):
     )
     correction: Correction = Field(
         default=Correction.LOG_ODDS,
-        description="How the bias of dropping negatives is undone: LogOdds shifts the logit in training, "
-        "Weights weights kept rows. Default LogOdds.",
+        description="How the bias of dropping negatives is undone: LogOdds shifts the logit in training by "
+        "what sampling added. Default LogOdds, the only one for now; any other is refused.",
     )
 
 
