@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from dataefficient_trainer.hashing import NULL, combine, hash_column, salt, uniform
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from dataefficient_trainer.growth import grow
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.rules import Pace

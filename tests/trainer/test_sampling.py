@@ -1,5 +1,8 @@
+import itertools
+
 import numpy as np
 import pytest
+
 from dataefficient.contract import Policy, Scales
 from dataefficient_trainer.rules import MIN_BATCH, pace, widths
 from dataefficient_trainer.sampling import Shares, class_probabilities, negative_scores, sample
@@ -30,7 +33,7 @@ def test_the_share_of_rows_kept_is_the_rate(policy, positive, rate):
 @pytest.mark.parametrize("positive", [0.02, 0.21, 0.7])
 def test_a_higher_rate_keeps_every_row_of_a_lower_one(policy, positive):
     kept = [drawn(policy, rate, positive)[1].keep for rate in (0.05, 0.2, 0.45, 0.8, 1.0)]
-    for lower, higher in zip(kept, kept[1:], strict=False):
+    for lower, higher in itertools.pairwise(kept):
         assert not (lower & ~higher).any()
 
 

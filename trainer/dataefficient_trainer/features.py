@@ -7,6 +7,7 @@ checkpoints compare only where it is the same. Vectorised over rows; dictionarie
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,9 @@ class Layout:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the same for equal layouts."""
-        return {**dataclasses.asdict(self.features), "buckets": self.buckets, "sizes": list(self.sizes)}
+        body = {**dataclasses.asdict(self.features), "buckets": self.buckets, "sizes": self.sizes}
+        plain: dict[str, Any] = json.loads(json.dumps(body))
+        return plain
 
 
 def layout(features: Features, buckets: int) -> Layout:

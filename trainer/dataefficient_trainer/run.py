@@ -278,6 +278,8 @@ class Run:
             drawn.kept.offset[shuffled].astype(np.float32),
         )
         state.model.observe_numbers(torch.from_numpy(fresh.values).to(state.model.device))
+        if state.model.step == 0 and not len(state.pending):
+            state.model.start_at(torch.from_numpy(fresh.label), torch.from_numpy(fresh.offset))
         state.pending = state.pending.extend(fresh)
         self._train_pending(rest=False)
 
