@@ -138,6 +138,8 @@ def test_the_unchanged_request_and_report_are_accepted():
         ("scales", {"learningRate": 0}, "request.scales.learningRate: 0.0 is not positive"),
         ("scales", {"batch": -1}, "request.scales.batch: -1.0 is not positive"),
         ("frozen", dict.fromkeys("abcde", MODEL), "request.frozen: 5 checkpoints; at most 4"),
+        ("frozen", [MODEL], r"request.frozen: expected an object, found \[{"),
+        ("config", "fast", "request.config: expected an object, found 'fast'"),
         ("frozen", {"self": MODEL}, "request.frozen.self: the name is reserved"),
         ("frozen", {"start": MODEL}, "request.frozen.start: the name is reserved"),
         ("frozen", {"a": {"uri": "u"}}, "request.frozen.a.digest: missing"),
