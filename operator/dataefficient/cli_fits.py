@@ -187,12 +187,10 @@ def _print_curve(fit: CurveFit, found: Convergence, forecasts: Mapping[float, Fo
     console = Console(highlight=False)
     first, last = fit.examples[0], fit.examples[-1]
     _say(console, f"{fit.examples.size} points, {_range(first, last, _count)} examples.\n")
-    if found.point is None:
-        _say(console, f"Convergence point: {found.reason}.")
-    else:
-        mark = " (extrapolated)" if found.extrapolated else ""
-        _say(console, f"Convergence point: {_count(found.point)} examples{mark}: {found.reason}.")
-        _say(console, f"80 % interval of the true point: {_range(found.low, found.high, _count)}.")
+    mark = " (extrapolated)" if found.extrapolated and found.point is not None else ""
+    _say(console, f"Convergence point{mark}: {found.reason}.")
+    if found.point is not None:
+        _say(console, f"80 % interval of the true point: {_range(found.low, found.high, _count)} examples.")
     if found.need is not None:
         _say(console, f"To stay within the tolerance of unlimited data: {_count(found.need)} examples.")
     elif found.point is None:

@@ -158,3 +158,12 @@ def test_numbers_that_cannot_be_a_curve_are_refused_with_the_reason(examples, lo
 def test_a_forecast_for_no_examples_is_refused():
     with pytest.raises(ValueError, match="examples > 0"):
         fit_curve(N, power(N), None, seed=1).predict(0)
+
+
+def test_a_forecast_for_less_data_than_was_measured_is_finite_and_higher():
+    y, se = noisy(2)
+    fit = fit_curve(N, y, se, seed=1)
+    forecast = fit.predict(N[0] / 50)
+    assert np.isfinite([forecast.mean, forecast.low, forecast.high]).all()
+    assert np.isfinite(fit.curves(N[0] / 50)).all()
+    assert forecast.mean > fit.predict(N[0]).mean

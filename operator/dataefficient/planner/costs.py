@@ -63,7 +63,9 @@ def fit_cost_per_example(sizes: object, examples: object, costs: object) -> Cost
         solution = _affine(n[kept], ratio[kept])
         error = np.abs(ratio / (solution[0] + solution[1] * n) - 1.0)
     typical = float(np.median(error)) if n.size > 2 else None
-    return CostPerExample(solution[0], solution[1], "as given", measured=True, relative_error=typical)
+    return CostPerExample(
+        solution[0], solution[1], "in the unit of the given costs", measured=True, relative_error=typical
+    )
 
 
 def _affine(sizes: Array, cost: Array) -> tuple[float, float]:

@@ -26,6 +26,9 @@ EXPONENT_SPREAD = 0.7
 """Prior standard deviation of the logarithm of an exponent."""
 
 
+_CLOSEST = 0.02
+"""Least distance to the pole of a shifted power law, as a share of that at x = 1."""
+
 Box = tuple[float, float, float, float]
 """Bounds of the two grid coordinates: (low, high) of log exponent, then of the second coordinate."""
 
@@ -102,7 +105,8 @@ def _axis(low: float, high: float, cells: int) -> tuple[Array, float]:
 
 def _pow_basis(theta: Array, x: Array) -> Array:
     exponent, shift = theta[..., 0], theta[..., 1]
-    out: Array = ((x + shift) / (1.0 + shift)) ** -exponent
+    # Below the smallest measured x a negative shift would pass a pole: the curve is cut off before it.
+    out: Array = np.maximum((x + shift) / (1.0 + shift), _CLOSEST) ** -exponent
     return out
 
 

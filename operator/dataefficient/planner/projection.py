@@ -28,6 +28,13 @@ class Bounds:
     use_size: bool = True
     use_data: bool = True
 
+    @property
+    def assumed(self) -> frozenset[str]:
+        """Parameters that no run decides: exponents that are fixed and terms that are not used."""
+        names = {"alpha": self.alpha[0] == self.alpha[1], "beta": self.beta[0] == self.beta[1]}
+        names |= {"A": not self.use_size, "B": not self.use_data}
+        return frozenset(name for name, held in names.items() if held)
+
 
 @dataclass(frozen=True, eq=False)
 class Design:

@@ -46,6 +46,8 @@ class Parameter:
     high: float
     not_identified: str | None
     """Why the runs do not determine it, in words; None where they do."""
+    assumed: bool = False
+    """The value is not from the runs at all: a typical exponent, or a term left out."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ def fit_surface(
         refits = project(design, targets, held=_assumed(bounds, bootstraps, random))
     samples = _in_units(refits, origin_n, origin_d)
     best = _in_units(solution, origin_n, origin_d)[0]
-    parameters = {name: _parameter(name, best, samples, missing) for name in PARAMETERS}
+    parameters = {name: _parameter(name, best, samples, missing, bounds.assumed) for name in PARAMETERS}
     error = 1.4826 * float(np.median(np.abs(y / _fitted(solution, design) - 1.0)))
     ranges = [(float(v.min()), float(v.max())) for v in (n, d)]
     return SurfaceFit(parameters, samples, n.size, error, ranges[0], ranges[1])
@@ -310,7 +312,9 @@ def _wild(
     return out
 
 
-def _parameter(name: str, best: Array, samples: Array, missing: Mapping[str, str]) -> Parameter:
+def _parameter(
+    name: str, best: Array, samples: Array, missing: Mapping[str, str], assumed: frozenset[str]
+) -> Parameter:
     index = PARAMETERS.index(name)
     value = float(best[index])
     tail = (1 - PARAMETER_COVERAGE) / 2
@@ -319,7 +323,7 @@ def _parameter(name: str, best: Array, samples: Array, missing: Mapping[str, str
     reason = missing.get(name)
     if reason is None and samples.shape[0] > 1:
         reason = _spread_reason(name, low, high, samples)
-    return Parameter(value, low, high, reason)
+    return Parameter(value, low, high, reason, name in assumed)
 
 
 def _spread_reason(name: str, low: float, high: float, samples: Array) -> str | None:
