@@ -140,7 +140,8 @@ def rate_coverage(simulations: int) -> None:
     """Share of simulations whose 80 % interval holds the gap inside and beyond the measured rates."""
     rows = []
     for points, error in ((2, 3e-4), (3, 1e-4), (3, 3e-4), (6, 2e-4)):
-        inside, beyond = [], []
+        inside: list[bool] = []
+        beyond: list[bool] = []
         for seed in range(simulations):
             random = np.random.default_rng(seed)
             rates, b, c = np.geomspace(0.1, 0.7, points), random.uniform(0.2, 1.5), random.uniform(1e-4, 2e-3)

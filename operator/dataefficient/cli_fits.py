@@ -42,8 +42,12 @@ def _loss(value: float) -> str:
     return f"{value:.5g}"
 
 
+def _size(value: float) -> str:
+    return _count(value) if value >= 1000 else f"{value:.4g}"
+
+
 def _range(low: float, high: float, form: Callable[[float], str] = _loss) -> str:
-    return f"{form(low)} to {form(high)}"
+    return form(low) if form(low) == form(high) else f"{form(low)} to {form(high)}"
 
 
 def _table(*columns: tuple[str, bool]) -> Table:
@@ -73,7 +77,7 @@ def _print_json(body: Mapping[str, Any]) -> None:
     type=float,
     default=0.001,
     show_default=True,
-    help="Largest loss, relative to the longest history, that you would accept. 0.001 is 0.1 %.",
+    help="How much worse than with the longest history you would accept, as a fraction: 0.001 is 0.1 %.",
 )
 @click.option(
     "--longest",
@@ -288,7 +292,13 @@ def _fit_json(fit: SurfaceFit, cost: CostPerExample, splits: Mapping[str, Split 
         "points": fit.points,
         "residual": fit.error,
         "parameters": {
-            name: {"value": p.value, "low": p.low, "high": p.high, "notIdentified": p.not_identified}
+            name: {
+                "value": p.value,
+                "low": p.low,
+                "high": p.high,
+                "notIdentified": p.not_identified,
+                "assumed": p.assumed,
+            }
             for name, p in fit.parameters.items()
         },
         "costPerExample": {
@@ -326,15 +336,15 @@ def _print_fit(
     for name in PARAMETERS:
         p = fit.parameters[name]
         note = "" if p.not_identified is None else f"not identified: {p.not_identified}"
-        interval = _range(p.low, p.high) if fit.samples.shape[0] > 1 else ""
-        table.add_row(name, _loss(p.value), interval, note)
+        interval = _range(p.low, p.high) if fit.samples.shape[0] > 1 and not p.assumed else ""
+        table.add_row(name, "" if p.assumed else _loss(p.value), interval, note)
     console.print(table)
     kind = "fitted" if cost.measured else "assumed, 6*N*D"
     error = "" if cost.relative_error is None else f", typical error {100 * cost.relative_error:.2g} %"
-    _say(
-        console,
-        f"\nCost of one example ({kind}{error}): {cost.fixed:.4g} + {cost.per_size:.4g} N {cost.unit}.",
+    formula = (
+        f"{cost.fixed:.4g} + {cost.per_size:.4g} N" if cost.per_size else f"{cost.fixed:.4g} at any size"
     )
+    _say(console, f"\nCost of one example ({kind}{error}): {formula} {cost.unit}.")
     if compute is None:
         _say(console, "Give --compute to find the best size and number of examples for a budget.")
         return
@@ -348,8 +358,8 @@ def _print_fit(
         if isinstance(split, str):
             notes.append(f"{words}: {split}.")
             continue
-        interval = _range(split.size_low, split.size_high, _loss)
-        table.add_row(words, _loss(split.size), interval, _count(split.examples), _loss(split.loss.mean))
+        interval = _range(split.size_low, split.size_high, _size)
+        table.add_row(words, _size(split.size), interval, _count(split.examples), _loss(split.loss.mean))
         if split.note:
             notes.append(f"{words}: {split.note}.")
     if table.row_count:

@@ -63,6 +63,7 @@ def test_one_size_leaves_the_size_term_unidentified_and_still_predicts_along_the
     fit = fit_surface(*runs(sizes=SIZES[:1]), bootstraps=200, seed=1)
     assert "only one size" in fit.parameters["alpha"].not_identified
     assert "only one size" in fit.parameters["A"].not_identified
+    assert fit.parameters["alpha"].assumed
     assert fit.parameters["beta"].not_identified is None
     assert fit.predict(SIZES[0], 5e6).mean == pytest.approx(loss(SIZES[0], 5e6), rel=3e-3)
     with pytest.raises(ValueError, match="no effect of size"):
