@@ -45,7 +45,9 @@ if fault == "stubborn":
 elif fault == "slow":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     time.sleep(60)
-elif fault == "crash" or (fault == "crash-once" and Path(os.environ["FAKE_LAUNCHES"]).read_text().count(f"start {run}\n") == 1):
+elif fault == "crash" or (
+    fault == "crash-once" and Path(os.environ["FAKE_LAUNCHES"]).read_text().count(f"start {run}\n") == 1
+):
     sys.exit("ValueError: told to crash")
 elif fault == "data":
     print("flights.parquet: no column late; there are a, b", file=sys.stderr)
@@ -66,16 +68,30 @@ if train:
     output = Path(request["output"])
     output.mkdir(parents=True, exist_ok=True)
     (output / "model").write_text(run)
-    report["checkpoint"] = {"uri": str(output), "digest": "sha256:" + hashlib.sha256(run.encode()).hexdigest()}
+    report["checkpoint"] = {
+        "uri": str(output),
+        "digest": "sha256:" + hashlib.sha256(run.encode()).hexdigest(),
+    }
     report["position"] = train["end"]
 if evaluation:
     borders = [evaluation["start"], *evaluation["boundaries"]]
     n = [int(days(a, b) * ROWS_PER_DAY * evaluation.get("share", 1)) for a, b in zip(borders, borders[1:])]
     scored = {}
-    for name in [*(["self"] if train else []), *(["start"] if "start" in request else []), *request.get("frozen", {})]:
+    for name in [
+        *(["self"] if train else []),
+        *(["start"] if "start" in request else []),
+        *request.get("frozen", {}),
+    ]:
         # Better with more rows, as a power law; the same wobble in each block for every model.
-        level = 0.45 + 0.4 * (max(rows * rate, 1.0) ** -0.3 if name == "self" else 0.02) - 0.001 * math.log2(request["size"])
-        scored[name] = {"loss": [level * k * (1 + 0.01 * math.sin(i)) for i, k in enumerate(n)], "predicted": [0.2 * k for k in n]}
+        level = (
+            0.45
+            + 0.4 * (max(rows * rate, 1.0) ** -0.3 if name == "self" else 0.02)
+            - 0.001 * math.log2(request["size"])
+        )
+        scored[name] = {
+            "loss": [level * k * (1 + 0.01 * math.sin(i)) for i, k in enumerate(n)],
+            "predicted": [0.2 * k for k in n],
+        }
     digest = hashlib.sha256(json.dumps(evaluation, sort_keys=True).encode()).hexdigest()[:16]
     report["evaluated"] = {"n": n, "positives": [k // 5 for k in n], "digest": digest, "models": scored}
     report["rows"]["evaluated"] = sum(n)

@@ -118,10 +118,14 @@ class Attempt:
         last = launches[-1]
         ended = last.code if last.code is not None else code
         seconds = math.fsum(launch.seconds for launch in launches) * self.job.devices
-        verdict = self._verdict(ended, last.cause)
-        if last.cause == "interrupted" or ended is None:
-            return self._outcome(seconds, verdict) if isinstance(verdict, RunReport) else None
-        return self._outcome(seconds, verdict)
+        if last.cause is not None or ended is None:
+            # Ended from outside: a report that is whole is written last, so the run had finished.
+            verdict = self._read_report()
+            if isinstance(verdict, RunReport):
+                return self._outcome(seconds, verdict)
+            if last.cause != "deadline":
+                return None
+        return self._outcome(seconds, self._verdict(ended, last.cause))
 
     def progress(self) -> Progress:
         """How far the running launch is."""
@@ -140,13 +144,13 @@ class Attempt:
         return RunOutcome(run, attempt, seconds, report=verdict)
 
     def _verdict(self, code: int | None, cause: str | None) -> RunReport | Failure:
-        if code == ExitCode.OK:
-            return self._read_report()
         if cause == "deadline":
             limit = self.job.reserved_seconds / self.job.devices
             return Failure(
                 FailureKind.DEADLINE, f"ended after {limit:.0f} s, the time that was set aside for it"
             )
+        if code == ExitCode.OK:
+            return self._read_report()
         words = self._last_words()
         if code is not None and code in _KINDS:
             return Failure(_KINDS[code], words or f"exit code {code} without a word")

@@ -12,7 +12,7 @@ from typing import Any
 from dataefficient import contract
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle.model import CycleRecord, Forecast, Gate, Memory, Option, Plan
+from dataefficient.cycle.model import CycleRecord, Forecast, Gate, Memory, Option, Plan, Step
 from dataefficient.local.errors import WrongInputError
 
 
@@ -50,7 +50,7 @@ def explain(memory: Memory, spec: Spec, cycle: int) -> Told:
 
 def _unknown(memory: Memory, cycle: int) -> str:
     known = [r.cycle for r in memory.history]
-    if memory.cycle == cycle:
+    if memory.cycle == cycle and memory.step is not Step.FINISHED:
         return f"--cycle: cycle {cycle} has begun and has no plan yet ({memory.step.value})"
     if not known:
         return f"--cycle: cycle {cycle} is unknown; no cycle has finished yet"
@@ -71,7 +71,8 @@ def _sentences(spec: Spec, cycle: int, plan: Plan | None, record: CycleRecord | 
         yield from _kpi(spec, plan, record)
     if record is not None:
         yield from _distance(spec, record)
-        yield _gate(record.gate)
+        if record.gate is None or not any(record.gate.reason in note for note in record.notes):
+            yield _gate(record.gate)
         yield from (_sentence(note) for note in record.notes)
         yield f"Spent in this cycle: {record.spent_seconds:.1f} device-seconds."
         yield from _runs(record)

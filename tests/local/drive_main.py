@@ -1,0 +1,45 @@
+"""The local driver with the small state machine as a program of its own, to be killed by tests.
+
+drive_main.py FILE WORKDIR [control]
+"""
+
+import sys
+import types
+from pathlib import Path
+
+from rich.console import Console
+
+if __name__ == "__main__":
+    # Driving needs no statistics, and they take a second to import.
+    sys.modules["scipy.stats"] = types.SimpleNamespace(t=None)
+sys.path.insert(0, str(Path(__file__).parent))
+import fake_machine  # noqa: E402
+
+from dataefficient.local.command import command_of  # noqa: E402
+from dataefficient.local.drive import Driver, Work  # noqa: E402
+from dataefficient.local.errors import LocalError  # noqa: E402
+from dataefficient.local.lock import locked  # noqa: E402
+from dataefficient.local.progress import PlainWatcher  # noqa: E402
+from dataefficient.local.store import Store, read_resource  # noqa: E402
+
+
+def drive(file, folder, *, control=False, cycles=None, watcher=None, advance=fake_machine.advance, grace=0.5):
+    """Drive ``file`` in ``folder`` as ``detctl run`` does."""
+    resource = read_resource(file)
+    store = Store.create(folder)
+    with locked(store.folder) as lock:
+        memory = store.memory() if store.has_memory() else fake_machine.begin()
+        store.adopt(resource, file.read_bytes())
+        work = Work(
+            resource.spec, file.parent, command_of(resource.spec, file.parent), cycles, control, grace
+        )
+        console = Console(stderr=True, width=100)
+        return Driver(work, store, lock, watcher or PlainWatcher(console), advance=advance).drive(memory)
+
+
+if __name__ == "__main__":
+    try:
+        drive(Path(sys.argv[1]), Path(sys.argv[2]), control="control" in sys.argv[3:])
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.code)
