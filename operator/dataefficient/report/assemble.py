@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dataefficient.api.spec import Resource
-from dataefficient.contract import Role
+from dataefficient.contract import Role, Rows
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import CycleRecord, Memory, Step
@@ -125,17 +125,9 @@ def _aim(resource: Resource) -> Aim:
 
 def _stream(resource: Resource, memory: Memory, runs: Sequence[Run]) -> Stream:
     data = resource.spec.data
-    finished = {r.cycle for r in memory.history}
-    reports = {
-        r[0].cycle: report
-        for r in runs
-        if r[0].role is Role.CANDIDATE and (report := report_of(r)) is not None
-    }
-    read = {k: report.rows for k, report in reports.items() if k in finished}
+    read = _read(runs, {r.cycle for r in memory.history})
     total = sum(r.read for r in read.values()) if read else None
     positives = sum(r.positives for r in read.values())
-    history = next((r[0] for r in runs if r[0].cycle == 0 and r[0].role is Role.CANDIDATE), None)
-    whole = history is not None and history.train is not None
     return Stream(
         uri=data.uri,
         time=data.time,
@@ -143,10 +135,24 @@ def _stream(resource: Resource, memory: Memory, runs: Sequence[Run]) -> Stream:
         key=data.key,
         start=resource.spec.schedule.history_from,
         end=memory.history[-1].end if memory.history else None,
-        history_rows=read[0].read if whole and 0 in read else None,
+        history_rows=read[0].read if 0 in read else None,
         rows=total,
         positive_share=positives / total if total else None,
     )
+
+
+def _read(runs: Sequence[Run], finished: set[int]) -> dict[int, Rows]:
+    """Rows by cycle, each counted once: a candidate after a rejected one reads its rows again."""
+    found: dict[int, tuple[datetime, Rows]] = {}
+    for request, outcome in runs:
+        report = report_of((request, outcome))
+        if request.role is not Role.CANDIDATE or report is None or request.cycle not in finished:
+            continue
+        if request.train is not None:
+            begin = request.train.start
+            found = {k: (start, rows) for k, (start, rows) in found.items() if start < begin}
+            found[request.cycle] = (begin, report.rows)
+    return {k: rows for k, (_, rows) in found.items()}
 
 
 def _state(memory: Memory) -> str:

@@ -170,11 +170,13 @@ def _rate_curve(canvas: Canvas, statement: Statement, sizes: list[int]) -> None:
     end = canvas.clipped(axes.x.start, axes.y.end, axes.x.end - axes.x.start, axes.y.start - axes.y.end)
     for i, key in enumerate(keys):
         series = [h for h in harms if (h.point.policy, h.point.size) == key and h.point.rate < 1.0]
-        anchor = [h for h in harms if h.point.size == key[1] and h.point.rate >= 1.0]
+        anchor = [h.gap.value for h in harms if h.point.size == key[1] and h.point.rate >= 1.0]
+        if key[1] == statement.aim.sizes[-1]:
+            anchor = [0.0]
         dodge = (i - (len(keys) - 1) / 2) * 3.0
         _series(axes, series, anchor, classes=POLICIES[key[0]], shape=sizes.index(key[1]), dodge=dodge)
     for harm in (h for h in harms if h.point.rate >= 1.0):
-        _harm(axes, harm, "s5", sizes.index(harm.point.size), 0.0)
+        _harm(axes, harm, "s5", sizes.index(harm.point.size), -9.0)
     end()
     canvas.point(axes.at(1.0, 0.0), "reference", f"the reference: {plan(_reference(statement))}", size=4.5)
 
@@ -184,10 +186,10 @@ def _reference(statement: Statement) -> Point:
 
 
 def _series(
-    axes: Axes, series: list[Harm], anchor: list[Harm], *, classes: str, shape: int, dodge: float
+    axes: Axes, series: list[Harm], anchor: list[float], *, classes: str, shape: int, dodge: float
 ) -> None:
     line = [(axes.x(h.point.rate) + dodge, axes.y(100.0 * h.gap.value)) for h in series]
-    line += [axes.at(1.0, 100.0 * h.gap.value) for h in anchor]
+    line += [axes.at(1.0, 100.0 * value) for value in anchor]
     axes.canvas.line(line, f"{classes} thin")
     for harm in series:
         _harm(axes, harm, classes, shape, dodge)

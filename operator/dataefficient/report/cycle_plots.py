@@ -98,16 +98,18 @@ def kpi_gap(statement: Statement) -> Figure:
         return Figure(name, title, "Not measured yet.")
     legend = []
     for comparison in measured:
-        classes = CONTROL_CLASSES[statement.comparisons.index(comparison)]
-        legend.append((f"dot {classes}", f"measured against {comparison.description}, 95 % interval"))
+        index = statement.comparisons.index(comparison)
+        classes = CONTROL_CLASSES[index]
+        legend.append((f"mark{index} {classes}", f"measured against {comparison.description}"))
     legend += [("stroke s1", "the planner's estimate"), ("area s1", "up to its upper bound")]
     if statement.aim.tolerance is not None:
         legend.append(("dash s4", f"tolerance {fraction(statement.aim.tolerance)}"))
-    missing = "" if measured else " No control was run: the distance is the planner's estimate alone."
-    caption = (
-        "Above zero, ours is worse. One cycle decides nothing: what counts is the pooled difference in the "
-        f"table above.{missing}"
-    )
+    caption = "No control was run: the distance is the planner's estimate alone."
+    if measured:
+        caption = (
+            "Above zero, ours is worse; bars are 95 % intervals. One cycle decides nothing: what counts is "
+            "the pooled difference in the table above."
+        )
     return drawn(name, title, caption, lambda canvas: _kpi_gap(canvas, statement, believed, measured), legend)
 
 
@@ -151,7 +153,7 @@ def spending(statement: Statement) -> Figure:
     legend = [(f"block {ROLE_CLASSES[role]}", role.lower()) for role in roles]
     run = [c for c in statement.comparisons if c.measured]
     legend += [
-        (f"stroke {CONTROL_CLASSES[statement.comparisons.index(c)]}", f"control: {c.description}")
+        (f"stroke {CONTROL_CLASSES[statement.comparisons.index(c)]} mark", f"control: {c.description}")
         for c in run
     ]
     names = [c.description for c in statement.comparisons if not c.measured]
@@ -243,15 +245,18 @@ def cumulative(statement: Statement) -> Figure:
         if comparison.break_even is not None:
             said.append(f"Against {comparison.description}: {_break_even(comparison.break_even)}")
     legend = [(f"stroke {classes}", label) for classes, label, _ in lines]
-    caption = " ".join(["Experiments are paid for early; from where the lines cross, they have paid.", *said])
+    if len(lines) > 1:
+        said.insert(0, "Experiments are paid for early; from where the lines cross, they have paid.")
+    caption = " ".join(said)
     return drawn(name, title, caption, lambda canvas: _cumulative(canvas, lines), legend)
 
 
 def _break_even(found: BreakEven) -> str:
     if found.cycle is None:
         return f"{found.reason}."
-    word = "" if found.basis is Basis.MEASURED else "expected in "
-    return f"break-even {word}cycle {found.cycle}; {found.reason}."
+    if found.basis is Basis.MEASURED:
+        return f"{found.reason}."
+    return f"break-even expected in cycle {found.cycle}; {found.reason}."
 
 
 def _cumulative(canvas: Canvas, lines: Sequence[tuple[str, str, list[tuple[int, float]]]]) -> None:

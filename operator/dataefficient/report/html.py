@@ -146,25 +146,28 @@ def _absent(label: str, reason: str) -> Tile:
     return Tile(label, NOT_MEASURED, reason.removeprefix(f"{NOT_MEASURED}: "), "", measured=False)
 
 
-def _comparison(statement: Statement) -> list[tuple[str, list[str]]]:
-    """Rows of the table of both controls: label and a cell for each."""
-    columns = [dict(figures(statement, c)) for c in statement.comparisons]
+def _comparison(statement: Statement) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Rows of the table of both controls: label, and for each control a figure and what is behind it."""
+    columns = [figures(statement, c) for c in statement.comparisons]
     labels = list(dict.fromkeys(label for column in columns for label in column))
     if not labels:
-        return [("All figures", [c.reason for c in statement.comparisons])]
+        return [("All figures", [_missing(c) for c in statement.comparisons])]
     return [
         (
             label,
-            [_figure(c, column.get(label)) for c, column in zip(statement.comparisons, columns, strict=True)],
+            [
+                column.get(label, _missing(c))
+                for c, column in zip(statement.comparisons, columns, strict=True)
+            ],
         )
         for label in labels
     ]
 
 
-def _figure(comparison: Comparison, text: str | None) -> str:
-    if text is not None:
-        return text
-    return words.ABSENT if comparison.measured else NOT_MEASURED
+def _missing(comparison: Comparison) -> tuple[str, str]:
+    if comparison.measured:
+        return words.ABSENT, ""
+    return NOT_MEASURED, comparison.reason.removeprefix(f"{NOT_MEASURED}: ")
 
 
 def _row(row: CycleRow) -> dict[str, str]:

@@ -96,7 +96,9 @@ def detail(aim: Aim, comparisons: Sequence[Comparison]) -> str:
         saved = largest.steady.compute.value
         word = "less" if saved >= 0 else "more"
         parts.append(f"In the steady state ({span(largest.steady.cycles)}) it is {share(abs(saved))} {word}.")
-    if right.whole is not None:
+    if right.whole is not None and right.size == largest.size:
+        parts.append("The largest size is also the right one, so both controls are the same.")
+    elif right.whole is not None:
         saved = right.whole.compute.value
         word = "less" if saved >= 0 else "more"
         steady = ""
@@ -130,6 +132,9 @@ def claims(
         )
         basis = Basis.NOT_MEASURED if c.kpi is None else Basis.MEASURED
         found.append(Claim(f"Quality against {c.description}", basis, c.kpi_reason))
+        if c.steady is not None:
+            how = f"that later cycles save as {span(c.steady.cycles)} did"
+            found.append(Claim(f"Future saving against {c.description}", Basis.EXTRAPOLATED, how))
         if c.break_even is not None:
             found.append(
                 Claim(f"Break-even against {c.description}", c.break_even.basis, c.break_even.reason)
@@ -138,9 +143,7 @@ def claims(
         found.append(Claim("Money", Basis.NOT_MEASURED, "the resource gives no price per device hour"))
     else:
         price = f"{money(aim.price, aim.currency)} per {aim.device} hour"
-        found.append(
-            Claim("Money", Basis.EXTRAPOLATED, f"measured device time at the resource's price, {price}")
-        )
+        found.append(Claim("Money", Basis.MEASURED, f"measured device time at the resource's price, {price}"))
     if converged is None:
         found.append(
             Claim("Data-convergence point", Basis.NOT_MEASURED, "no part of the history was trained on")

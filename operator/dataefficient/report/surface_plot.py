@@ -148,6 +148,8 @@ def _panel(
         (panel.left + panel.width / 2, bottom + 47), "share and number of rows trained on", "label", "middle"
     )
     _iso(canvas, panel, found)
+    for cell in panel.cells.values():
+        _figures(canvas, panel, cell)
     _used(canvas, panel, statement)
 
 
@@ -159,7 +161,11 @@ def _cell(canvas: Canvas, panel: _Panel, cell: Cell, tolerance: float | None, pa
     canvas.rect((x, y), (width, ROW - 2), f"cell {standing(cell, tolerance)}", tip)
     if cell.gap is None:
         canvas.add("rect", "overlay", fill=f"url(#{pattern})", x=x, y=y, width=width, height=ROW - 2)
-    else:
+
+
+def _figures(canvas: Canvas, panel: _Panel, cell: Cell) -> None:
+    x, y = panel.corner(cell.point)
+    if cell.gap is not None:
         canvas.text((x + 7, y + 18), signed(100.0 * cell.gap.value, 2), "strong")
     canvas.text((x + 7, y + 34), compute(cell.seconds), "tick")
 
@@ -222,5 +228,7 @@ def _used(canvas: Canvas, panel: _Panel, statement: Statement) -> None:
             continue
         x, y = panel.corner(point)
         label = span(tuple(cycles)).removeprefix("cycles ").removeprefix("cycle ")
+        if len(label) > 6:
+            label = f"{len(cycles)}×"
         canvas.rect((x + 1, y + 1), (panel.column - 4, ROW - 4), "outline", f"used in {span(tuple(cycles))}")
-        canvas.text((x + panel.column - 9, y + 18), f"c{label}", "strong", "end")
+        canvas.text((x + panel.column - 9, y + 34), f"c{label}", "strong", "end")

@@ -5,6 +5,7 @@ Legible without colour, from 60 columns on; a narrow terminal gets fewer columns
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
 from rich import box
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataefficient.report.sentences import convergence, metric
-from dataefficient.report.statement import Comparison, CycleRow, Difference, Saving, Statement
+from dataefficient.report.statement import Comparison, CycleRow, Saving, Statement
 from dataefficient.report.words import (
     ABSENT,
     compute,
@@ -32,6 +33,8 @@ from dataefficient.report.words import (
 WIDE = 134
 MIDDLE = 76
 NARROWEST = 60
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""What a terminal would act on; names in a resource may hold it."""
 
 
 def render(statement: Statement, width: int) -> str:
@@ -54,7 +57,8 @@ def render(statement: Statement, width: int) -> str:
         console.print(part)
     console.print(Text(_spend(statement)))
     console.print(Text(statement.state))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+    shown = _CONTROL.sub("", buffer.getvalue())
+    return "\n".join(line.rstrip() for line in shown.split("\n")).rstrip("\n") + "\n"
 
 
 def _table() -> Table:
@@ -165,56 +169,62 @@ def _savings(statement: Statement, width: int) -> list[Table | Text]:
     for comparison in statement.comparisons:
         title = comparison.description + (f" ({comparison.size})" if comparison.size is not None else "")
         table.add_column(title, ratio=3, min_width=17 if width < MIDDLE else 24)
-    columns = [dict(figures(statement, c)) for c in statement.comparisons]
+    columns = [figures(statement, c) for c in statement.comparisons]
     labels = list(dict.fromkeys(label for column in columns for label in column))
     if not labels:
         table.add_row("all figures", *(Text(c.reason) for c in statement.comparisons))
-    for i, label in enumerate(labels):
+    for label in labels:
         cells = [
-            column.get(label) or (c.reason if not c.measured and i == 0 else ABSENT)
+            Text("; ".join(part for part in column[label] if part) if label in column else absent(c))
             for c, column in zip(statement.comparisons, columns, strict=True)
         ]
-        table.add_row(Text(label), *(Text(cell) for cell in cells))
+        table.add_row(Text(label.rstrip()), *cells)
     return [table, Text("")]
 
 
-def figures(statement: Statement, c: Comparison) -> list[tuple[str, str]]:
-    """What is stated against one control, label and text; empty where it was not measured."""
+def absent(comparison: Comparison) -> str:
+    """What stands where a figure is missing."""
+    return ABSENT if comparison.measured else comparison.reason
+
+
+def figures(statement: Statement, c: Comparison) -> dict[str, tuple[str, str]]:
+    """What is stated against one control: label to figure and what stands behind it; empty: not measured."""
     if c.whole is None:
-        return []
-    found = [("Compute, whole life", _saving(c.whole))]
-    found.append(("  without start-up", share_interval(c.whole.working)))
+        return {}
+    found = {
+        "Compute, whole life": (share_interval(c.whole.compute), _spent(c.whole)),
+        "  without start-up": (share_interval(c.whole.working), ""),
+    }
     if c.steady is not None:
-        found.append(("Compute, steady state", _saving(c.steady)))
-        found.append(("  without start-up", share_interval(c.steady.working)))
-    found = [(f"{label}{' ' * (i // 2)}", value) for i, (label, value) in enumerate(found)]
+        found["Compute, steady state"] = (share_interval(c.steady.compute), _spent(c.steady))
+        found["  without start-up "] = (share_interval(c.steady.working), "")
+    if c.candidates is not None:
+        found["  candidates alone"] = (share_interval(c.candidates.compute), "")
     if c.whole.money is not None:
-        currency = statement.aim.currency
-        value = money(c.whole.money.value, currency)
-        if c.whole.money.low is not None and c.whole.money.high is not None:
-            value += f" ({money(c.whole.money.low, currency)} to {money(c.whole.money.high, currency)})"
-        found.append(("Money, whole life", value))
-    found.append((f"{metric(statement.aim).capitalize()} difference", _quality(c.kpi, c.kpi_reason)))
+        amount = c.whole.money
+        bounds = None if amount.low is None or amount.high is None else (amount.low, amount.high)
+        written = [money(v, statement.aim.currency) for v in (amount.value, *(bounds or ()))]
+        behind = f"{written[1]} to {written[2]}" if bounds else ""
+        found["Money, whole life"] = (written[0], behind)
+    title = f"{metric(statement.aim).capitalize()} difference"
+    if c.kpi is None:
+        found[title] = ("not measured", c.kpi_reason.removeprefix("not measured: "))
+    else:
+        error = c.kpi.standard_error
+        behind = "" if error is None else f"standard error {number(100.0 * error, 3)} %"
+        found[title] = (difference_interval(c.kpi.value, 3), behind)
     if c.auc is not None:
-        found.append(("AUC difference", plain_interval(c.auc.value, 4)))
+        found["AUC difference"] = (plain_interval(c.auc.value, 4), "")
     if c.calibration is not None:
-        found.append(("Mean prediction", difference_interval(c.calibration.value)))
+        found["Calibration difference"] = (difference_interval(c.calibration.value), "")
     if c.break_even is not None:
         cycle = "none" if c.break_even.cycle is None else f"cycle {c.break_even.cycle}"
-        found.append(("Break-even", f"{cycle}, {c.break_even.basis.value}"))
+        found["Break-even"] = (cycle, c.break_even.basis.value)
     return found
 
 
-def _saving(saving: Saving) -> str:
-    spent = f"{compute(saving.ours.seconds)} for {compute(saving.theirs.seconds)}"
-    return f"{share_interval(saving.compute)}: {spent}"
-
-
-def _quality(kpi: Difference | None, reason: str) -> str:
-    if kpi is None:
-        return reason
-    error = "" if kpi.standard_error is None else f", se {number(100.0 * kpi.standard_error, 3)} %"
-    return difference_interval(kpi.value, 3) + error
+def _spent(saving: Saving) -> str:
+    return f"{compute(saving.ours.seconds)} instead of {compute(saving.theirs.seconds)}"
 
 
 def _spend(statement: Statement) -> str:
