@@ -1,0 +1,133 @@
+"""The same stream as parquet, CSV and Criteo TSV, and times that are assembled."""
+
+import gzip
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+from dataefficient.contract import Data, Evaluation, Policy, Train
+from dataefficient_trainer.features import PART_VALUES, part
+from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request
+
+
+@pytest.fixture
+def as_csv(stream, tmp_path):
+    path = tmp_path / "clicks.csv"
+    pc.write_csv(pq.read_table(stream), path)
+    return path
+
+
+def test_csv_plain_and_compressed_gives_the_same_rows_as_parquet(stream, tmp_path, as_csv):
+    packed = tmp_path / "clicks.csv.gz"
+    packed.write_bytes(gzip.compress(as_csv.read_bytes()))
+    parquet = launch(make_request(stream, tmp_path / "parquet"))
+    plain, compressed = (launch(make_request(uri, tmp_path / uri.name[-2:])) for uri in (as_csv, packed))
+    assert plain.evaluated == compressed.evaluated
+    assert plain.rows.read == parquet.rows.read
+    assert loss(plain) == pytest.approx(loss(parquet), rel=0.05)
+
+
+def test_malformed_lines_and_cells_of_a_csv_are_counted(tmp_path, as_csv):
+    lines = as_csv.read_text().splitlines()
+    lines[100] += ",one too many"
+    first = lines[200].split(",")
+    lines[200] = ",".join([*first[:4], "cheap", first[5]])
+    lines[300] = ",".join(['"yesterday"', *lines[300].split(",")[1:]])
+    as_csv.write_text("\n".join(lines) + "\n")
+    report = launch(make_request(as_csv, tmp_path / "run"))
+    assert report.rows.bad == 2
+    assert report.rows.read == 19_998
+    assert report.extra["malformedCells"] == 1
+
+
+def test_a_folder_of_files_is_one_stream_in_the_order_of_names(stream, tmp_path):
+    rows = pq.read_table(stream)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for i, start in enumerate(range(0, 20_000, 5_000)):
+        pq.write_table(rows.slice(start, 5_000), folder / f"part-{i}.parquet")
+    whole = launch(make_request(stream, tmp_path / "whole"))
+    for uri in (folder, f"file://{folder}/part-*.parquet"):
+        parts = launch(make_request(uri, tmp_path / str(len(str(uri)))))
+        assert parts.checkpoint.digest == whole.checkpoint.digest
+
+
+def test_a_time_is_assembled_from_its_parts(stream, tmp_path):
+    rows = pq.read_table(stream)
+    times = [t.replace(second=0) for t in rows["at"].to_pylist()]
+    parts = pa.table(
+        {
+            "y": [t.year for t in times],
+            "m": [t.month for t in times],
+            "d": [t.day for t in times],
+            "minutes": [t.hour * 60 + t.minute for t in times],
+            **{name: rows[name] for name in ("id", "user", "item", "price", "click")},
+        }
+    )
+    pc.write_csv(parts, tmp_path / "parts.csv")
+    config = {**FEATURES, "time": {"parts": {"year": "y", "month": "m", "day": "d", "minute": "minutes"}}}
+    whole = rows.set_column(0, "at", pa.array(times, pa.timestamp("us")))
+    pq.write_table(whole, tmp_path / "t.parquet")
+    every = evaluation(share=1.0)
+    wanted = launch(make_request(tmp_path / "t.parquet", tmp_path / "one", evaluation=every))
+    found = launch(make_request(tmp_path / "parts.csv", tmp_path / "two", config=config, evaluation=every))
+    assert found.evaluated.n == wanted.evaluated.n
+    assert loss(found) == pytest.approx(loss(wanted), rel=0.05)
+
+
+def test_criteo_rows_get_their_time_by_position(tmp_path):
+    random = np.random.default_rng(0)
+    rows = 9_000
+    good = random.random(rows) < 0.5
+    labels = random.random(rows) < np.where(good, 0.5, 0.1)
+    numbers = random.integers(0, 50, (rows, 13)).astype(str)
+    numbers[random.random((rows, 13)) < 0.2] = ""
+    texts = random.integers(10, 40, (rows, 25)).astype(str)
+    lines = [
+        "\t".join([str(int(labels[i])), *numbers[i], "68fd1e64" if good[i] else "8cf07265", *texts[i]])
+        for i in range(rows)
+    ]
+    path = tmp_path / "train.txt.gz"
+    path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), 1))
+    ends = tuple(datetime(2024, 1, 1, hour, tzinfo=UTC) for hour in (2, 3))
+    request = make_request(
+        path,
+        tmp_path / "run",
+        data=Data(str(path), "at", "label", ("C1", "C2", "C3", "I1")),
+        config={"format": "criteo", "time": {"rowStart": "2024-01-01T00:00:00Z"}, "batchSize": 128},
+        train=Train(datetime(2024, 1, 1, tzinfo=UTC), ends[1], Policy.UNIFORM, 1.0, "s"),
+        evaluation=Evaluation(datetime(2024, 1, 1, 1, 30, tzinfo=UTC), ends[1], 1.0, "e", ends),
+    )
+    report = launch(request)
+    assert report.evaluated.n == (1_800, 1_800)
+    assert report.extra["missingCells"] == (numbers == "").sum()
+    assert report.evaluated.models["self"].auc > 0.6
+
+
+def test_vocabulary_values_get_their_own_row_and_the_rest_share_one(stream, tmp_path, as_csv):
+    features = {
+        "categorical": ["user"],
+        "vocabulary": {"user": [str(i) for i in range(40)]},
+    }
+    config = {"features": features}
+    every = evaluation(share=1.0)
+    whole = launch(make_request(stream, tmp_path / "parquet", config=config, evaluation=every))
+    text = launch(make_request(as_csv, tmp_path / "csv", config=config, evaluation=every))
+    assert text.checkpoint.digest == whole.checkpoint.digest
+
+
+@pytest.mark.parametrize("name", list(PART_VALUES))
+def test_parts_of_a_time_are_those_of_the_calendar(name):
+    times = np.array(["1969-12-31T23:59", "2001-02-28T17:31:59", "2024-02-29T00:00"], "M8[us]")
+    wanted = {
+        "hour": [23, 17, 0],
+        "weekday": [2, 2, 3],
+        "minute_of_day": [1439, 1051, 0],
+        "month": [11, 1, 1],
+        "quarter_hour": [95, 70, 0],
+    }
+    assert part(times.astype(np.int64), name).tolist() == wanted[name]
