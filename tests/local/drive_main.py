@@ -13,14 +13,14 @@ if __name__ == "__main__":
     # Driving needs no statistics, and they take a second to import.
     sys.modules["scipy.stats"] = types.SimpleNamespace(t=None)
 sys.path.insert(0, str(Path(__file__).parent))
-import fake_machine  # noqa: E402
+import fake_machine
 
-from dataefficient.local.command import command_of  # noqa: E402
-from dataefficient.local.drive import Driver, Work  # noqa: E402
-from dataefficient.local.errors import LocalError  # noqa: E402
-from dataefficient.local.lock import locked  # noqa: E402
-from dataefficient.local.progress import PlainWatcher  # noqa: E402
-from dataefficient.local.store import Store, read_resource  # noqa: E402
+from dataefficient.local.command import command_of
+from dataefficient.local.drive import Driver, Work
+from dataefficient.local.errors import LocalError
+from dataefficient.local.lock import locked
+from dataefficient.local.progress import PlainWatcher
+from dataefficient.local.store import Store, read_resource
 
 
 def drive(file, folder, *, control=False, cycles=None, watcher=None, advance=fake_machine.advance, grace=0.5):
@@ -41,5 +41,5 @@ if __name__ == "__main__":
     try:
         drive(Path(sys.argv[1]), Path(sys.argv[2]), control="control" in sys.argv[3:])
     except LocalError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         sys.exit(error.code)

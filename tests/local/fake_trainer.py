@@ -7,6 +7,7 @@ FAKE_LAUNCHES a file that gets a line ``start RUN`` and ``end RUN`` for each lau
 """
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -26,7 +27,7 @@ fault = faults.get(run, faults.get("*"))
 
 def note(what):
     if path := os.environ.get("FAKE_LAUNCHES"):
-        with open(path, "a") as file:
+        with Path(path).open("a") as file:
             file.write(f"{what} {run}\n")
 
 
@@ -50,7 +51,7 @@ elif fault == "crash" or (
 ):
     sys.exit("ValueError: told to crash")
 elif fault == "data":
-    print("flights.parquet: no column late; there are a, b", file=sys.stderr)
+    sys.stderr.write("flights.parquet: no column late; there are a, b\n")
     sys.exit(65)
 end = began + float(os.environ.get("FAKE_SECONDS", "0"))
 Path(os.environ["DATAEFFICIENT_PROGRESS"]).write_text('{"rows": 10, "totalRows": 100, "rowsPerSecond": 5.0}')
@@ -75,7 +76,7 @@ if train:
     report["position"] = train["end"]
 if evaluation:
     borders = [evaluation["start"], *evaluation["boundaries"]]
-    n = [int(days(a, b) * ROWS_PER_DAY * evaluation.get("share", 1)) for a, b in zip(borders, borders[1:])]
+    n = [int(days(a, b) * ROWS_PER_DAY * evaluation.get("share", 1)) for a, b in itertools.pairwise(borders)]
     scored = {}
     for name in [
         *(["self"] if train else []),
