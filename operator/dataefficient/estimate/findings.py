@@ -1,8 +1,9 @@
 """What the measurements allow to be said, arm by arm, and what not.
 
-A saving is claimed only where its cost stays below the tolerance at the upper bound, after seeds were
-measured, and where the milder steps of the same lever pass too (a fixed sequence). The error allowed is
-shared out between the levers, so that the confidence holds for the whole page. Pure.
+A saving is claimed only where its cost stays below the tolerance at the upper bound, on a log that
+resolves the tolerance, after seeds were measured, and where the milder steps of the same lever pass too
+(a fixed sequence). The error allowed is shared out between the levers, so that the confidence holds for
+the whole page. Pure.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataefficient.planner.convergence import convergence_point
 CONFIDENCE = 0.95
 """Probability with which no claimed saving of a page costs more than the tolerance."""
 RESOLVES = 1 / 3
-"""Largest standard error, as a share of the tolerance, at which small differences can be told."""
+"""Largest standard error of the time blocks, as a share of the tolerance, at which a saving is claimed."""
 
 
 class Lever(enum.StrEnum):
@@ -131,6 +132,8 @@ def _of_size(size: int) -> str:
 def title(arm: Arm, positives: float, pace: float) -> str:
     """An arm in words, e.g. "a quarter of the rows, all positives kept"."""
     parts = []
+    if arm.history < 1:
+        parts.append(f"the latest 1/{1 / arm.history:g} of the history")
     if arm.rate < 1:
         kept = "all positives kept" if arm.rate >= 2 * positives else "positives and negatives in equal parts"
         how = {
@@ -173,7 +176,7 @@ def findings(results: Results, pace: float, tolerance: float, positives: float) 
         key=lambda a: (lever(a), -a.rate, -a.size, a.pace),
     )
     confidence = confidence_each(arms)
-    replicas = seeds(results).replicas
+    replicas, whole = seeds(results).replicas, of_arm(results, full)
     out: list[Finding] = []
     for arm in arms:
         against = contrast(results, arm, full)
@@ -183,8 +186,8 @@ def findings(results: Results, pace: float, tolerance: float, positives: float) 
             f for f in out if f.lever is lever(arm) and (f.arm.rate > arm.rate or f.arm.size > arm.size)
         ]
         status = _status(against, tolerance, confidence, larger=lever(arm) is Lever.LARGER)
-        blocked = replicas == 0 or not _passes(milder)
-        if status is Status.SAVES and blocked:
+        sharp = against.block_error <= RESOLVES * tolerance
+        if status is Status.SAVES and not (sharp and replicas and _passes(milder)):
             status = Status.UNDECIDED
         runs = of_arm(results, arm)
         out.append(
@@ -199,7 +202,7 @@ def findings(results: Results, pace: float, tolerance: float, positives: float) 
                 block_error=against.block_error,
                 seed_error=against.seed_error,
                 seeds=len(runs),
-                rows_kept=runs[0].kept / max(1, runs[0].read),
+                rows_kept=runs[0].kept / max(1, whole[0].kept),
                 saved=saved(results, arm, full),
             )
         )
@@ -276,7 +279,9 @@ def _shown(results: Results, full: Arm, tolerance: float) -> float:
     shown = 1.0
     for share in sorted(plan.RUNGS, reverse=True):
         against = contrast(results, dataclasses.replace(full, history=share), full)
-        if against is None or against.upper(CONFIDENCE) > tolerance:
+        if against is None or against.block_error > RESOLVES * tolerance:
+            break
+        if against.upper(CONFIDENCE) > tolerance:
             break
         shown = share
     return shown
@@ -308,14 +313,15 @@ def tuned(results: Results) -> tuple[float | None, Arm | None]:
 
     Where the best lies at the edge of those tried, one further is missing.
     """
-    tried = {a.pace: float(mean_loss(of_arm(results, a)).sum()) for a in plan.tuning() if of_arm(results, a)}
+    # By the first seed alone: a replica that ends later must not move the choice.
+    firsts = {e.arm: sum(m.loss) for e, m in results.items() if e.seed == 0}
+    tried = {a.pace: firsts[a] for a in plan.tuning() if a in firsts}
     if len(tried) < len(plan.tuning()):
         return None, None
     best = min(tried, key=lambda p: tried[p])
     further = plan.beyond(best)
     if further is None:
         return best, None
-    runs = of_arm(results, further)
-    if not runs:
+    if further not in firsts:
         return None, further
-    return (further.pace if float(mean_loss(runs).sum()) < tried[best] else best), None
+    return (further.pace if firsts[further] < tried[best] else best), None

@@ -76,6 +76,8 @@ class Working:
     """Those that the copy holds."""
     times: np.ndarray[Any, np.dtype[np.int64]]
     """Microseconds since 1970 of every row, ascending, shape (rows,)."""
+    labels: np.ndarray[Any, np.dtype[np.int8]]
+    """Label of every row, shape (rows,)."""
 
 
 def _line(error: BaseException) -> str:
@@ -189,7 +191,7 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
             f"{log.path}: no row has both a time ({roles.time}) and a label ({roles.label})",
             ExitCode.DATA_ERROR,
         )
-    times = np.concatenate(state.times)
+    times, labels = np.concatenate(state.times), np.concatenate(state.labels)
     ordered = bool((np.diff(times) >= 0).all())
     if not ordered:
         if state.skip or times.size > most:
@@ -201,7 +203,7 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         order = np.argsort(times, kind="stable")
         table = pq.read_table(target)
         pq.write_table(table.take(pa.array(order)), target, row_group_size=ROWS_PER_GROUP)
-        times = times[order]
+        times, labels = times[order], labels[order]
     if state.positives in (0, state.kept):
         only = int(state.positives > 0)
         raise EstimateError(
@@ -220,6 +222,7 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         state.unit,
         tuple(state.names),
         times,
+        labels,
     )
 
 
@@ -230,6 +233,7 @@ class _Copy:
         self.roles, self.skip = roles, skip
         self.read = self.kept = self.positives = self.bad_labels = self.bad_times = 0
         self.times: list[np.ndarray[Any, np.dtype[np.int64]]] = []
+        self.labels: list[np.ndarray[Any, np.dtype[np.int8]]] = []
         self.unit: str | None = None
         self.names: list[str] = []
 
@@ -268,7 +272,8 @@ class _Copy:
         if label.null_count or time.null_count:
             table = table.filter(good)
         self.kept += table.num_rows
-        self.positives += pc.sum(table[self.roles.label]).as_py() or 0
+        self.labels.append(table[self.roles.label].to_numpy().astype(np.int8))
+        self.positives += int(self.labels[-1].sum())
         self.times.append(table[self.roles.time].cast(pa.int64()).to_numpy().astype(np.int64))
         return table
 

@@ -35,11 +35,10 @@ class Measured:
     n: tuple[int, ...]
     positives: tuple[int, ...]
     digest: str
-    read: int
     kept: int
-    trained_positives: int
+    """Rows trained on."""
     seconds: float
-    """Reading and training, start-up and scoring apart."""
+    """Processor seconds of reading and training, start-up and scoring apart."""
     auc: float | None = None
 
 

@@ -86,7 +86,8 @@ def history_that_fits(costs: Costs, rows: int, scored_share: float, seconds: flo
     fixed = 12 * costs.startup
     train, scored = 1 - scored_share, scored_share
     per_row = MUST * train * (costs.per_row_read + costs.per_row_trained) + 14 * scored * costs.per_row_scored
-    affordable = (seconds * workers - fixed) / per_row
+    # Where starting up takes most of the time, fewer rows would not help.
+    affordable = max(seconds * workers - fixed, 0.2 * seconds * workers) / per_row
     return rows if affordable >= rows else max(0, int(affordable))
 
 

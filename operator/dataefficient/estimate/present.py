@@ -23,7 +23,6 @@ from dataefficient.estimate import page
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.html import render
 from dataefficient.estimate.log import Roles
-from dataefficient.estimate.plan import Experiment
 from dataefficient.estimate.resource import resource
 from dataefficient.estimate.runs import command_of
 from dataefficient.estimate.session import INTERRUPTED, Watcher, estimate
@@ -120,9 +119,9 @@ class _Lines(Watcher):
     def stage(self, text: str) -> None:
         click.echo(f"{text} ...", err=True)
 
-    def finished(self, experiment: Experiment, seconds: float, loss: float | None) -> None:
+    def finished(self, what: str, seconds: float, loss: float | None) -> None:
         result = f"log loss {loss:.5f}" if loss is not None else "failed"
-        click.echo(f"  {experiment.name}: {result} in {seconds:.1f} s", err=True)
+        click.echo(f"  {what}: {result} in {seconds:.1f} s", err=True)
 
 
 class _Bar(Watcher):
@@ -139,9 +138,9 @@ class _Bar(Watcher):
     def tick(self, seconds: float, running: list[str]) -> None:
         self._progress.update(self._task, completed=seconds, last=escape(self._last or ", ".join(running)))
 
-    def finished(self, experiment: Experiment, seconds: float, loss: float | None) -> None:  # noqa: ARG002
+    def finished(self, what: str, seconds: float, loss: float | None) -> None:  # noqa: ARG002
         self._done += 1
-        self._last = f"{experiment.name}: {loss:.5f}" if loss is not None else f"{experiment.name}: failed"
+        self._last = f"{what}: {loss:.5f}" if loss is not None else f"{what}: failed"
         self._progress.update(self._task, description=f"experiments, {self._done} done")
 
 

@@ -5,17 +5,16 @@ Drives processes and the clock; what to run next is ``plan``'s, what may be said
 
 from __future__ import annotations
 
-import statistics
 import time
 from pathlib import Path
 
 from dataefficient.contract import Data, ExitCode
 from dataefficient.estimate import plan
 from dataefficient.estimate.errors import EstimateError
-from dataefficient.estimate.findings import knowledge
+from dataefficient.estimate.findings import knowledge, title
 from dataefficient.estimate.measure import Measured, of_arm
 from dataefficient.estimate.plan import Arm, Costs, Experiment
-from dataefficient.estimate.runs import SCORED_SHARE, Failed, Layout, Run, Setting, instant, lay_out, measured
+from dataefficient.estimate.runs import Failed, Layout, Run, Setting, instant, lay_out, measured, scored_share
 from dataefficient.estimate.served import compare
 from dataefficient.estimate.survey import Options, Prepared, prepare
 from dataefficient.estimate.verdict import Facts, Verdict, judge
@@ -26,8 +25,10 @@ TRAINER_FAILED = 69
 """Exit code where the trainer gives no reason of its own."""
 PILOT_ROWS = 60_000
 _POLL_SECONDS = 0.05
-_PAGE_SECONDS = 2.0
-"""Kept back from the time allowed for the conclusions and the page."""
+_PAGE_SECONDS = 5.0
+"""Kept back from the time allowed for stopping, the conclusions and the page, but at most a fifth."""
+_RECENT = 4
+"""Runs whose slowest tells how long the next one takes."""
 
 
 class Watcher:
@@ -39,7 +40,7 @@ class Watcher:
     def tick(self, seconds: float, running: list[str]) -> None:
         """Time passes: seconds since the start and what runs now."""
 
-    def finished(self, experiment: Experiment, seconds: float, loss: float | None) -> None:
+    def finished(self, what: str, seconds: float, loss: float | None) -> None:
         """A run ended, with its mean log loss, or failed (None)."""
 
 
@@ -67,7 +68,8 @@ class Session:
     @property
     def left(self) -> float:
         """Seconds left for experiments."""
-        return self.options.minutes * 60 - _PAGE_SECONDS - self.elapsed
+        allowed = self.options.minutes * 60
+        return allowed - min(_PAGE_SECONDS, allowed / 5) - self.elapsed
 
     @property
     def positives(self) -> float:
@@ -89,7 +91,11 @@ class Session:
             if costs is None:
                 return
             rows = plan.history_that_fits(
-                costs, self.layout.history + self.layout.scored, SCORED_SHARE, self.left, self.options.workers
+                costs,
+                len(self.layout.times),
+                self.layout.scored / len(self.layout.times),
+                self.left,
+                self.options.workers,
             )
             if rows < self.prepared.working.rows:
                 self.layout = lay_out(
@@ -108,7 +114,9 @@ class Session:
         self.watcher.stage("pilot")
         whole = self.layout
         if whole.history > PILOT_ROWS:
-            self.layout = lay_out(whole.times, min(len(whole.times), round(PILOT_ROWS / (1 - SCORED_SHARE))))
+            self.layout = lay_out(
+                whole.times, min(len(whole.times), round(PILOT_ROWS / (1 - scored_share(PILOT_ROWS))))
+            )
         run = Run(self._setting(), Experiment(Arm(), seed=99), max(5.0, self.left))
         self._running = [run]
         while not run.ended():
@@ -157,11 +165,11 @@ class Session:
             if self.left <= 0:
                 self.stopped = "the time was up"
                 return
-            self.watcher.tick(self.elapsed, [r.experiment.name for r in self._running])
+            self.watcher.tick(self.elapsed, [self._title(r.experiment) for r in self._running])
             time.sleep(_POLL_SECONDS)
 
     def _seconds(self, costs: Costs, arm: Arm) -> float:
-        ratio = statistics.median(self._ratios) if self._ratios else 1.0
+        ratio = max(self._ratios[-_RECENT:], default=1.0)
         return ratio * costs.seconds(arm, self.layout.history, self.layout.scored)
 
     def _collect(self, costs: Costs) -> None:
@@ -170,9 +178,9 @@ class Session:
             result = run.result()
             if isinstance(result, Failed):
                 self.failures[run.experiment] = result
-                self.watcher.finished(run.experiment, run.elapsed, None)
+                self.watcher.finished(self._title(run.experiment), run.elapsed, None)
                 continue
-            one = measured(result)
+            one = measured(result, run.busy)
             self._digest = self._digest or one.digest
             if one.digest != self._digest:
                 self.failures[run.experiment] = Failed(0, "it scored other rows than the rest")
@@ -181,7 +189,9 @@ class Session:
             self._ratios.append(
                 run.elapsed / costs.seconds(run.experiment.arm, self.layout.history, self.layout.scored)
             )
-            self.watcher.finished(run.experiment, run.elapsed, sum(one.loss) / max(1, sum(one.n)))
+            self.watcher.finished(
+                self._title(run.experiment), run.elapsed, sum(one.loss) / max(1, sum(one.n))
+            )
 
     def verdict(self) -> Verdict:
         """Conclusions from what is known now."""
@@ -197,6 +207,7 @@ class Session:
             history_rows=layout.history,
             scored_rows=layout.scored,
             positives=self.positives,
+            history_positives=float(working.labels[layout.first : layout.cut].mean()),
             first=instant(layout.times[layout.first]).strftime("%Y-%m-%d %H:%M"),
             last=instant(layout.times[-1]).strftime("%Y-%m-%d %H:%M"),
             days=float(layout.times[-1] - layout.times[layout.first]) / 86_400e6,
@@ -232,18 +243,15 @@ class Session:
         )
 
     def _left_out(self, known: plan.Knowledge) -> tuple[str, ...]:
-        out = [f"{e.name}: failed ({f.message})" for e, f in self.failures.items()]
-        missing: list[str] = []
-        for wish in plan.wishes(known):
-            if (
-                wish not in self.results
-                and wish not in self.failures
-                and wish.arm.name not in missing
-                and wish.seed == 0
-            ):
-                missing.append(wish.arm.name)
-        out += [f"{name}: no time" for name in missing]
-        return tuple(out)
+        out = [f"{self._title(e)} failed: {f.message}" for e, f in self.failures.items()]
+        done = {e.arm for e in (*self.results, *self.failures)}
+        arms = dict.fromkeys(wish.arm for wish in plan.wishes(known) if wish.arm not in done)
+        return (*out, *(title(arm, self.positives, known.pace or 1.0) for arm in arms))
+
+    def _title(self, experiment: Experiment) -> str:
+        pace = knowledge(self.results, self.options.tolerance, self.positives, served=False).pace or 1.0
+        words = title(experiment.arm, self.positives, pace)
+        return words if experiment.seed == 0 else f"{words}, seed {experiment.seed + 1}"
 
 
 def estimate(options: Options, folder: Path, watcher: Watcher) -> tuple[Verdict, Prepared]:

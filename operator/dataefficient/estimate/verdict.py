@@ -37,6 +37,8 @@ from dataefficient.estimate.served import Served, served_sentences
 
 WORTH = 0.05
 """Savings below this share of the compute are not worth a change."""
+_BLURRED = 0.003
+"""Standard error of the gain on a constant above which too few rows are to blame, not the features."""
 _PREDICTABLE = 0.2
 """Normalized entropy below which the label is suspiciously easy."""
 
@@ -63,6 +65,8 @@ class Facts:
     scored_rows: int
     positives: float
     """Share of positives."""
+    history_positives: float
+    """The same in the history that models learn from."""
     first: str
     last: str
     days: float
@@ -92,6 +96,8 @@ class Quality:
     calibration: float
     better_than_constant: float
     """Relative gain on the constant, at the lower bound."""
+    gain_error: float
+    """Standard error of that gain."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +141,17 @@ def judge(
     runs = of_arm(results, plan.reference(pace)) if pace is not None else []
     if pace is None or not runs:
         return _unfinished(results, facts)
-    trained = runs[0].trained_positives / max(1, runs[0].read)
-    quality = _quality(results, pace, trained)
+    quality = _quality(results, pace, facts.history_positives)
     found = findings(results, pace, facts.tolerance, facts.positives)
     past = history(results, pace, facts.tolerance, facts.history_rows)
     best = _best(found)
     spread = seeds(results)
     if quality.better_than_constant <= 0:
-        answer, headline = Answer.NO_SIGNAL, _no_signal(quality)
         best = None
+        if quality.gain_error > _BLURRED:
+            answer, headline = Answer.TOO_SMALL, _nothing_learned(quality, facts)
+        else:
+            answer, headline = Answer.NO_SIGNAL, _no_signal(quality)
     elif best is not None:
         answer, headline = Answer.SAVINGS, _savings(best, facts)
     elif _too_small(found, facts.tolerance):
@@ -151,7 +159,7 @@ def judge(
     else:
         answer, headline = Answer.NOTHING, _nothing(found, facts.tolerance)
     sentences: list[str] = []
-    if answer is not Answer.NO_SIGNAL:
+    if quality.better_than_constant > 0:
         sentences.append(_history_sentence(past, facts, days))
         sentences += _lever_sentences(found, facts.tolerance)
     if 0 < quality.normalized_entropy < _PREDICTABLE:
@@ -212,14 +220,17 @@ def _whole(share: float) -> str:
 
 def _quality(results: Results, pace: float, share: float) -> Quality:
     runs = of_arm(results, plan.reference(pace))
-    rows = sum(runs[0].n)
-    loss = sum(sum(m.loss) for m in runs) / len(runs) / rows
-    gains = [against_constant(m, share) for m in runs]
-    gain = next((g for g in gains if g is not None), None)
-    ratio = 1.0 + (gain.gap if gain else 0.0)
+    gains = [g for m in runs if (g := against_constant(m, share)) is not None]
+    assert gains, "the layout has at least eight blocks"
     aucs = [m.auc for m in runs if m.auc is not None]
-    bound = -max(g.upper(CONFIDENCE) for g in gains if g is not None) if gain else 0.0
-    return Quality(loss, ratio, sum(aucs) / len(aucs) if aucs else None, calibration(runs), bound)
+    return Quality(
+        log_loss=sum(sum(m.loss) for m in runs) / len(runs) / sum(runs[0].n),
+        normalized_entropy=1.0 + gains[0].gap,
+        auc=sum(aucs) / len(aucs) if aucs else None,
+        calibration=calibration(runs),
+        better_than_constant=-max(g.upper(CONFIDENCE) for g in gains),
+        gain_error=gains[0].error,
+    )
 
 
 def _best(found: tuple[Finding, ...]) -> Finding | None:
@@ -236,27 +247,41 @@ def _savings(best: Finding, facts: Facts) -> str:
     )
 
 
+def _nothing_learned(quality: Quality, facts: Facts) -> str:
+    return (
+        f"This log is too small to tell: after {facts.history_rows:,} rows the model is not yet measurably "
+        f"better than the constant share of positives (standard error {percent(quality.gain_error)}). "
+        "Keep the data, and come back with more of it."
+    )
+
+
 def _no_signal(quality: Quality) -> str:
     return (
         "These features do not predict this label: on later rows the model is not measurably better than "
-        "the constant "
-        f"share of positives (normalized entropy {quality.normalized_entropy:.3f}). Any data and any model "
-        "look enough "
-        "for that, so nothing is promised. Check label and features first."
+        f"the constant share of positives (normalized entropy {quality.normalized_entropy:.3f}). Any data "
+        "and any model look enough for that, so nothing is promised. Check label and features first."
     )
 
 
 def _nothing(found: tuple[Finding, ...], tolerance: float) -> str:
     if any(f.status is Status.UNDECIDED for f in found):
         return (
-            f"Nothing can be promised at a tolerance of {percent(tolerance)}: no way of saving was shown "
-            "to stay inside it. "
-            "Keep all rows and the model's size."
+            f"Nothing can be promised at a tolerance of {percent(tolerance)}: no way of saving was shown to "
+            f"stay inside it. Keep all rows and the model's size.{_by_more_seeds(found, tolerance)}"
         )
     return (
         f"Nothing can be saved at a tolerance of {percent(tolerance)}: every way tried costs more. "
         "Keep all rows and the model's size."
     )
+
+
+def _by_more_seeds(found: tuple[Finding, ...], tolerance: float) -> str:
+    """Where noise between seeds, not the log, hides an arm that looks good."""
+    if any(
+        f.status is Status.UNDECIDED and f.gap <= tolerance and f.seed_error >= f.block_error for f in found
+    ):
+        return " More --minutes allow more seeds, which may change this."
+    return ""
 
 
 def _sharpest(found: tuple[Finding, ...]) -> Finding | None:
@@ -265,27 +290,21 @@ def _sharpest(found: tuple[Finding, ...]) -> Finding | None:
 
 
 def _too_small(found: tuple[Finding, ...], tolerance: float) -> bool:
-    """Whether even an arm without any cost could not have been shown to be free."""
+    """Whether the time blocks alone blur the differences beyond what the tolerance needs."""
     undecided = [f for f in found if f.status is Status.UNDECIDED and f.lever is not Lever.LARGER]
-    return bool(undecided) and min(f.high - f.gap for f in undecided) > tolerance
+    return bool(undecided) and min(f.block_error for f in undecided) > RESOLVES * tolerance
 
 
 def _how_small(found: tuple[Finding, ...], facts: Facts) -> str:
     sharpest = _sharpest(found)
     assert sharpest is not None
-    block, seed = sharpest.block_error, sharpest.seed_error
     wanted = facts.tolerance * RESOLVES
-    text = (
-        f"This log is too small to tell: the paired standard error is {percent(math.hypot(block, seed))} "
-        "of the log loss, and a "
-        f"tolerance of {percent(facts.tolerance)} needs {percent(wanted)} or less."
+    rows = facts.rows * (sharpest.block_error / wanted) ** 2
+    return (
+        f"This log is too small to tell: the paired standard error is {percent(sharpest.block_error)} of "
+        f"the log loss, and a tolerance of {percent(facts.tolerance)} needs {percent(wanted)} or less. With "
+        f"about {_round(rows)} rows like these it could be told. Until then keep the data."
     )
-    if block > wanted:
-        rows = facts.rows * (block / wanted) ** 2
-        text += f" With about {_round(rows)} rows like these it could be told."
-    if seed > wanted:
-        text += " More seeds are needed too: allow more --minutes."
-    return text + " Until then keep the data."
 
 
 def _round(rows: float) -> str:
@@ -366,38 +385,28 @@ def _how_sure(found: tuple[Finding, ...], past: History, spread: Seeds, facts: F
     sharpest = _sharpest(found)
     if sharpest is not None:
         out.append(
-            f"Differences are paired on the same {facts.scored_rows:,} latest rows, which no run trained "
-            f"on, in {facts.blocks} "
-            f"time blocks; standard error from the blocks {percent(sharpest.block_error)} at best."
+            f"Differences are paired on the same {facts.scored_rows:,} latest rows, which no run trained on, "
+            f"in {facts.blocks} time blocks; their standard error is {percent(sharpest.block_error)} at best."
         )
+    ahead = _span(facts.days - facts.history_days)
+    out.append(f"Models were scored up to {ahead} after the end of their data; fresher ones may differ less.")
     if spread.replicas:
-        out.append(
-            f"Seeds alone move the log loss by {percent(spread.deviation)} ({spread.replicas} replicas); "
-            "this is added."
-        )
+        runs = f"{spread.replicas} replica{'s' if spread.replicas > 1 else ''}"
+        out.append(f"Seeds alone move the log loss by {percent(spread.deviation)} ({runs}); this is added.")
     else:
         out.append(
-            "No replica fitted into the time, so the noise between seeds is not known and no saving is "
-            "claimed."
+            "No replica fitted into the time: the noise between seeds is not known, no saving is claimed."
         )
     each = confidence_each([f.arm for f in found])
     out.append(
-        f"All claims of this page together hold with {CONFIDENCE:.0%} confidence (each bound at "
-        f"{each:.1%}), for this log and this "
-        "trainer's model; yours may differ."
-    )
-    out.append(
-        "Costs in quality are measured, not extrapolated; only the convergence point is read off a fitted "
-        "curve."
+        f"All claims of this page together hold with {CONFIDENCE:.0%} confidence (each bound at {each:.1%}), "
+        "for this log and this trainer's model; yours may differ."
     )
     if past.status is Converged.YES and past.rows is not None:
-        below = [r for r in past.rungs if r.rows <= past.rows]
+        below = sum(r.rows <= past.rows for r in past.rungs)
         out.append(
-            f"The convergence point rests on {len(past.rungs)} lengths of history, {len(below)} at or "
-            "below it."
+            f"The convergence point is read off a curve through {len(past.rungs)} lengths of history, "
+            f"{below} of them at or below it. All other costs are measured, not extrapolated."
         )
-    out.append(
-        "Compute saved is measured in seconds of reading and training on this machine; start-up and "
-        "scoring are apart."
-    )
+    out.append("Compute is measured in seconds of reading and training on this machine; start-up is apart.")
     return tuple(out)

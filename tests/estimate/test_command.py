@@ -1,0 +1,139 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from click.testing import CliRunner
+
+from dataefficient.api.load import load_resource
+from dataefficient.estimate.command import estimate_command
+
+
+def run(*arguments, trainer=None, columns="100"):
+    options = ["--trainer", trainer] if trainer else []
+    return CliRunner(env={"COLUMNS": columns, "TERM": "dumb"}).invoke(
+        estimate_command, [*arguments, *options]
+    )
+
+
+def basic(path, *more):
+    return (path, "--time", "ts", "--label", "clicked", "--minutes", "0.5", *more)
+
+
+def test_a_missing_column_is_named_with_the_columns_that_exist_and_the_one_meant(write, table):
+    result = run(write(table), "--time", "ts", "--label", "cliked")
+    assert result.exit_code == 64
+    assert "--label cliked" in result.output
+    assert "did you mean clicked?" in result.output
+    assert "ts, site, ad, clicked" in result.output
+
+
+def test_a_label_that_is_not_0_and_1_is_refused_with_the_values_found_and_a_way_out(write, table):
+    result = run(*basic(write(table.set_column(3, "clicked", pa.array(range(table.num_rows))))))
+    assert result.exit_code == 64
+    assert "found 2, 3, 4" in result.output
+    assert "--label-at-least" in result.output
+
+
+def test_a_log_with_one_label_only_is_refused(write, table):
+    result = run(*basic(write(table.filter(pc.equal(table["clicked"], 0)))))
+    assert result.exit_code == 65
+    assert "all" in result.output
+    assert "label 0" in result.output
+
+
+def test_an_empty_log_is_refused(write, table):
+    result = run(*basic(write(table.slice(0, 0))))
+    assert result.exit_code == 65
+    assert "no row" in result.output
+
+
+def test_a_truncated_parquet_is_refused_in_one_line(write, table, tmp_path):
+    whole = Path(write(table)).read_bytes()
+    path = tmp_path / "cut.parquet"
+    path.write_bytes(whole[: len(whole) // 2])
+    result = run(*basic(str(path)))
+    assert result.exit_code == 65
+    assert "cannot be read as parquet" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path):
+    path = tmp_path / "log.parquet"
+    path.write_text("ts,clicked\n1,0\n")
+    assert run(*basic(str(path))).exit_code == 65
+
+
+def test_a_file_that_is_not_there_is_refused_with_the_one_meant(write, table):
+    result = run(*basic(write(table).replace("log.parquet", "lgo.parquet")))
+    assert result.exit_code == 65
+    assert "did you mean log.parquet?" in result.output
+
+
+def test_a_time_column_that_is_no_time_is_refused(write, table):
+    result = run(write(table), "--time", "site", "--label", "clicked")
+    assert result.exit_code == 64
+    assert "--time site" in result.output
+    assert "not a time" in result.output
+
+
+def test_too_few_separate_times_are_refused_because_no_error_could_be_known(write, table):
+    coarse = pc.floor_temporal(table["ts"], 9, unit="day")
+    result = run(*basic(write(table.set_column(0, "ts", coarse))))
+    assert result.exit_code == 65
+    assert "separate times" in result.output
+
+
+def test_the_trainers_own_words_and_code_are_passed_on(write, table, pretended_trainer, monkeypatch):
+    monkeypatch.setenv("PRETENDED_FAILURE", "the column site is damaged")
+    result = run(*basic(write(table)), trainer=pretended_trainer)
+    assert result.exit_code == 65
+    assert "the column site is damaged" in result.output
+
+
+def test_page_json_and_resource_are_written(write, table, pretended_trainer, tmp_path):
+    html, resource = tmp_path / "page.html", tmp_path / "det.yaml"
+    more = ("--html", str(html), "--write-resource", str(resource), "--json")
+    result = run(*basic(write(table), *more), trainer=pretended_trainer)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["facts"]["rows"] == table.num_rows
+    assert "<script" not in html.read_text()
+    assert "http" not in html.read_text()
+    assert load_resource(resource).spec.data.label == "clicked"
+
+
+def test_an_interrupt_ends_with_what_is_known_and_leaves_no_process(
+    write, table, pretended_trainer, tmp_path
+):
+    program = "from dataefficient.estimate.command import estimate_command; estimate_command()"
+    arguments = basic(write(table), "--trainer", pretended_trainer)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "dumb", "TMPDIR": str(tmp_path)},
+        text=True,
+    )
+    for line in process.stderr:
+        if "log loss" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "it was interrupted" in " ".join(output.split())
+    assert not list(tmp_path.glob("detctl-estimate-*"))
+
+
+@pytest.mark.slow
+def test_the_real_trainer_estimates_a_small_log_within_its_time(write, table):
+    began = time.monotonic()
+    result = run(*basic(write(table), "--minutes", "0.3"))
+    assert result.exit_code == 0, result.output
+    assert time.monotonic() - began < 0.3 * 60 + 8
+    assert "Data efficiency estimate" in result.stdout

@@ -1,0 +1,142 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pytest
+
+from dataefficient.estimate.columns import Use, parse
+from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.log import Roles, open_log
+from dataefficient.estimate.survey import Options, prepare
+
+ROLES = Roles("ts", "clicked")
+
+
+def look(path, folder, roles=ROLES, **more):
+    return prepare(Options(path, roles, 5.0, 0.002, ("true",), **more), folder)
+
+
+def uses(found):
+    return {c.name: c.use for c in found.columns}
+
+
+def test_text_integers_and_floats_become_features_and_parts_of_the_time_are_added(write, table, tmp_path):
+    table = table.append_column("price", pa.array(np.linspace(1.0, 2.0, table.num_rows)))
+    found = look(write(table), tmp_path)
+    assert found.features.names() == ["site", "ad", "price", "hour(ts)", "weekday(ts)"]
+    assert found.features.config()["numeric"] == ["price"]
+
+
+def test_a_column_that_is_the_label_in_disguise_is_left_out_and_said_so(write, table, tmp_path):
+    table = table.append_column("paid", pc.multiply(table["clicked"].cast("float64"), 3.5))
+    found = look(write(table), tmp_path)
+    assert uses(found)["paid"] is Use.LEAK
+    assert "paid" not in found.features.names()
+    assert any(n.startswith("Warning: paid was left out") for n in found.notes)
+
+
+def test_a_leak_suspect_that_the_owner_names_is_used_with_a_warning(write, table, tmp_path):
+    table = table.append_column("paid", table["clicked"])
+    found = look(write(table), tmp_path, features="site,paid")
+    assert found.features.names() == ["site", "paid"]
+    assert any("paid is used because you named it" in n for n in found.notes)
+
+
+def test_another_label_that_excludes_this_one_is_left_out(write, table, tmp_path):
+    random = np.random.default_rng(1)
+    other = (np.asarray(table["clicked"]) == 0) & (random.random(table.num_rows) < 0.1)
+    found = look(write(table.append_column("hidden", pa.array(other))), tmp_path)
+    assert uses(found)["hidden"] is Use.LEAK
+
+
+def test_a_telling_column_whose_name_speaks_of_afterwards_is_left_out(write, table, tmp_path):
+    random = np.random.default_rng(1)
+    label = np.asarray(table["clicked"], float)
+    signal = label + random.normal(0, 1.5, table.num_rows)
+    table = table.append_column("arr_delay", pa.array(signal)).append_column("queue", pa.array(signal))
+    found = look(write(table), tmp_path)
+    assert uses(found)["arr_delay"] is Use.LEAK
+    assert uses(found)["queue"] is Use.NUMERIC
+
+
+def test_an_honest_strong_column_is_kept(write, table, tmp_path):
+    assert uses(look(write(table), tmp_path))["site"] is Use.CATEGORICAL
+
+
+def test_identifiers_constants_and_second_times_are_not_features(write, table, tmp_path):
+    rows = table.num_rows
+    table = table.append_column("request", pa.array([f"r{i}" for i in range(rows)]))
+    table = table.append_column("country", pa.array(["x"] * rows)).append_column("later", table["ts"])
+    found = uses(look(write(table), tmp_path))
+    assert found["request"] == found["country"] == found["later"] == Use.UNUSED
+
+
+def test_a_running_number_that_never_comes_again_is_not_a_feature(write, table, tmp_path):
+    table = table.append_column("session", pa.array(np.arange(table.num_rows) // 4))
+    assert uses(look(write(table), tmp_path))["session"] is Use.UNUSED
+
+
+def test_rows_without_label_or_time_are_left_out_and_counted(write, table, tmp_path):
+    label = pa.array([None, 1, *np.asarray(table["clicked"])[2:].tolist()], pa.int8())
+    found = look(write(table.set_column(3, "clicked", label)), tmp_path)
+    assert found.working.rows == table.num_rows - 1
+    assert any("1 rows without a label" in n for n in found.notes)
+
+
+def test_rows_out_of_order_are_sorted_and_the_owner_is_told(write, table, tmp_path):
+    found = look(write(table.take(pa.array(range(table.num_rows - 1, -1, -1)))), tmp_path)
+    assert (np.diff(found.working.times) >= 0).all()
+    assert any("sort the log before using it" in n for n in found.notes)
+    assert found.working.labels.sum() == pc.sum(table["clicked"]).as_py()
+
+
+def test_integer_times_are_read_in_the_unit_they_fit(write, table, tmp_path):
+    seconds = pc.divide(table["ts"].cast("int64"), 1_000_000)
+    found = look(write(table.set_column(0, "ts", seconds)), tmp_path)
+    assert found.working.time_unit == "s"
+    assert found.working.times[0] // 1_000_000 == seconds[0].as_py()
+
+
+def test_csv_with_text_times_is_read(table, tmp_path):
+    text = table.set_column(0, "ts", pc.strftime(table["ts"], "%Y-%m-%dT%H:%M:%SZ"))
+    with pa.CompressedOutputStream(str(tmp_path / "log.csv.gz"), "gzip") as file:
+        pa_csv.write_csv(text, file)
+    found = look(str(tmp_path / "log.csv.gz"), tmp_path)
+    assert found.working.rows == table.num_rows
+
+
+def test_a_label_can_be_made_of_a_number(write, table, tmp_path):
+    delay = pa.array(np.arange(table.num_rows, dtype=float))
+    found = look(
+        write(table.set_column(3, "clicked", delay)), tmp_path, Roles("ts", "clicked", at_least=100.0)
+    )
+    assert found.working.positives == table.num_rows - 100
+
+
+def test_without_a_key_equal_rows_are_counted_over_all_columns(write, table, tmp_path):
+    doubled = pa.concat_tables([table, table]).sort_by("ts")
+    found = look(write(doubled), tmp_path)
+    assert any(f"{table.num_rows:,} of the last" in n for n in found.notes)
+
+
+def test_features_may_name_columns_parts_of_times_and_crosses(write, table):
+    features = parse("site, hour(ts), site*ad", open_log(write(table)), ROLES)
+    assert features.config() == {
+        "categorical": ["site", "ad"],
+        "derived": {"ts_hour": {"from": "ts", "part": "hour"}},
+        "crosses": [["site", "ad"]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sit", "did you mean site?"),
+        ("clicked", "the label cannot be a feature"),
+        ("year(ts)", "not one of hour"),
+        (" , ", "no feature"),
+    ],
+)
+def test_wrong_features_are_refused_with_what_is_allowed(write, table, text, words):
+    with pytest.raises(EstimateError, match=words.replace("?", "[?]")):
+        parse(text, open_log(write(table)), ROLES)
