@@ -33,7 +33,7 @@ def test_no_cap_is_overrun_and_the_ledger_is_exact(results):
 
 
 def test_the_true_gap_stays_inside_the_tolerance(results):
-    """At a chance of 5 % each, five or more of forty-five seeds are outside with a chance of 7 %."""
+    """At a chance of 5 % each, five or more of fifty seeds are outside with a chance of 10 %."""
     unbound = [r for name, some in results.items() for r in some if name != "tight-budget"]
     assert sum(r.exceeded for r in unbound) <= 4
 

@@ -23,6 +23,10 @@ SIZES = (8, 16, 32)
 """Model sizes of every scenario; the last is the reference's."""
 TOLERANCE = 0.002
 """Tolerance of the simulated resource. ``nothing_pays`` is defined by it; no other draw looks at it."""
+ROWS_PER_DAY = (1e6, 2e7)
+"""Public click logs have 4 (Avazu) to 180 million rows a day (Criteo, one terabyte)."""
+SMALL_STREAM = (2e4, 2e5)
+"""Rows per day where five cycles scored at 5 % of the cost do not resolve a third of the tolerance."""
 LOWEST_RATE = 0.0625
 """Lowest rate of the simulated resource's ladder of halvings."""
 
@@ -168,7 +172,7 @@ def _harms(random: Random, negatives: float) -> dict[Policy, float]:
 
 
 def _common(name: str, seed: int, random: Random) -> Scenario:
-    rows = _loguniform(random, 2e5, 5e6)
+    rows = _loguniform(random, *ROWS_PER_DAY)
     train = 600.0 * _loguniform(random, 0.5, 4.0) / rows / 7.0
     smallest = random.uniform(0.3, 0.7)
     sizes = (smallest, smallest + (1.0 - smallest) / 3.0, 1.0)
@@ -302,6 +306,20 @@ def tight_budget(seed: int) -> Scenario:
     return replace(scenario, budget=Budget(random.uniform(0.4, 1.05), random.uniform(40.0, 150.0)))
 
 
+def small_stream(seed: int) -> Scenario:
+    """As the power law on so few rows that the tolerance cannot be resolved; a cycle costs as much."""
+    scenario, random = _start("small-stream", seed)
+    rows = _loguniform(random, *SMALL_STREAM)
+    dearer = scenario.rows_per_day / rows
+    return replace(
+        scenario,
+        rows_per_day=rows,
+        read_seconds=scenario.read_seconds * dearer,
+        train_seconds=tuple(dearer * t for t in scenario.train_seconds),
+        score_seconds=tuple(dearer * t for t in scenario.score_seconds),
+    )
+
+
 def faulty(seed: int) -> Scenario:
     """As the power law, with runs that crash, report garbage or find their data incomplete."""
     scenario, random = _start("faults", seed)
@@ -317,6 +335,7 @@ SCENARIOS: Mapping[str, Callable[[int], Scenario]] = {
     "stops-paying": stops_paying,
     "nothing-pays": nothing_pays,
     "converged": converged,
+    "small-stream": small_stream,
     "tight-budget": tight_budget,
     "faults": faulty,
 }
