@@ -95,16 +95,17 @@ def show_report(store: Store, *, as_json: bool) -> None:
         DiskError: the page cannot be written.
     """
     from dataefficient import report  # noqa: PLC0415 - plots and templates, not needed to run
-    from dataefficient.report import html, text  # noqa: PLC0415
+    from dataefficient.report.html import render as as_page  # noqa: PLC0415
+    from dataefficient.report.text import render as as_text  # noqa: PLC0415
 
     statement = report.build(store.folder)
     page = store.folder / "report.html"
     with disk_errors(store.folder):
-        write_atomic(page, html.render(statement).encode())
+        write_atomic(page, as_page(statement).encode())
     if as_json:
         print_json(contract.encode(statement))
         return
-    click.echo(text.render(statement, min(shutil.get_terminal_size().columns, _MAX_WIDTH)))
+    click.echo(as_text(statement, min(shutil.get_terminal_size().columns, _MAX_WIDTH)))
     click.echo(f"\nThe whole report: {page}")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -40,6 +41,9 @@ def watcher(spec: Spec, console: Console, cycles: int | None) -> Watcher:
 class PlainWatcher:
     """One line for each thing that happened."""
 
+    one_line: ClassVar[bool] = True
+    """Whether a long sentence stays one line, for programs, or is folded, for people."""
+
     def __init__(self, console: Console) -> None:
         self._console = console
 
@@ -64,11 +68,13 @@ class PlainWatcher:
         """Nothing is open."""
 
     def _line(self, text: Text) -> None:
-        self._console.print(text, soft_wrap=True, highlight=False)
+        self._console.print(text, soft_wrap=self.one_line, highlight=False)
 
 
 class LiveWatcher(PlainWatcher):
     """The same lines, and below them what is going on."""
+
+    one_line = False
 
     def __init__(
         self,
@@ -131,8 +137,8 @@ class LiveWatcher(PlainWatcher):
         last = max(self._cycles - 1, 0)
         if period is None or memory.cycle > last:
             return f"All cycles up to {last} are done; the controls catch up"
-        what = "cycle 0, the history" if memory.cycle == 0 else f"cycle {memory.cycle}"
-        return f"{what}, of {last}: {period.start:%Y-%m-%d} to {period.end:%Y-%m-%d}"
+        what = "cycle 0, the history" if memory.cycle == 0 else f"cycle {memory.cycle} of {last}"
+        return f"{what}: {period.start:%Y-%m-%d} to {period.end:%Y-%m-%d}"
 
     def _time_left(self) -> str:
         left = self._pace.left(self._cycles)
@@ -148,8 +154,11 @@ def ending(request: RunRequest, outcome: RunOutcome) -> Text:
     parts = []
     if request.train is not None:
         parts.append(str(Point(request.train.policy, request.train.rate, request.size)))
-    seconds = max(report.seconds.total, 1e-9)
-    parts.append(f"{report.rows.read:,} rows in {seconds:.1f} s, {report.rows.read / seconds:,.0f} rows/s")
+    seconds = report.seconds
+    worked = max(seconds.total - seconds.startup, 1e-9)
+    parts.append(
+        f"{report.rows.read:,} rows in {seconds.total:.1f} s, {report.rows.read / worked:,.0f} rows/s"
+    )
     evaluated = report.evaluated
     rows = sum(evaluated.n) if evaluated is not None else 0
     if evaluated is not None and rows > 0 and "self" in evaluated.models:
