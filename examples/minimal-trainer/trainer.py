@@ -52,12 +52,15 @@ score = (times >= begin) & (times < ends[-1])
 score &= np.array([draw(test["salt"], key) for key in keys]) < test["share"]
 
 block, sums = np.searchsorted([begin, *ends], times, side="right"), {name: ([], []) for name in models}
+read, scoring = time.perf_counter() - began, 0.0
 for b in range(len(ends) + 2):  # before the blocks, the blocks, after them: each is scored, then learned
+    tick = time.perf_counter()
     for name, table in models.items() if 0 < b <= len(ends) else ():
         events, positives = table[cells[score & (block == b)] % len(table)].T
         chance, truth = (positives + 1) / (events + 5), labels[score & (block == b)]
         sums[name][0].append(round(-np.log(np.where(truth, chance, 1 - chance)).sum(), 4))
         sums[name][1].append(round(chance.sum(), 4))
+    scoring += time.perf_counter() - tick
     here = learn & (block == b)  # a kept row counts 1 / probability: as many as it stands for
     counts = np.stack([np.ones(here.sum()), labels[here]], axis=1) / keep[here, None]
     np.add.at(models["self"], cells[here] % len(models["self"]), counts)
@@ -77,7 +80,13 @@ report = {
         "effective": (1 / keep[learn]).sum() ** 2 / max(1, (keep[learn] ** -2).sum()),
         "evaluated": int(score.sum()),
     },
-    "seconds": {"startup": 0, "read": 0, "train": spent, "evaluate": 0, "total": spent},
+    "seconds": {
+        "startup": 0,
+        "read": read,
+        "train": spent - read - scoring,
+        "evaluate": scoring,
+        "total": spent,
+    },
     "checkpoint": {"uri": str(output), "digest": hashlib.sha256(body).hexdigest()},
     "position": train["end"],
     "evaluated": {

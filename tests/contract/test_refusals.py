@@ -50,7 +50,7 @@ REPORT = {
         "evaluated": 10,
         "effective": 50.0,
     },
-    "seconds": {"startup": 1, "read": 1, "train": 1, "evaluate": 0, "total": 3},
+    "seconds": {"startup": 1, "read": 1, "train": 1, "evaluate": 1, "total": 4},
     "checkpoint": {"uri": "/out/model", "digest": "d"},
     "position": "2001-01-02T00:00:00Z",
     "evaluated": {
@@ -185,6 +185,9 @@ def test_null_means_left_out():
         ("rows.kept", None, "report.rows.kept: expected an integer, found None"),
         ("seconds.total", 0, "report.seconds: a duration is negative or the total is zero"),
         ("seconds.train", -0.1, "report.seconds: a duration is negative or the total is zero"),
+        ("seconds.read", 0, "report.seconds.read: 0, though rows.read is not"),
+        ("seconds.train", 0, "report.seconds.train: 0, though rows.kept is not"),
+        ("seconds.evaluate", 0, "report.seconds.evaluate: 0, though rows.evaluated is not"),
         ("evaluated", ABSENT, "report.evaluated: missing, though the run was asked to score"),
         ("evaluated.models.self", ABSENT, "report.evaluated.models.self: missing"),
         ("evaluated.models.start", ABSENT, "report.evaluated.models.start: missing"),

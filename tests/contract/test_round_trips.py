@@ -99,7 +99,7 @@ def reports(draw, request):
     return RunReport(
         run=request.run,
         rows=Rows(read=read, kept=read // 2, bad=3, positives=read // 3, kept_positives=read // 4),
-        seconds=Seconds(0.5, 1.0, 0.0, 2.25, draw(st.floats(1e-3, 1e6))),
+        seconds=Seconds(0.5, 1.0, 1.25, 2.25, draw(st.floats(1e-3, 1e6))),
         checkpoint=draw(refs),
         position=request.train.end,
         evaluated=evaluated if request.evaluation else None,

@@ -129,6 +129,9 @@ def parse_report(text: str | bytes, request: RunRequest) -> RunReport:
     _check_counts(report.rows)
     if min(dataclasses.astuple(report.seconds)) < 0 or report.seconds.total <= 0:
         raise ContractError("report.seconds: a duration is negative or the total is zero")
+    for purpose, count in (("read", "read"), ("train", "kept"), ("evaluate", "evaluated")):
+        if getattr(report.rows, count) > 0 and getattr(report.seconds, purpose) == 0:
+            raise ContractError(f"report.seconds.{purpose}: 0, though rows.{count} is not; measure it apart")
     if request.evaluation is not None:
         _check_evaluated(report, request, len(request.evaluation.boundaries))
     return report
