@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -66,15 +67,16 @@ def test_the_offset_is_the_log_ratio_of_keeping_a_positive_and_a_negative():
     assert log_odds == pytest.approx(kept.offset[0], abs=0.03)
 
 
-def test_the_batch_falls_with_the_rate_and_then_the_dense_rate_rises():
+def test_the_batch_falls_with_the_rate_and_then_the_learning_rates_rise():
     def at(rate, **scales):
         return pace(size=16, rate=rate, scales=Scales(**scales), batch_size=1024, learning_rate=1.0)
 
-    assert at(0.25).batch == 256
-    assert at(0.25).dense == at(1.0).dense
+    assert at(0.75).batch == 768
+    assert at(0.75) == dataclasses.replace(at(1.0), batch=768)
     low = at(MIN_BATCH / 1024 / 4)
     assert low.batch == MIN_BATCH
     assert low.dense == pytest.approx(2 * at(1.0).dense)
+    assert low.sparse == pytest.approx(2 * at(1.0).sparse)
     assert at(1.0, learning_rate=3.0).sparse == pytest.approx(3 * at(1.0).sparse)
     assert at(1.0, batch=0.5).batch == 512
 
