@@ -287,11 +287,10 @@ def _shown(results: Results, full: Arm, tolerance: float) -> float:
     return shown
 
 
-def knowledge(results: Results, tolerance: float, positives: float, *, served: bool) -> plan.Knowledge:
-    """What the strategy may know after these results."""
-    pace, edge = tuned(results)
-    if pace is None:
-        return plan.Knowledge(positives, served, edge=edge)
+def knowledge(
+    results: Results, pace: float, tolerance: float, positives: float, *, served: bool
+) -> plan.Knowledge:
+    """What the strategy may know after these results, at the learning rate that was settled on."""
     found = findings(results, pace, tolerance, positives)
     undecided = [
         f
@@ -308,20 +307,20 @@ def knowledge(results: Results, tolerance: float, positives: float, *, served: b
     )
 
 
-def tuned(results: Results) -> tuple[float | None, Arm | None]:
-    """The learning rate with the least loss among those tried, None until it is known; and what is missing.
+def tuned(results: Results, *, hurry: bool) -> tuple[float | None, Arm | None]:
+    """The learning rate to settle on, None until it is known; and a further one that is to be tried first.
 
-    Where the best lies at the edge of those tried, one further is missing.
+    The one with the least loss among those tried, by the first seed. Where it lies at the edge, one
+    further is tried; in a ``hurry`` what was tried is enough, and without any the trainer's own stays.
     """
-    # By the first seed alone: a replica that ends later must not move the choice.
-    firsts = {e.arm: sum(m.loss) for e, m in results.items() if e.seed == 0}
-    tried = {a.pace: firsts[a] for a in plan.tuning() if a in firsts}
+    losses = {e.arm: sum(m.loss) for e, m in results.items() if e.seed == 0}
+    tried = {a.pace: losses[a] for a in plan.tuning() if a in losses}
+    best = min(tried, key=lambda p: tried[p], default=1.0)
     if len(tried) < len(plan.tuning()):
-        return None, None
-    best = min(tried, key=lambda p: tried[p])
+        return (best, None) if hurry else (None, None)
     further = plan.beyond(best)
     if further is None:
         return best, None
-    if further not in firsts:
-        return None, further
-    return (further.pace if firsts[further] < tried[best] else best), None
+    if further not in losses:
+        return (best, None) if hurry else (None, further)
+    return (further.pace if losses[further] < tried[best] else best), None

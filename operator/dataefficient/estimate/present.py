@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -70,7 +71,7 @@ def estimate_and_show(wishes: Wishes) -> None:
         exclude=wishes.exclude,
     )
     try:
-        with _folder(wishes.workdir) as folder, _watcher(wishes.minutes) as watcher:
+        with _polite(), _folder(wishes.workdir) as folder, _watcher(wishes.minutes) as watcher:
             verdict, prepared = estimate(options, folder, watcher)
     except KeyboardInterrupt:
         raise EstimateError("interrupted before anything was known", INTERRUPTED_CODE) from None
@@ -101,6 +102,16 @@ def _next(wishes: Wishes) -> str:
     if wishes.resource is not None:
         return f"detctl run -f {shlex.quote(str(wishes.resource))} --control"
     return "add --write-resource det.yaml, then replay this log: detctl run -f det.yaml --control"
+
+
+@contextmanager
+def _polite() -> Iterator[None]:
+    """Let SIGTERM end like an interrupt: with a page, and without trainers left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from dataefficient.contract import Data, ExitCode
 from dataefficient.estimate import plan
 from dataefficient.estimate.errors import EstimateError
-from dataefficient.estimate.findings import knowledge, title
+from dataefficient.estimate.findings import knowledge, title, tuned
 from dataefficient.estimate.measure import Measured, of_arm
 from dataefficient.estimate.plan import Arm, Costs, Experiment
 from dataefficient.estimate.runs import Failed, Layout, Run, Setting, instant, lay_out, measured, scored_share
@@ -27,6 +27,8 @@ PILOT_ROWS = 60_000
 _POLL_SECONDS = 0.05
 _PAGE_SECONDS = 5.0
 """Kept back from the time allowed for stopping, the conclusions and the page, but at most a fifth."""
+_TUNING_SHARE = 0.3
+"""Share of the time after which the learning rate is settled with what was tried."""
 _RECENT = 4
 """Runs whose slowest tells how long the next one takes."""
 
@@ -59,6 +61,7 @@ class Session:
         self._ratios: list[float] = []
         self._running: list[Run] = []
         self._digest: str | None = None
+        self._pace: float | None = None
 
     @property
     def elapsed(self) -> float:
@@ -144,12 +147,7 @@ class Session:
         started: set[Experiment] = set()
         while True:
             self._collect(costs)
-            known = knowledge(
-                self.results,
-                self.options.tolerance,
-                self.positives,
-                served=self.options.roles.served is not None,
-            )
+            known = self._known()
             while len(self._running) < self.options.workers:
                 wish = plan.next_experiment(
                     known, frozenset(started), lambda e: self._seconds(costs, e.arm), self.left
@@ -167,6 +165,16 @@ class Session:
                 return
             self.watcher.tick(self.elapsed, [self._title(r.experiment) for r in self._running])
             time.sleep(_POLL_SECONDS)
+
+    def _known(self) -> plan.Knowledge:
+        served = self.options.roles.served is not None
+        edge = None
+        if self._pace is None:
+            hurry = self.elapsed > _TUNING_SHARE * self.options.minutes * 60
+            self._pace, edge = tuned(self.results, hurry=hurry)
+        if self._pace is None:
+            return plan.Knowledge(self.positives, served, edge=edge)
+        return knowledge(self.results, self._pace, self.options.tolerance, self.positives, served=served)
 
     def _seconds(self, costs: Costs, arm: Arm) -> float:
         ratio = max(self._ratios[-_RECENT:], default=1.0)
@@ -196,9 +204,7 @@ class Session:
     def verdict(self) -> Verdict:
         """Conclusions from what is known now."""
         roles, layout, working = self.options.roles, self.layout, self.prepared.working
-        known = knowledge(
-            self.results, self.options.tolerance, self.positives, served=roles.served is not None
-        )
+        known = self._known()
         runs = of_arm(self.results, plan.reference(known.pace)) if known.pace is not None else []
         facts = Facts(
             path=self.options.path,
@@ -249,8 +255,7 @@ class Session:
         return (*out, *(title(arm, self.positives, known.pace or 1.0) for arm in arms))
 
     def _title(self, experiment: Experiment) -> str:
-        pace = knowledge(self.results, self.options.tolerance, self.positives, served=False).pace or 1.0
-        words = title(experiment.arm, self.positives, pace)
+        words = title(experiment.arm, self.positives, self._pace or 1.0)
         return words if experiment.seed == 0 else f"{words}, seed {experiment.seed + 1}"
 
 
