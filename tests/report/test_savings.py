@@ -166,6 +166,13 @@ def test_break_even_beyond_the_data_is_extrapolated_from_the_steady_state():
     assert (found.cycle, found.basis) == (8 + (70 + 10 - 16) // 2, Basis.EXTRAPOLATED)
 
 
+def test_a_saving_that_timing_cannot_tell_from_nothing_gives_no_break_even():
+    found = state(controls=largest(30.0, 20.01))
+    assert found.comparisons[0].break_even.cycle is None
+    assert "may be nothing" in found.comparisons[0].break_even.reason
+    assert "it is about as much" in found.detail
+
+
 def test_without_a_saving_no_break_even_is_foreseen():
     found = state(controls=largest(50.0, 15.0)).comparisons[0].break_even
     assert found.cycle is None

@@ -64,7 +64,7 @@ def learning_curve(statement: Statement) -> Figure:
     found = statement.convergence
     if found is None or not found.rungs:
         reason = found.reason if found is not None else "no part of the history was trained on by itself"
-        return Figure(name, title, f"Not measured: {reason}.")
+        return Figure(name, title, f"There is no curve to show: {reason}.")
     caption = (
         f"{convergence_sentence(found)} Each point is a model trained from nothing on the end of the history "
         "and scored on the same later rows, so their differences are known better than their level."

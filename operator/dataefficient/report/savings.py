@@ -205,6 +205,9 @@ def _break_even(
     per_cycle = 0.0
     if steady is not None:
         per_cycle = (steady.theirs.seconds - steady.ours.seconds) / len(steady.cycles)
+    if steady is not None and steady.compute.low is not None and steady.compute.low <= 0.0 < per_cycle:
+        told = "not foreseeable: what the last cycles saved may be nothing, as far as timing can tell"
+        return BreakEven(None, Basis.NOT_MEASURED, told)
     if per_cycle <= 0.0:
         return BreakEven(None, Basis.MEASURED, "not foreseeable: the last cycles saved nothing")
     after = cycles[-1] + ceil(-total / per_cycle)

@@ -16,6 +16,7 @@ from dataefficient.report.statement import (
     Converged,
     CycleRow,
     Difference,
+    Estimate,
     Surface,
 )
 from dataefficient.report.words import (
@@ -56,31 +57,42 @@ def headline(aim: Aim, cycles: Sequence[CycleRow], comparisons: Sequence[Compari
             f"{ending(len(cycles), 'cycle')} took {cost} of compute in all; "
             "no saving is stated, because no control was run to compare with."
         )
-    saved = largest.whole.compute.value
-    size = f"{share(abs(saved))} {'less' if saved >= 0 else 'more'} compute"
-    return f"{size} than training the largest model on everything, {_quality(aim, largest.kpi)}."
+    size = f"{_sentence(amount(largest.whole.compute))} compute"
+    link = "as" if size.startswith("About") else "than"
+    return f"{size} {link} training the largest model on everything, {_quality(aim, largest.kpi)}."
+
+
+def amount(saved: Estimate) -> str:
+    """How much less or more, as far as timing can tell."""
+    if saved.low is not None and saved.high is not None and saved.low <= 0.0 <= saved.high:
+        return "about as much"
+    return f"{share(abs(saved.value))} {'less' if saved.value >= 0 else 'more'}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _quality(aim: Aim, kpi: Difference | None) -> str:
     if kpi is None:
         return "with the difference in quality not measured"
-    name = metric(aim)
-    tolerance = aim.tolerance
+    name, tolerance, value = metric(aim), aim.tolerance, kpi.value.value
     low, high = kpi.value.low, kpi.value.high
     assert low is not None
     assert high is not None
-    value = kpi.value.value
-    percent = f"{number(abs(100.0 * value), 2)} % {'worse' if value > 0 else 'better'}"
-    if tolerance is not None and high <= tolerance:
-        if low <= 0.0 <= high:
-            return f"with no measurable loss of quality ({name} {percent}, {fraction(tolerance)} allowed)"
-        return f"with {name} {percent}, inside the {fraction(tolerance)} allowed"
-    if tolerance is not None and low > tolerance:
-        return f"but {name} is {percent}, outside the {fraction(tolerance)} allowed"
-    if tolerance is not None:
-        allowed = fraction(tolerance)
-        return f"with {name} {percent}; that it stays inside the {allowed} allowed is not certain"
-    return f"with {name} {percent}"
+    percent = f"{name} {number(abs(100.0 * value), 2)} % {'worse' if value > 0 else 'better'}"
+    if abs(value) < 0.00005:
+        percent = f"{name} the same to 0.01 %"
+    if tolerance is None:
+        return f"with {percent}"
+    allowed = f"{fraction(tolerance)} allowed"
+    if high <= tolerance and low <= 0.0 <= high:
+        return f"with no measurable loss of quality ({percent}, {allowed})"
+    if high <= tolerance:
+        return f"with {percent}, inside the {allowed}"
+    if low > tolerance:
+        return f"but {percent}, outside the {allowed}"
+    return f"with {percent}; that it stays inside the {allowed} is not certain"
 
 
 def metric(aim: Aim) -> str:
@@ -93,28 +105,22 @@ def detail(aim: Aim, comparisons: Sequence[Comparison]) -> str:
     largest, right = comparisons
     parts = []
     if largest.steady is not None:
-        saved = largest.steady.compute.value
-        word = "less" if saved >= 0 else "more"
-        parts.append(f"In the steady state ({span(largest.steady.cycles)}) it is {share(abs(saved))} {word}.")
+        steady = largest.steady
+        parts.append(f"In the steady state ({span(steady.cycles)}) it is {amount(steady.compute)}.")
     if right.whole is not None and right.size == largest.size:
         parts.append("The largest size is also the right one, so both controls are the same.")
     elif right.whole is not None:
-        saved = right.whole.compute.value
-        word = "less" if saved >= 0 else "more"
-        steady = ""
-        if right.steady is not None:
-            value = right.steady.compute.value
-            steady = f", {share(abs(value))} {'less' if value >= 0 else 'more'} in the steady state"
-        parts.append(
-            f"Against a right-sized model on all rows it is {share(abs(saved))} {word} in all{steady}."
-        )
+        told = f"Against a right-sized model on all rows it is {amount(right.whole.compute)} in all"
+        told += f", {amount(right.steady.compute)} in the steady state" if right.steady is not None else ""
+        parts.append(f"{told}.")
     elif largest.whole is not None:
         parts.append(f"Against a right-sized model: {right.reason}.")
     if largest.whole is not None and largest.whole.money is not None and aim.price is not None:
-        amount = money(abs(largest.whole.money.value), aim.currency)
-        verb = "saved" if largest.whole.money.value >= 0 else "spent beyond it"
-        price = money(aim.price, aim.currency)
-        parts.append(f"That is {amount} {verb} at {price} per {aim.device} hour.")
+        saved = largest.whole.money.value
+        difference = f"{money(abs(saved), aim.currency)} {'saved' if saved >= 0 else 'more'}"
+        parts.append(
+            f"In money: {difference} in all, at {money(aim.price, aim.currency)} per {aim.device} hour."
+        )
     return " ".join(parts)
 
 

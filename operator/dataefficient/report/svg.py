@@ -88,6 +88,8 @@ class Canvas:
     name: str
     """Prefix of all ids in this drawing, unique in the page."""
     marks: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    """Marks that are written last, over all others."""
     clips: int = 0
 
     def add(self, tag: str, classes: str, title: str = "", text: str = "", **attributes: object) -> None:
@@ -154,7 +156,7 @@ class Canvas:
         labels = f' aria-labelledby="{self.name}-title {self.name}-desc">'
         words = f'<title id="{self.name}-title">{escape(title)}</title>'
         words += f'<desc id="{self.name}-desc">{escape(description)}</desc>'
-        return head + labels + words + "".join(self.marks) + "</svg>"
+        return head + labels + words + "".join(self.marks + self.names) + "</svg>"
 
 
 @dataclass(frozen=True)
@@ -192,11 +194,12 @@ class Axes:
         if y_label:
             self.canvas.text((max(2.0, left - 46), top - 10), y_label, "label")
 
-    def level(self, value: float, label: str, classes: str, *, above: bool = True) -> None:
+    def level(self, value: float, label: str, classes: str) -> None:
         """A horizontal reference line with its name at the right end."""
         y = self.y(value)
         self.canvas.add("path", f"line {classes}", label, d=f"M{_n(self.x.start)} {_n(y)}H{_n(self.x.end)}")
-        self.canvas.text((self.x.end - 2, y - 5 if above else y + 13), label, f"name {classes}", "end")
+        self.canvas.text((self.x.end - 2, y - 5), label, f"name {classes}", "end")
+        self.canvas.names.append(self.canvas.marks.pop())
 
 
 def area(canvas: Canvas, x: tuple[float, float], y: tuple[float, float], *, log_x: bool = False) -> Axes:
