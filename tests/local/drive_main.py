@@ -1,6 +1,6 @@
 """The local driver with the small state machine as a program of its own, to be killed by tests.
 
-drive_main.py FILE WORKDIR [control]
+python -m local.drive_main FILE WORKDIR [control]        (from the folder tests)
 """
 
 import sys
@@ -12,15 +12,13 @@ from rich.console import Console
 if __name__ == "__main__":
     # Driving needs no statistics, and they take a second to import.
     sys.modules["scipy.stats"] = types.SimpleNamespace(t=None)
-sys.path.insert(0, str(Path(__file__).parent))
-import fake_machine
-
 from dataefficient.local.command import command_of
 from dataefficient.local.drive import Driver, Work
 from dataefficient.local.errors import LocalError
 from dataefficient.local.lock import locked
 from dataefficient.local.progress import PlainWatcher
 from dataefficient.local.store import Store, read_resource
+from local import fake_machine
 
 
 def drive(file, folder, *, control=False, cycles=None, watcher=None, advance=fake_machine.advance, grace=0.5):

@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from drive_main import drive
 
 from dataefficient.cycle.model import FailureKind, Step
 from dataefficient.local.control import controls
 from dataefficient.local.errors import WrongInputError
 from dataefficient.local.store import Store, read_resource
+from local.drive_main import drive
 
-MAIN = Path(__file__).with_name("drive_main.py")
+TESTS = Path(__file__).parent.parent
 
 
 class Recording:
@@ -44,7 +44,10 @@ class Recording:
 
 def start(file, folder, *arguments):
     return subprocess.Popen(
-        [sys.executable, str(MAIN), str(file), str(folder), *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "local.drive_main", str(file), str(folder), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=TESTS,
     )
 
 
@@ -115,8 +118,8 @@ def test_a_trainer_that_fails_is_told_by_kind_and_in_its_own_words(write, tmp_pa
 
 
 def test_a_run_past_its_reservation_is_ended_even_if_it_ignores_sigterm(write, tmp_path, monkeypatch):
-    monkeypatch.setattr("fake_machine.RESERVED_SECONDS", 0.3)
-    monkeypatch.setattr("fake_machine.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("local.fake_machine.RESERVED_SECONDS", 0.3)
+    monkeypatch.setattr("local.fake_machine.MAX_ATTEMPTS", 1)
     memory = drive(write(faults="c000-candidate=stubborn c000-trial=slow"), tmp_path / "w", grace=0.2)
     assert memory.step is Step.STOPPED
     store = Store.open(tmp_path / "w")

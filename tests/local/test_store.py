@@ -5,7 +5,6 @@ import shutil
 import subprocess
 
 import pytest
-from fake_machine import advance, begin
 
 from dataefficient.api.model import Model
 from dataefficient.api.spec import Resource
@@ -14,6 +13,7 @@ from dataefficient.local import files
 from dataefficient.local.errors import DiskError, Exit, WrongInputError
 from dataefficient.local.replay import Recorder, recorded, replay
 from dataefficient.local.store import IMMUTABLE, Store, place, read_resource
+from local.fake_machine import advance, begin
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def test_a_full_disk_leaves_the_old_state_whole_and_names_the_folder(store, monk
     store.save(Memory("default/fake", cycle=1))
     names = sorted(path.name for path in store.folder.iterdir())
     monkeypatch.setattr(files.os, call, no_space)
-    with pytest.raises(DiskError, match="no space left. Nothing was lost: free some space") as caught:
+    with pytest.raises(DiskError, match=r"no space left\. Nothing was lost: free some space") as caught:
         store.save(Memory("default/fake", cycle=2))
     monkeypatch.undo()
     assert str(store.folder) in str(caught.value)
     assert caught.value.code == Exit.DISK == 74
     assert store.memory().cycle == 1
-    assert set(os.listdir(store.folder)) <= {*names, "previous.json"}
+    assert {path.name for path in store.folder.iterdir()} <= {*names, "previous.json"}
 
 
 def test_a_write_that_stops_half_way_leaves_the_old_state_whole(store, monkeypatch):
@@ -69,7 +69,7 @@ def test_a_disk_that_really_is_full_leaves_the_old_state_whole(tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], check=False, capture_output=True
     )
     if not mounted or mounted.returncode:
         pytest.skip("no right to mount a small file system here")
@@ -94,12 +94,16 @@ def test_another_error_of_the_disk_is_told_with_its_reason(store, monkeypatch):
         store.save(Memory("default/fake"))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"layout": 1, "memory": {"cycle": "x"}}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b'{"layout": 1, "memory": {"cycle": "x"}}', b"\xff\xfe"]
+)
 def test_a_damaged_state_is_named_with_the_way_out_and_left_alone(store, damage):
     store.save(Memory("default/fake", cycle=1))
     store.save(Memory("default/fake", cycle=2))
     store.state_file.write_bytes(damage)
-    with pytest.raises(WrongInputError, match="damaged .* Nothing was overwritten. To go on one decision earlier: cp"):
+    with pytest.raises(
+        WrongInputError, match=r"damaged .* Nothing was overwritten\. To go on one decision earlier: cp"
+    ):
         store.memory()
     assert store.state_file.read_bytes() == damage
     shutil.copy(store.previous_file, store.state_file)
@@ -129,7 +133,9 @@ def test_a_changed_resource_is_told_field_by_field_and_taken_over(store, write):
 
 def test_a_field_that_cannot_be_changed_is_refused_and_nothing_is_taken_over(store, write):
     file = write(checkpoints={"uri": "elsewhere"})
-    with pytest.raises(WrongInputError, match=r"spec.checkpoints.uri cannot be changed \(nothing -> elsewhere\)"):
+    with pytest.raises(
+        WrongInputError, match=r"spec.checkpoints.uri cannot be changed \(nothing -> elsewhere\)"
+    ):
         store.adopt(read_resource(file), file.read_bytes())
     assert store.resource().spec.checkpoints.uri is None
 
@@ -138,7 +144,11 @@ def test_every_field_that_the_api_server_holds_fixed_is_held_here():
     def fixed(model, path):
         for rule in model.rules:
             if rule.cel and "oldSelf" in rule.cel.rule:
-                yield from (f"{path}.{f.alias}" for f in model.model_fields.values() if f"oldSelf.{f.alias}" in rule.cel.rule)
+                yield from (
+                    f"{path}.{f.alias}"
+                    for f in model.model_fields.values()
+                    if f"oldSelf.{f.alias}" in rule.cel.rule
+                )
         for field in model.model_fields.values():
             if isinstance(inner := field.annotation, type) and issubclass(inner, Model):
                 yield from fixed(inner, f"{path}.{field.alias}")
@@ -182,12 +192,18 @@ def test_a_recorded_decision_made_again_is_identical(decided):
 def test_a_decision_that_comes_out_differently_is_named_by_its_first_difference(decided):
     def other(spec, memory, observation):
         decision = advance(spec, memory, observation)
-        plans = tuple(plan.__class__(**{**vars(plan), "reserved_seconds": 1.0}) for plan in decision.memory.running)
-        return decision.__class__(decision.memory.__class__(**{**vars(decision.memory), "running": plans}), decision.start)
+        plans = tuple(
+            plan.__class__(**{**vars(plan), "reserved_seconds": 1.0}) for plan in decision.memory.running
+        )
+        return decision.__class__(
+            decision.memory.__class__(**{**vars(decision.memory), "running": plans}), decision.start
+        )
 
     count, difference = replay(decided, 0, other)
     assert count == 1
-    assert str(difference) == "cycle 0, decision 1: decision.memory.running[0].reservedSeconds was 20.0, now 1.0"
+    assert (
+        str(difference) == "cycle 0, decision 1: decision.memory.running[0].reservedSeconds was 20.0, now 1.0"
+    )
 
 
 def test_a_decision_is_made_again_with_the_resource_that_was_in_force(decided, write):
@@ -209,5 +225,7 @@ def test_a_half_written_last_decision_is_dropped_and_more_can_follow(decided):
 
 
 def test_a_cycle_without_decisions_is_refused_with_those_that_have_some(decided):
-    with pytest.raises(WrongInputError, match="no decision of cycle 4 is recorded; recorded are the cycles 0 to 0"):
+    with pytest.raises(
+        WrongInputError, match="no decision of cycle 4 is recorded; recorded are the cycles 0 to 0"
+    ):
         list(recorded(decided, 4))
