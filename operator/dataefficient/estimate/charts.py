@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from html import escape
 
@@ -18,6 +19,10 @@ def _ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= raw)
     first = math.ceil(low / step - 1e-9)
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:+.3g} %" if abs(value) > 1e-12 else "0 %"
 
 
 def _text(x: float, y: float, words: str, anchor: str = "middle", kind: str = "axis") -> str:
@@ -54,7 +59,7 @@ def curve(past: History, tolerance: float) -> str:
         out.append(
             f'<line class="grid" x1="{left}" x2="{_WIDTH - right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
         )
-        out.append(_text(left - 8, y(tick) + 4, f"{100 * tick:+.3g} %", "end"))
+        out.append(_text(left - 8, y(tick) + 4, _percent(tick), "end"))
     path = " ".join(f"{x(p.rows):.1f},{y(p.gap):.1f}" for p in points)
     out.append(f'<polyline class="line" points="{path}"/>')
     for p in points:
@@ -78,7 +83,7 @@ def curve(past: History, tolerance: float) -> str:
 
 def arms(findings: Sequence[Finding], tolerance: float) -> str:
     """Each arm's relative log loss with its one-sided bounds; beyond the axis they are cut."""
-    row, top, bottom, label = 34.0, 8.0, 46.0, 250.0
+    row, top, bottom, label = 42.0, 8.0, 46.0, 250.0
     height = top + row * len(findings) + bottom
     widest = max(3 * tolerance, *(abs(f.gap) for f in findings))
     limit = min(max(widest, *(max(abs(f.low), abs(f.high)) for f in findings)), 3 * widest)
@@ -96,7 +101,7 @@ def arms(findings: Sequence[Finding], tolerance: float) -> str:
     )
     for tick in _ticks(-limit, limit, 4):
         out.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top}" y2="{base}"/>')
-        out.append(_text(x(tick), base + 16, f"{100 * tick:+.3g} %"))
+        out.append(_text(x(tick), base + 16, _percent(tick)))
     for i, f in enumerate(findings):
         y = top + row * (i + 0.5)
         kind = f.status.value.lower()
@@ -115,8 +120,7 @@ def arms(findings: Sequence[Finding], tolerance: float) -> str:
 
 
 def _label(words: str, x: float, y: float) -> str:
-    """A title on one or two lines."""
-    if len(words) <= 36:
-        return _text(x, y + 4, words, "end", "label")
-    cut = words.rfind(" ", 0, 36)
-    return _text(x, y - 3, words[:cut], "end", "label") + _text(x, y + 11, words[cut + 1 :], "end", "label")
+    """A title on as many lines as it needs."""
+    lines = textwrap.wrap(words, 36)
+    first = y + 4 - 6.5 * (len(lines) - 1)
+    return "".join(_text(x, first + 13 * i, line, "end", "label") for i, line in enumerate(lines))

@@ -173,12 +173,14 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
     explained = _explained(codes, label)
     use = Use.NUMERIC if numeric else Use.CATEGORICAL
     if explained >= _LEAK:
-        note = f"explains {explained:.0%} of the label alone: is it the label, or known only afterwards?"
+        note = (
+            f"explains {100 * explained:.0f} % of the label alone: is it the label, or known only afterwards?"
+        )
         return Column(name, text, Use.LEAK, note, explained, missing)
     if explained >= _POST_EVENT and _AFTER_WORDS & set(
         re.split(r"[^a-z]+", re.sub("([A-Z])", r"_\1", name).lower())
     ):
-        note = f"its name speaks of the time after the event, and it explains {explained:.0%} of the label"
+        note = f"its name speaks of afterwards, and it explains {100 * explained:.0f} % of the label"
         return Column(name, text, Use.LEAK, note, explained, missing)
     if distinct <= 4 and (value := _deciding(codes, label)):
         return Column(
@@ -199,7 +201,7 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
         )
     note = ""
     if explained >= _SUSPECT:
-        note = f"explains {explained:.0%} of the label alone; check that it is known before the event"
+        note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
     return Column(name, text, use, note, explained, missing)
 
 

@@ -117,7 +117,7 @@ class History:
 
 def _of_rows(rate: float) -> str:
     names = {0.5: "half of the rows", 0.25: "a quarter of the rows", 0.1: "a tenth of the rows"}
-    return names.get(rate, f"{rate:.0%} of the rows")
+    return names.get(rate, f"{100 * rate:.0f} % of the rows")
 
 
 def _of_size(size: int) -> str:

@@ -24,7 +24,7 @@ def render(verdict: Verdict, *, next_step: str, resource: str) -> str:
     return environment.get_template("page.html.j2").render(
         v=verdict,
         facts=verdict.facts,
-        confidence=f"{CONFIDENCE:.0%}",
+        confidence=f"{100 * CONFIDENCE:.0f} %",
         log_lines=log_lines(verdict),
         left_out=shortened(verdict.facts.left_out, 20),
         used=used_line(verdict),

@@ -76,7 +76,7 @@ def log_lines(verdict: Verdict) -> tuple[str, ...]:
     lines = [
         (
             f"{facts.path}: {facts.log_rows:,} rows; used {facts.rows:,}, {facts.first} to {facts.last} UTC, "
-            f"{facts.positives:.2%} positive."
+            f"{100 * facts.positives:.2f} % positive."
         ),
         (
             f"Features: {', '.join(facts.features)}. Check this list: a column known only after the event "
@@ -136,10 +136,13 @@ def _table(findings: tuple[Finding, ...], *, wide: bool) -> Table:
         style = {Status.SAVES: "green", Status.BETTER: "green", Status.COSTS: "red"}.get(f.status, "")
         cells = [f.title, percent(f.gap, sign=True)]
         if wide:
-            cells += [f"{percent(f.low, sign=True)} to {percent(f.high, sign=True)}", f"{f.rows_kept:.0%}"]
+            cells += [
+                f"{percent(f.low, sign=True)} to {percent(f.high, sign=True)}",
+                f"{100 * f.rows_kept:.0f} %",
+            ]
         else:
             cells += [percent(f.high, sign=True)]
-        cells.append(f"{-f.saved:+.0%}")
+        cells.append(f"{100 * (-f.saved):+.0f} %")
         if wide:
             cells.append(str(f.seeds))
         table.add_row(*cells, Text(_MARK[f.status], style=style))

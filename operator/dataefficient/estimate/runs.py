@@ -117,7 +117,7 @@ def lay_out(times: Times, rows: int) -> Layout:
     ends = sorted({int(times[i]) for i in inner if times[i] > times[cut]} | {int(times[-1]) + 1})
     if len(ends) < MIN_PAIRED_BLOCKS:
         raise EstimateError(
-            f"the last {share:.0%} of the rows have only {len(ends)} separate times; at least "
+            f"the last {100 * share:.0f} % of the rows have only {len(ends)} separate times; at least "
             f"{MIN_PAIRED_BLOCKS} are needed to know how sure a difference is. Is there a finer time column?",
             ExitCode.DATA_ERROR,
         )

@@ -97,21 +97,23 @@ def served_sentences(served: Served) -> list[str]:
     if served.gap is not None and served.low is not None and served.high is not None:
         if served.low > _SKEW_LOSS:
             out.append(
-                f"Alarm, skew: the served prediction is worse than our model by {served.gap:.1%} log loss "
-                f"(at least {served.low:.1%}) on "
+                f"Alarm, skew: the served prediction is worse than our model by {100 * served.gap:.1f} % "
+                "log loss "
+                f"(at least {100 * served.low:.1f} %) on "
                 "the same rows. Features at serving may differ from those logged, or the served model is "
                 "stale."
             )
         elif served.high < 0:
             out.append(
-                f"The served prediction is better than our model by {-served.gap:.1%} log loss: your model "
+                f"The served prediction is better than our model by {100 * (-served.gap):.1f} % log loss: "
+                "your model "
                 "knows more than these "
                 "features do, so the figures here are about a weaker model than yours."
             )
         else:
             out.append(
                 "The served prediction and our model are within "
-                f"{max(abs(served.low), abs(served.high)):.1%} log loss."
+                f"{100 * max(abs(served.low), abs(served.high)):.1f} % log loss."
             )
     if served.calibration is not None and abs(served.calibration - 1) > _SKEW_CALIBRATION:
         out.append(

@@ -118,4 +118,4 @@ def _column_notes(found: Prepared) -> Iterator[str]:
         elif column.note and column.name in used:
             yield f"Warning: {column.name} {column.note}."
         elif column.missing >= _MOSTLY and column.name in used:
-            yield f"{column.name} is missing in {column.missing:.0%} of the rows."
+            yield f"{column.name} is missing in {100 * column.missing:.0f} % of the rows."

@@ -164,7 +164,8 @@ def judge(
         sentences += _lever_sentences(found, facts.tolerance)
     if 0 < quality.normalized_entropy < _PREDICTABLE:
         sentences.append(
-            f"The label is suspiciously easy: the model leaves {quality.normalized_entropy:.0%} of its "
+            f"The label is suspiciously easy: the model leaves {100 * quality.normalized_entropy:.0f} % of "
+            "its "
             "entropy. Check that "
             "no feature is known only after the event."
         )
@@ -239,10 +240,10 @@ def _best(found: tuple[Finding, ...]) -> Finding | None:
 
 
 def _savings(best: Finding, facts: Facts) -> str:
-    cost = f"{percent(best.gap, sign=True)} log loss" if best.gap > 0 else "no measurable log loss"
+    cost = f"{percent(best.gap, sign=True)} log loss" if best.gap > best.error else "no measurable log loss"
     return (
         f"About {_whole(best.saved)} of the training compute could be saved: {best.title} cost {cost} "
-        f"(at most {percent(max(0.0, best.high), sign=True)} at {CONFIDENCE:.0%} confidence; "
+        f"(at most {percent(max(0.0, best.high), sign=True)} at {100 * CONFIDENCE:.0f} % confidence; "
         f"your tolerance is {percent(facts.tolerance)})."
     )
 
@@ -399,7 +400,8 @@ def _how_sure(found: tuple[Finding, ...], past: History, spread: Seeds, facts: F
         )
     each = confidence_each([f.arm for f in found])
     out.append(
-        f"All claims of this page together hold with {CONFIDENCE:.0%} confidence (each bound at {each:.1%}), "
+        f"All claims of this page together hold with {100 * CONFIDENCE:.0f} % confidence (each bound at "
+        f"{100 * each:.1f} %), "
         "for this log and this trainer's model; yours may differ."
     )
     if past.status is Converged.YES and past.rows is not None:
