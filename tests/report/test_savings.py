@@ -37,6 +37,13 @@ def test_whole_life_counts_history_and_trials(statement):
     assert whole.compute.value == pytest.approx(1 - 270 / 500)
 
 
+def test_cycles_that_the_history_forgot_still_count():
+    memory = made_up.memory()
+    whole = state(memory=replace(memory, history=memory.history[5:])).comparisons[0].whole
+    assert whole.cycles == tuple(range(9))
+    assert whole.ours.seconds == pytest.approx(270)
+
+
 def test_start_up_is_told_apart(statement):
     whole = statement.comparisons[0].whole
     assert whole.ours.startup == pytest.approx(20 + 8 * 4 + 4)

@@ -19,6 +19,7 @@ from dataefficient.cycle.model import CycleRecord, Memory, Step
 from dataefficient.local.control import controls as control_lineages
 from dataefficient.local.store import Store
 from dataefficient.planner.evidence import paired
+from dataefficient.planner.knobs import Point
 from dataefficient.report import curves, sentences
 from dataefficient.report.measure import FAILED, Run, by_cycle, frozen_starts, report_of, role_of
 from dataefficient.report.savings import ControlRuns, Ours, compare, interval
@@ -74,7 +75,7 @@ def build_statement(
     current = memory.ledger.by_cycle.get(str(memory.cycle))
     if current is not None:
         charged.setdefault(memory.cycle, current)
-    points = {r.cycle: r.plan.point if r.plan else None for r in memory.history}
+    points = _points(memory, runs)
     ours = Ours(runs, charged, points, aim.devices, aim.price)
     comparisons = tuple(compare(given.get(name, ControlRuns(name)), ours) for name in Lineage)
     ended = [r.end for r in memory.history]
@@ -89,7 +90,7 @@ def build_statement(
         state=_state(memory),
         headline=sentences.headline(aim, cycles, comparisons, spent),
         detail=sentences.detail(aim, comparisons),
-        stream=_stream(resource, memory, runs),
+        stream=_stream(resource, memory, runs, set(points)),
         aim=aim,
         convergence=converged,
         cycles=cycles,
@@ -103,6 +104,16 @@ def build_statement(
         notes=sentences.notes(aim, comparisons),
         written=written,
     )
+
+
+def _points(memory: Memory, runs: Sequence[Run]) -> dict[int, Point | None]:
+    """Plans of the finished cycles; those that the history has forgotten, from their candidates' requests."""
+    points: dict[int, Point | None] = {}
+    remembered = memory.history[0].cycle if memory.history else 0
+    for request, _ in runs:
+        if request.role is Role.CANDIDATE and request.cycle < remembered and request.train is not None:
+            points[request.cycle] = Point(request.train.policy, request.train.rate, request.size)
+    return points | {r.cycle: r.plan.point if r.plan else None for r in memory.history}
 
 
 def _aim(resource: Resource) -> Aim:
@@ -123,9 +134,9 @@ def _aim(resource: Resource) -> Aim:
     )
 
 
-def _stream(resource: Resource, memory: Memory, runs: Sequence[Run]) -> Stream:
+def _stream(resource: Resource, memory: Memory, runs: Sequence[Run], finished: set[int]) -> Stream:
     data = resource.spec.data
-    read = _read(runs, {r.cycle for r in memory.history})
+    read = _read(runs, finished)
     total = sum(r.read for r in read.values()) if read else None
     positives = sum(r.positives for r in read.values())
     return Stream(

@@ -218,8 +218,9 @@ def figures(statement: Statement, c: Comparison) -> dict[str, tuple[str, str]]:
     if c.calibration is not None:
         found["Calibration difference"] = (difference_interval(c.calibration.value), "")
     if c.break_even is not None:
-        cycle = "none" if c.break_even.cycle is None else f"cycle {c.break_even.cycle}"
-        found["Break-even"] = (cycle, c.break_even.basis.value)
+        named = c.break_even.cycle is not None
+        cycle = f"cycle {c.break_even.cycle}" if named else "none foreseeable"
+        found["Break-even"] = (cycle, c.break_even.basis.value if named else "")
     return found
 
 
