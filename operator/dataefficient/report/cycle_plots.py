@@ -12,6 +12,8 @@ from dataefficient.report.words import compute, difference_interval, fraction, l
 
 ROLE_CLASSES = {"Candidate": "s1", "Trial": "s2", "Probe": "s3", "Control": "s4", "Failed attempts": "s5"}
 CONTROL_CLASSES = ("k1", "k2")
+DENSE = 24
+"""Cycles above which marks shrink and only one control is drawn, so that they stay apart."""
 
 
 def kpi_level(statement: Statement) -> Figure:
@@ -68,7 +70,7 @@ def _kpi_level(canvas: Canvas, statement: Statement, rows: Sequence[CycleRow]) -
         if row.kpi.low is not None and row.kpi.high is not None:
             canvas.whisker(axes.x(row.cycle), axes.y(row.kpi.low), axes.y(row.kpi.high), "s1")
         tip = f"cycle {row.cycle}: {level(row.kpi.value)}"
-        canvas.point(axes.at(row.cycle, row.kpi.value), "s1", tip)
+        canvas.point(axes.at(row.cycle, row.kpi.value), "s1", tip, size=_mark(len(rows)))
 
 
 def _over_cycles(canvas: Canvas, cycles: Sequence[int], y: tuple[float, float], label: str) -> Axes:
@@ -85,6 +87,10 @@ def cycle_ticks(cycles: Sequence[int], most: int) -> list[tuple[float, str]]:
     return [(float(k), str(k)) for k in cycles if every == 1 or k % every == 0]
 
 
+def _mark(cycles: int) -> float:
+    return 2.5 if cycles > DENSE else 4.0
+
+
 def _slot(axes: Axes, rows: Sequence[CycleRow]) -> float:
     return (axes.x.end - axes.x.start) / (rows[-1].cycle - rows[0].cycle + 1.2)
 
@@ -94,6 +100,8 @@ def kpi_gap(statement: Statement) -> Figure:
     name, title = "gap", "Distance to training on everything, against the tolerance"
     believed = [row for row in statement.cycles if row.gap is not None and row.bound is not None]
     measured = [c for c in statement.comparisons if any(x.gap is not None for x in c.cycles)]
+    if len(believed) > DENSE:
+        measured = measured[:1]
     if not believed and not measured:
         return Figure(name, title, "Not measured yet.")
     legend = []
@@ -124,6 +132,7 @@ def _kpi_gap(
         assert x.gap is not None
         values += [100.0 * v for v in (x.gap.value, x.gap.low, x.gap.high) if v is not None]
     cycles = sorted({row.cycle for row in believed} | {x.cycle for _, x in gaps})
+    size = _mark(len(cycles))
     axes = _over_cycles(canvas, cycles, padded(values), "relative gap, %")
     canvas.add("path", "axis", d=f"M{axes.x.start:.1f} {axes.y(0.0):.1f}H{axes.x.end:.1f}")
     canvas.band(
@@ -141,7 +150,7 @@ def _kpi_gap(
         if x.gap.low is not None and x.gap.high is not None:
             canvas.whisker(at, axes.y(100.0 * x.gap.low), axes.y(100.0 * x.gap.high), CONTROL_CLASSES[index])
         tip = f"cycle {x.cycle}, against {comparison.description}: {difference_interval(x.gap)}"
-        canvas.point((at, axes.y(100.0 * x.gap.value)), CONTROL_CLASSES[index], tip, index)
+        canvas.point((at, axes.y(100.0 * x.gap.value)), CONTROL_CLASSES[index], tip, index, size=size)
 
 
 def spending(statement: Statement) -> Figure:
