@@ -77,14 +77,23 @@ def test_more_rows_and_larger_models_never_cost_less(runs):
     assert model.predict(64, 0, 1e5, 0) >= model.predict(8, 0, 1e5, 0) * (1 - 1e-9)
 
 
-def test_the_cost_of_an_example_is_affine_in_the_size_and_ignores_one_outlier():
+@pytest.mark.parametrize("factor", [0.1, 10.0])
+def test_the_cost_of_an_example_is_affine_in_the_size_and_ignores_one_outlier(factor):
     sizes = np.repeat([8.0, 16.0, 32.0], 3)
     examples = np.full(9, 1e6)
     costs = examples * (2e-6 + 1e-7 * sizes) * (1 + 0.01 * np.random.default_rng(0).standard_normal(9))
-    costs[4] *= 10
+    costs[4] *= factor
     cost = fit_cost_per_example(sizes, examples, costs)
     assert cost.at(24) == pytest.approx(2e-6 + 24e-7, rel=0.03)
     assert cost.relative_error == pytest.approx(0.01, abs=0.02)
+
+
+def test_sizes_that_all_differ_still_outvote_an_outlier():
+    sizes = np.array([4.0, 8.0, 12.0, 20.0, 28.0, 40.0, 64.0])
+    costs = 1e6 * (2e-6 + 1e-7 * sizes)
+    costs[2] *= 0.1
+    cost = fit_cost_per_example(sizes, np.full(7, 1e6), costs)
+    assert cost.at(30) == pytest.approx(5e-6, rel=0.03)
 
 
 def test_costs_that_are_not_positive_are_refused():

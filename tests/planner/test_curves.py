@@ -167,3 +167,13 @@ def test_a_forecast_for_less_data_than_was_measured_is_finite_and_higher():
     assert np.isfinite([forecast.mean, forecast.low, forecast.high]).all()
     assert np.isfinite(fit.curves(N[0] / 50)).all()
     assert forecast.mean > fit.predict(N[0]).mean
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_noise_of_a_further_measurement_is_that_of_the_points(given):
+    n = np.geomspace(1_000, 100_000, 40)
+    y, se = noisy(3, relative=1e-3, n=n)
+    fit = fit_curve(n, y, se if given else None, seed=1)
+    assert np.std(fit.noise) == pytest.approx(np.median(se), rel=0.25)
+    assert np.std(fit.curves(n[20])) < 0.5 * np.std(fit.noise)
+    assert np.std(fit.curves(n[20])) > 0.1 * np.std(fit.noise)

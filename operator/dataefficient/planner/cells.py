@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, log_ndtr, ndtr, ndtri
+from scipy.special import gammaln, stdtr, stdtrit
 
 from dataefficient.planner.families import FAMILIES, Array, Family, Grid
 
@@ -130,7 +130,7 @@ def _solve(family: Family, grid: Grid, points: Points) -> Cells:
         - degrees / 2 * np.log(math.pi * scatter)
         - 0.5 * np.log(total * curvature)
         + np.log(np.maximum(phi[:, 0] - phi[:, -1], 1e-280) / drop)
-        + _log_mass(-best / sd, (most - best) / sd)
+        + _log_mass(degrees, -best / sd, (most - best) / sd)
     )
     residual = free + (best - np.clip(best, 0.0, most)) ** 2 * curvature
     return Cells(
@@ -138,12 +138,11 @@ def _solve(family: Family, grid: Grid, points: Points) -> Cells:
     )
 
 
-def _log_mass(low: Array, high: Array) -> Array:
-    """Logarithm of the standard normal's mass in [low, high], also far in its tails."""
+def _log_mass(degrees: float, low: Array, high: Array) -> Array:
+    """Logarithm of Student's mass in [low, high], from the side where it keeps its digits."""
     flip = low > 0
-    mass = ndtr(np.where(flip, -low, high)) - ndtr(np.where(flip, -high, low))
-    outside = np.maximum(np.maximum(low, -high), 0.0)
-    out: Array = np.where(mass > 1e-12, np.log(np.maximum(mass, 1e-300)), log_ndtr(-outside))
+    mass = stdtr(degrees, np.where(flip, -low, high)) - stdtr(degrees, np.where(flip, -high, low))
+    out: Array = np.log(np.maximum(mass, 1e-300))
     return out
 
 
@@ -180,7 +179,7 @@ def best_cell(cells: Cells) -> int:
 def draw_curves(
     cells: list[Cells], seed: int, typical: float
 ) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
-    """Draw curves: a cell by its weight, then noise, amplitude and floor from its posterior.
+    """Draw curves: a cell by its weight, then amplitude, noise and floor from its posterior.
 
     ``typical`` is the standard error of a typical point for unit noise.
     """
@@ -203,12 +202,15 @@ def draw_curves(
     floor_sd = picked([math.sqrt(c.floor_variance) * one for c, one in zip(cells, each, strict=True)])
     most = picked([c.most for c in cells])
     best, centre = picked([c.best for c in cells]), picked([c.centre for c in cells])
-    noise = np.sqrt(picked([c.scatter for c in cells]) / random.chisquare(degrees))
-    sd = noise * np.sqrt(picked([c.variance for c in cells]))
+    scatter, variance = picked([c.scatter for c in cells]), picked([c.variance for c in cells])
+    sd = np.sqrt(scatter / degrees * variance)
     safe = np.maximum(sd, 1e-300)
-    low, high = ndtr(-best / safe), ndtr((most - best) / safe)
-    drawn = best + sd * ndtri(np.clip(low + (high - low) * random.random(DRAWS), 1e-16, 1 - 1e-16))
-    amplitude = np.clip(drawn, 0.0, most)
+    low, high = stdtr(degrees, -best / safe), stdtr(degrees, (most - best) / safe)
+    share = np.clip(low + (high - low) * random.random(DRAWS), 1e-12, 1 - 1e-12)
+    amplitude = np.clip(best + sd * stdtrit(degrees, share), 0.0, most)
+    varies = variance > 0
+    beyond = np.where(varies, (amplitude - best) ** 2 / np.where(varies, variance, 1.0), 0.0)
+    noise = np.sqrt((scatter + beyond) / random.chisquare(degrees + varies))
     floor = mean - amplitude * centre + noise * floor_sd * random.standard_normal(DRAWS)
     floor = np.where(mean > 0, np.maximum(floor, 0.0), floor)
     theta = np.concatenate([c.grid.theta for c in cells])[chosen]

@@ -35,16 +35,19 @@ class CostPerExample:
         return self.fixed + self.per_size * size
 
 
+_REWEIGHTINGS = 60
+_EXACT = 1e-4
+"""Relative error below which a run counts as fitted exactly."""
+
 SIX_N_D = CostPerExample(0.0, 6.0, "floating-point operations", measured=False)
 """Six operations per parameter and example (Kaplan et al., arXiv 2001.08361, section 2.1); sizes must then
 count parameters."""
 
 
 def fit_cost_per_example(sizes: object, examples: object, costs: object) -> CostPerExample:
-    """Cost per example, affine in the size, by non-negative least squares on relative errors.
+    """Cost per example, affine in the size, by non-negative least absolute relative errors.
 
-    With one distinct size the cost is taken as independent of the size. Runs far off (three robust
-    deviations) are left out once.
+    With one distinct size the cost is taken as independent of the size.
 
     Raises:
         ValueError: no run, different lengths, or a value that is not finite and positive.
@@ -54,27 +57,28 @@ def fit_cost_per_example(sizes: object, examples: object, costs: object) -> Cost
         raise ValueError("sizes, examples and costs must be sequences of one length, at least 1")
     if not all(np.isfinite(v).all() and v.min() > 0 for v in (n, d, c)):
         raise ValueError("sizes, examples and costs must be finite and positive")
-    ratio = c / d
-    solution = _affine(n, ratio)
-    error = np.abs(ratio / (solution[0] + solution[1] * n) - 1.0)
-    limit = 3 * 1.4826 * float(np.median(error))
-    kept = error <= max(limit, 1e-9)
-    if kept.sum() >= 3 and np.unique(n[kept]).size == np.unique(n).size:
-        solution = _affine(n[kept], ratio[kept])
-        error = np.abs(ratio / (solution[0] + solution[1] * n) - 1.0)
+    fixed, per_size = _affine(n, c / d)
+    error = np.abs(c / d / (fixed + per_size * n) - 1.0)
     typical = float(np.median(error)) if n.size > 2 else None
     return CostPerExample(
-        solution[0], solution[1], "in the unit of the given costs", measured=True, relative_error=typical
+        fixed, per_size, "in the unit of the given costs", measured=True, relative_error=typical
     )
 
 
 def _affine(sizes: Array, cost: Array) -> tuple[float, float]:
+    """Fixed and per-size part, both at least 0; a run far off counts little (iterated re-weighting)."""
     if np.unique(sizes).size < 2:
         return float(np.median(cost)), 0.0
-    scale = float(sizes.max())
-    design = np.stack([1.0 / cost, sizes / scale / cost], axis=1)
-    solution, _ = nnls(design, np.ones(sizes.shape))
-    return float(solution[0]), float(solution[1]) / scale
+    largest, unit = float(sizes.max()), float(np.median(cost))
+    design = np.stack([np.ones(sizes.shape), sizes / largest], axis=1)
+    target, fitted, weight = cost / unit, np.ones(sizes.shape), np.ones(sizes.shape)
+    solution = np.ones(2)
+    for _ in range(_REWEIGHTINGS):
+        scale = weight / fitted
+        solution, _ = nnls(design * scale[:, None], target * scale)
+        fitted = np.maximum(design @ solution, 1e-12)
+        weight = np.maximum(np.abs(np.log(target / fitted)), _EXACT) ** -0.5
+    return float(solution[0]) * unit, float(solution[1]) * unit / largest
 
 
 @dataclass(frozen=True)
