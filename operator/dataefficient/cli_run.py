@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+from dataefficient.api.schedule import interval
 from dataefficient.api.spec import Resource
 from dataefficient.cli import Session
 from dataefficient.cli_look import show_report
@@ -115,6 +117,10 @@ def run_command(
             "the same command goes on.",
             STOPPED.get(memory.stopped.code, Exit.TRAINER),
         )
+    if cycles is not None and memory.step is not Step.FINISHED:
+        click.echo(
+            f"detctl: stopped after {cycles} cycles, counted from cycle 0, as --cycles asks.", err=True
+        )
     if resource.spec.suspend:
         click.echo("detctl: spec.suspend is true: nothing new was started.", err=True)
     return Exit.OK
@@ -133,7 +139,7 @@ def _drive(
     folder = file.resolve().parent
     command = command_of(resource.spec, folder)
     check_data(resource, folder)
-    memory = resume(store.memory()) if store.has_memory() else None
+    memory = _continued(store.memory(), resource) if store.has_memory() else None
     changes = store.adopt(resource, file.read_bytes())
     if changes and memory is not None:
         screen.say(f"The resource has changed: {'; '.join(changes)}")
@@ -143,6 +149,14 @@ def _drive(
     name = f"{resource.metadata.namespace}/{resource.metadata.name}"
     work = Work(resource.spec, folder, command, cycles, control)
     return Driver(work, store, lock, screen, advance=advance).drive(memory or begin(name))
+
+
+def _continued(memory: Memory, resource: Resource) -> Memory:
+    """What was remembered, as one goes on from it: past what stopped it, and past an endTime since moved."""
+    more = interval(resource.spec.schedule, memory.cycle) is not None
+    if memory.step is Step.FINISHED and more:
+        return replace(memory, step=Step.WAITING)
+    return resume(memory)
 
 
 def check_data(resource: Resource, folder: Path) -> None:

@@ -20,6 +20,7 @@ from dataefficient.local.errors import Exit
 from dataefficient.local.store import Store
 from local.fake_resource import resource_body
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 DETCTL = Path(sys.executable).with_name("detctl")
 
 
@@ -143,6 +144,34 @@ def test_report_prints_what_run_printed(finished, detctl):
     code, out, _ = detctl("report", folder / "w")
     assert code == 0
     assert out.splitlines()[-1] == done.stdout.splitlines()[-1]
+
+
+def test_a_later_end_time_goes_on_where_the_schedule_ended(write, detctl, tmp_path):
+    assert detctl("run", "-f", write(cycles=2), "--workdir", "w")[0] == 0
+    before = launches(tmp_path)
+    assert detctl("run", "-f", write(cycles=3), "--workdir", "w")[0] == 0
+    assert "end c002-candidate" in launches(tmp_path)
+    assert launches(tmp_path)[: len(before)] == before
+    assert max(Counter(launches(tmp_path)).values()) == 1
+
+
+def test_a_trainer_that_is_not_the_reference_runs_a_resource(detctl, tmp_path):
+    body = yaml.safe_load((EXAMPLES / "minimal-trainer" / "table.yaml").read_text())
+    schedule = {"historyFrom": "2001-02-26", "startTime": "2001-03-01", "endTime": "2001-03-02"}
+    schedule = {name: f"{day}T00:00:00Z" for name, day in schedule.items()}
+    body["spec"]["schedule"] = {**schedule, "everySeconds": 86400}
+    body["spec"]["exploration"] = {"share": "0"}
+    body["spec"]["data"]["uri"] = str(EXAMPLES / "flights" / "flights.parquet")
+    body["spec"]["trainer"]["template"]["spec"]["containers"][0]["command"][1] = str(
+        EXAMPLES / "minimal-trainer" / "trainer.py"
+    )
+    (tmp_path / "table.yaml").write_text(yaml.safe_dump(body))
+    code, out, err = detctl("run", "-f", "table.yaml", "--workdir", "w")
+    assert code == 0, err
+    assert "report.html" in out
+    champion = Store.open(tmp_path / "w").memory().champion
+    assert champion.cycle == 1
+    assert Path(champion.checkpoint.uri).is_file()
 
 
 def test_sigkill_of_the_program_itself_loses_nothing(write, tmp_path):
