@@ -13,16 +13,16 @@ SHARE = 0.2
 LEVEL = 0.45
 
 
-def measured(gap, *, noise=0.0, seed=0, kept=1.0, seconds=1.0, level=LEVEL):
+def measured(gap, *, noise=0.0, seed=0, kept=1.0, seconds=1.0, level=LEVEL, rows=ROWS):
     """A run whose log loss is (1 + gap) times ``level``; ``noise`` is the blocks' spread of the gap."""
     random = np.random.default_rng(seed)
     spread = random.standard_normal(BLOCKS) if noise else np.zeros(BLOCKS)
-    loss = ROWS * level * (1 + gap + noise * (spread - spread.mean()))
+    loss = rows * level * (1 + gap + noise * (spread - spread.mean()))
     return Measured(
         loss=tuple(loss.tolist()),
-        predicted=(SHARE * ROWS,) * BLOCKS,
-        n=(ROWS,) * BLOCKS,
-        positives=(int(SHARE * ROWS),) * BLOCKS,
+        predicted=(SHARE * rows,) * BLOCKS,
+        n=(rows,) * BLOCKS,
+        positives=(int(SHARE * rows),) * BLOCKS,
         digest="same",
         kept=int(1e6 * kept),
         seconds=seconds,
@@ -30,7 +30,7 @@ def measured(gap, *, noise=0.0, seed=0, kept=1.0, seconds=1.0, level=LEVEL):
     )
 
 
-def results(gaps, *, history=(), noise=2e-4, seeds=3, seed_noise=1e-4, level=LEVEL):
+def results(gaps, *, history=(), noise=2e-4, seeds=3, seed_noise=1e-4, level=LEVEL, rows=ROWS):
     """Results of the tuning, the reference with replicas, rungs with ``history`` gaps, and arms by gap."""
     random = np.random.default_rng(7)
     out = {}
@@ -40,7 +40,13 @@ def results(gaps, *, history=(), noise=2e-4, seeds=3, seed_noise=1e-4, level=LEV
             moved = gap + seed_noise * random.standard_normal()
             salt = int(random.integers(1 << 30))
             out[Experiment(arm, seed)] = measured(
-                moved, noise=noise, seed=salt, kept=arm.rate, seconds=arm.rate * arm.size / 16, level=level
+                moved,
+                noise=noise,
+                seed=salt,
+                kept=arm.rate,
+                seconds=arm.rate * arm.size / 16,
+                level=level,
+                rows=rows,
             )
 
     for arm in tuning():

@@ -72,6 +72,14 @@ def test_a_blurred_log_claims_nothing_even_where_the_arms_agree_by_chance():
     assert found[0].status is Status.UNDECIDED
 
 
+def test_few_positives_mean_too_small_to_tell_and_how_many_rows_would_do():
+    said = verdict({HALF: 0.0, SMALLER: 0.0}, past=FLAT, rows=100)
+    assert said.answer is Answer.TOO_SMALL
+    assert "only 320 of the held-out rows have the rarer label" in said.headline
+    assert "About 2,000,000 rows" in said.headline
+    assert said.history.status is not Converged.YES
+
+
 def test_a_model_no_better_than_a_constant_promises_nothing():
     said = verdict({HALF: 0.0, SMALLER: 0.0}, past=FLAT, level=0.50041)
     assert said.answer is Answer.NO_SIGNAL

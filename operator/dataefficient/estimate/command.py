@@ -39,7 +39,10 @@ from dataefficient.estimate.errors import EstimateError
     "columns that look usable, hour and weekday.",
 )
 @click.option(
-    "--exclude", multiple=True, metavar="COLUMN[,COLUMN]", help="Columns known only after the event."
+    "--exclude",
+    multiple=True,
+    metavar="COLUMN[,COLUMN]",
+    help="Columns not to be used, such as those known only after the event.",
 )
 @click.option("--served-prediction", metavar="COLUMN", help="Column of the probability that was served.")
 @click.option(
@@ -88,7 +91,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
 
     LOG is a Parquet or CSV file of events with a time, a 0/1 label and columns known before the event.
     Nothing is installed and LOG is not changed. Small models are trained on this machine, on parts of
-    the history and of the rows and at several sizes, and compared on the latest fifth of LOG, which none
+    the history and of the rows and at several sizes, and compared on the latest rows of LOG, which none
     of them has seen. The page says whether the history is long enough, what sampling and smaller models
     would save and cost at the upper bound, or that nothing can be saved or told.
 

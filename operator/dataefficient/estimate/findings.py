@@ -16,7 +16,16 @@ from dataclasses import dataclass
 
 from dataefficient.contract import Policy
 from dataefficient.estimate import plan
-from dataefficient.estimate.measure import Contrast, Results, contrast, mean_loss, of_arm, saved, seeds
+from dataefficient.estimate.measure import (
+    Contrast,
+    Measured,
+    Results,
+    contrast,
+    mean_loss,
+    of_arm,
+    saved,
+    seeds,
+)
 from dataefficient.estimate.plan import Arm
 from dataefficient.planner.convergence import convergence_point
 
@@ -24,6 +33,8 @@ CONFIDENCE = 0.95
 """Probability with which no claimed saving of a page costs more than the tolerance."""
 RESOLVES = 1 / 3
 """Largest standard error of the time blocks, as a share of the tolerance, at which a saving is claimed."""
+FEWEST = 500
+"""Held-out rows of the rarer label below which blocks hold too few for their spread to be believed."""
 
 
 class Lever(enum.StrEnum):
@@ -179,17 +190,16 @@ def findings(results: Results, pace: float, tolerance: float, positives: float) 
     replicas, whole = seeds(results).replicas, of_arm(results, full)
     out: list[Finding] = []
     for arm in arms:
-        against = contrast(results, arm, full)
+        against, runs = contrast(results, arm, full), of_arm(results, arm)
         if against is None:
             continue
         milder = [
             f for f in out if f.lever is lever(arm) and (f.arm.rate > arm.rate or f.arm.size > arm.size)
         ]
         status = _status(against, tolerance, confidence, larger=lever(arm) is Lever.LARGER)
-        sharp = against.block_error <= RESOLVES * tolerance
+        sharp = resolved(against, runs[0], tolerance)
         if status is Status.SAVES and not (sharp and replicas and _passes(milder)):
             status = Status.UNDECIDED
-        runs = of_arm(results, arm)
         out.append(
             Finding(
                 arm=arm,
@@ -207,6 +217,16 @@ def findings(results: Results, pace: float, tolerance: float, positives: float) 
             )
         )
     return tuple(out)
+
+
+def rarer(run: Measured) -> int:
+    """Held-out rows of the rarer label."""
+    return min(sum(run.positives), sum(run.n) - sum(run.positives))
+
+
+def resolved(against: Contrast, run: Measured, tolerance: float) -> bool:
+    """Whether the held-out rows can tell differences as small as the tolerance."""
+    return rarer(run) >= FEWEST and against.block_error <= RESOLVES * tolerance
 
 
 def _passes(milder: list[Finding]) -> bool:
@@ -257,21 +277,16 @@ def history(results: Results, pace: float, tolerance: float, rows: int) -> Histo
         confidence=CONFIDENCE,
         seed=0,
     )
-    if point.point is None:
-        return History(Converged.NO, None, point.low, point.high, point.need, point.reason, tuple(rungs))
     shown = rows * _shown(results, full, tolerance)
-    if shown >= rows:
+    if point.point is None and shown >= rows:
+        return History(Converged.NO, None, point.low, point.high, point.need, point.reason, tuple(rungs))
+    if point.point is None or shown >= rows:
         reason = "the curve looks flat, but no shorter history was shown to stay inside the tolerance"
+        if point.point is None:
+            reason = f"the latest {shown:,.0f} rows stay inside the tolerance, but the curve may still fall"
         return History(Converged.UNKNOWN, None, point.low, point.high, point.need, reason, tuple(rungs))
-    return History(
-        Converged.YES,
-        max(point.point, shown),
-        point.low,
-        max(point.high, shown),
-        point.need,
-        point.reason,
-        tuple(rungs),
-    )
+    enough, high = max(point.point, shown), max(point.high, shown)
+    return History(Converged.YES, enough, point.low, high, point.need, point.reason, tuple(rungs))
 
 
 def _shown(results: Results, full: Arm, tolerance: float) -> float:
@@ -279,7 +294,7 @@ def _shown(results: Results, full: Arm, tolerance: float) -> float:
     shown = 1.0
     for share in sorted(plan.RUNGS, reverse=True):
         against = contrast(results, dataclasses.replace(full, history=share), full)
-        if against is None or against.block_error > RESOLVES * tolerance:
+        if against is None or not resolved(against, of_arm(results, full)[0], tolerance):
             break
         if against.upper(CONFIDENCE) > tolerance:
             break

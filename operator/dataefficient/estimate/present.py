@@ -18,6 +18,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from dataefficient.contract import encode
 from dataefficient.estimate import page
@@ -162,11 +163,12 @@ def _watcher(minutes: float) -> Iterator[Watcher]:
         yield _Lines()
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(20),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=20)),
+        BarColumn(16),
+        TextColumn(
+            "{task.completed:.0f} of {task.total:.0f} s", table_column=Column(no_wrap=True, min_width=11)
+        ),
+        TextColumn("{task.fields[last]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
-    with Progress(
-        *columns, TextColumn("{task.fields[last]}", style="dim"), console=console, transient=True
-    ) as progress:
+    with Progress(*columns, console=console, transient=True, expand=True) as progress:
         yield _Bar(progress, minutes * 60)

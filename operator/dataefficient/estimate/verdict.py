@@ -15,6 +15,7 @@ from dataefficient.estimate import plan
 from dataefficient.estimate.columns import Column
 from dataefficient.estimate.findings import (
     CONFIDENCE,
+    FEWEST,
     RESOLVES,
     Converged,
     Finding,
@@ -24,6 +25,7 @@ from dataefficient.estimate.findings import (
     confidence_each,
     findings,
     history,
+    rarer,
 )
 from dataefficient.estimate.measure import (
     Results,
@@ -154,6 +156,8 @@ def judge(
             answer, headline = Answer.NO_SIGNAL, _no_signal(quality)
     elif best is not None:
         answer, headline = Answer.SAVINGS, _savings(best, facts)
+    elif rarer(runs[0]) < FEWEST:
+        answer, headline = Answer.TOO_SMALL, _how_few(rarer(runs[0]), facts)
     elif _too_small(found, facts.tolerance):
         answer, headline = Answer.TOO_SMALL, _how_small(found, facts)
     else:
@@ -305,6 +309,14 @@ def _how_small(found: tuple[Finding, ...], facts: Facts) -> str:
         f"This log is too small to tell: the paired standard error is {percent(sharpest.block_error)} of "
         f"the log loss, and a tolerance of {percent(facts.tolerance)} needs {percent(wanted)} or less. With "
         f"about {_round(rows)} rows like these it could be told. Until then keep the data."
+    )
+
+
+def _how_few(rows: int, facts: Facts) -> str:
+    needed = _round(facts.rows * FEWEST / max(1, rows))
+    return (
+        f"This log is too small to tell: only {rows:,} of the held-out rows have the rarer label, and at "
+        f"least {FEWEST} are needed. About {needed} rows like these have them. Until then keep the data."
     )
 
 
