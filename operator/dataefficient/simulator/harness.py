@@ -85,6 +85,11 @@ class Result:
         return max(self.gaps, default=float("-inf"))
 
     @property
+    def cycles_outside(self) -> int:
+        """Cycles after which the true gap exceeded the tolerance."""
+        return sum(gap > TOLERANCE for gap in self.gaps)
+
+    @property
     def exceeded(self) -> bool:
         """Whether the true gap ever exceeded the tolerance."""
         return self.worst_gap > TOLERANCE

@@ -13,6 +13,8 @@ from statistics import fmean, median
 from dataefficient.simulator.harness import Coverage, Result
 
 GOALS = (
+    "exceeded: share of seeds ever outside the tolerance, cycles: share of cycles; steady: compute of the "
+    "last half over the best fixed plan's\n"
     "goals: exceeded <= 5 % (but tight-budget), overruns 0, steady <= 1.10 (but small-stream, tight-budget), "
     "overhead where nothing pays <= 10 % (5 cycles) and <= 5 % (20), coverage 75-85 %"
 )
@@ -20,6 +22,7 @@ _COLUMNS = (
     "scenario",
     "seeds",
     "exceeded",
+    "cycles",
     "overruns",
     "steady",
     "with trials",
@@ -40,6 +43,8 @@ class Row:
     seeds: int
     exceeded: float
     """Share of seeds whose true gap ever exceeded the tolerance."""
+    outside: float
+    """Share of all cycles after which it did."""
     overruns: int
     """Seeds with at least one."""
     steady: float | None
@@ -69,6 +74,7 @@ def row(results: Sequence[Result]) -> Row:
         scenario=results[0].scenario,
         seeds=len(results),
         exceeded=fmean(result.exceeded for result in results),
+        outside=sum(r.cycles_outside for r in results) / max(sum(r.cycles for r in results), 1),
         overruns=sum(bool(result.overruns) for result in results),
         steady=_over(median, [r.steady_ratio for r in results]),
         steady_all=_over(median, [r.steady_ratio_all for r in results]),
@@ -110,6 +116,7 @@ def _cells(line: Row) -> tuple[str, ...]:
         line.scenario,
         str(line.seeds),
         f"{line.exceeded:.1%}",
+        f"{line.outside:.1%}",
         str(line.overruns),
         _number(line.steady, ".3f"),
         _number(line.steady_all, ".3f"),
