@@ -131,7 +131,7 @@ def write_stream(path: Path, count: int) -> None:
 
 
 def launch(folder: Path, rate: float, size: int, days: int) -> dict[str, float]:
-    """Run the whole trainer as a process; returns the report's seconds, processor seconds, rows and memory."""
+    """Run the whole trainer as a process; returns the report's seconds, the processor's, rows and memory."""
     start = parse_time("2024-01-01T00:00:00Z")
     end, late = start + timedelta(days=days), start + timedelta(days=days * 2 / 3)
     request = RunRequest(

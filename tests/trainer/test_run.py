@@ -11,6 +11,8 @@ import pytest
 
 from dataefficient.contract import Policy, Scales
 from dataefficient_trainer import events
+from dataefficient_trainer.hashing import combine, hash_column, salt, uniform
+from dataefficient_trainer.sampling import WINDOW_ROWS
 from trainer.synthetic import day, evaluation, launch, loss, make_request, table, training
 
 
@@ -55,20 +57,23 @@ def test_the_same_request_gives_the_same_bytes(stream, tmp_path):
     assert reports[0].evaluated == reports[1].evaluated
 
 
-def test_a_row_is_scored_before_it_is_trained_on(stream, tmp_path):
-    """Labels changed after day 8 cannot change any score up to the window in which day 8 begins."""
+def hashed_below(table, column, salted, share):
+    """Rows whose number by hash is below a share."""
+    return uniform(combine([hash_column(table[column].combine_chunks())]), salt(salted)) < share
+
+
+def test_a_row_is_scored_before_any_row_of_its_window_is_trained_on(stream, tmp_path):
+    """Other labels for the last window's rows that are only trained on cannot change a single score."""
     before = pq.read_table(stream)
-    late = pc.greater_equal(before["at"], pa.scalar(day(8.5).replace(tzinfo=None)))
-    labels = pc.if_else(
-        late, pc.subtract(1, before["click"].cast(pa.int64())), before["click"].cast(pa.int64())
-    )
-    pq.write_table(before.set_column(5, "click", labels), tmp_path / "changed.parquet")
-    kept, changed = (
-        launch(make_request(uri, tmp_path / uri.stem)).evaluated
-        for uri in (stream, tmp_path / "changed.parquet")
-    )
-    assert kept.models["self"].loss[:3] == changed.models["self"].loss[:3]
-    assert kept.models["self"].loss[4] != changed.models["self"].loss[4]
+    only_trained = ~hashed_below(before, "id", "evaluation", 0.5)
+    only_trained[: 4 * WINDOW_ROWS] = False
+    clicks = np.where(only_trained, 1 - before["click"].to_numpy(), before["click"].to_numpy())
+    pq.write_table(before.set_column(5, "click", pa.array(clicks)), tmp_path / "changed.parquet")
+    uris = (stream, tmp_path / "changed.parquet")
+    kept, changed = (launch(make_request(uri, tmp_path / uri.stem)) for uri in uris)
+    assert only_trained.sum() > 1_000
+    assert kept.evaluated == changed.evaluated
+    assert kept.checkpoint.digest != changed.checkpoint.digest
 
 
 def test_rows_after_the_interval_change_nothing(stream, tmp_path):
@@ -155,11 +160,8 @@ def test_a_group_is_kept_whole(stream, tmp_path):
     request = make_request(stream, tmp_path, train=training(rate=0.5), evaluation=None)
     data = dataclasses.replace(request.data, group="user")
     report = launch(dataclasses.replace(request, data=data))
-    users = np.bincount(pq.read_table(stream)["user"].to_numpy(), minlength=40)
-    sums = {0}
-    for count in users.tolist():
-        sums |= {s + count for s in sums}
-    assert report.rows.kept in sums
+    chosen = hashed_below(pq.read_table(stream), "user", "sampling", 0.5)
+    assert report.rows.kept == chosen.sum()
     assert 0 < report.rows.kept < report.rows.read
 
 

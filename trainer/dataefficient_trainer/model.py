@@ -137,7 +137,7 @@ class Model:
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
 
     def start_at(self, label_B: Tensor, offset_B: Tensor) -> None:
-        """Set the bias of a fresh model to the log-odds of its first rows: a rare label is no news to learn."""
+        """Set a fresh model's bias to the log-odds of its first rows: a rare label is no news to learn."""
         share = (label_B.sum() + 0.5) / (len(label_B) + 1.0)
         self.bias.fill_(torch.logit(share) - offset_B.mean())
 
