@@ -255,14 +255,14 @@ def history(results: Results, pace: float, tolerance: float, rows: int) -> Histo
     if runs:
         scored = sum(runs[0].n)
         whole = float(mean_loss(runs).sum()) / scored
-        spread = seeds(results, full_history=False).deviation
+        spread = seeds(results).deviation
         for share in sorted((1.0, *plan.RUNGS)):
             arm = dataclasses.replace(full, history=share)
             ours = of_arm(results, arm)
             against = contrast(results, arm, full) if share < 1 else None
             if not ours or (share < 1 and against is None):
                 continue
-            own = (against.block_error**2 if against else 0.0) + spread**2 / len(ours)
+            own = (against.block_error**2 if against else 0.0) + spread**2 / (share * len(ours))
             loss = float(mean_loss(ours).sum()) / scored
             rungs.append(Rung(share, round(share * rows), loss, loss / whole - 1.0, own**0.5))
     if len(rungs) < 3 or rungs[-1].history < 1:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from dataefficient.estimate import charts
 from dataefficient.estimate.findings import CONFIDENCE
-from dataefficient.estimate.page import log_lines, shortened, used_line
+from dataefficient.estimate.page import log_lines, mark, shortened, used_line
 from dataefficient.estimate.verdict import Verdict, percent
 
 
@@ -19,6 +19,7 @@ def render(verdict: Verdict, *, next_step: str, resource: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["mark"] = mark
     environment.filters["percent"] = lambda value: percent(value, sign=True)
     past = verdict.history
     return environment.get_template("page.html.j2").render(

@@ -78,7 +78,7 @@ class Seeds:
     """Spread between runs that differ by their seed alone."""
 
     deviation: float
-    """Relative standard deviation of the log loss of one run."""
+    """Relative standard deviation of the log loss of one run over the whole history."""
     degrees: float
     replicas: int
     """Measured degrees of freedom; 0: the prior alone."""
@@ -98,19 +98,17 @@ def mean_loss(runs: list[Measured]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(loss.mean(axis=0))
 
 
-def seeds(results: Results, *, full_history: bool = True) -> Seeds:
-    """Pool the spread between replicas over the arms that have some.
+def seeds(results: Results) -> Seeds:
+    """Pool the spread between replicas over all arms that have some.
 
-    Short histories spread more; with ``full_history`` they are left out.
+    What a seed moves is taken to grow like 1 / sqrt(rows) as the history shrinks.
     """
     squares, degrees = SEED_PRIOR_DEGREES * SEED_PRIOR**2, SEED_PRIOR_DEGREES
     replicas = 0
-    for arm in sorted(
-        {e.arm for e in results if e.arm.history == 1.0 or not full_history}, key=lambda a: a.name
-    ):
+    for arm in sorted({e.arm for e in results}, key=lambda a: a.name):
         totals = np.array([sum(m.loss) for m in of_arm(results, arm)])
         if totals.size > 1:
-            squares += float(((totals / totals.mean() - 1.0) ** 2).sum())
+            squares += arm.history * float(((totals / totals.mean() - 1.0) ** 2).sum())
             replicas += totals.size - 1
     return Seeds(sqrt(squares / (degrees + replicas)), degrees + replicas, replicas)
 
@@ -123,8 +121,8 @@ def contrast(results: Results, arm: Arm, against: Arm) -> Contrast | None:
     pair = paired(mean_loss(ours).tolist(), mean_loss(theirs).tolist(), ours[0].n)
     if pair is None:
         return None
-    spread = seeds(results, full_history=arm.history == 1.0)
-    seed_error = spread.deviation * sqrt(1 / len(ours) + 1 / len(theirs))
+    spread = seeds(results)
+    seed_error = spread.deviation * sqrt(1 / (arm.history * len(ours)) + 1 / (against.history * len(theirs)))
     degrees = _satterthwaite(((pair.standard_error, pair.blocks - 1), (seed_error, spread.degrees)))
     return Contrast(pair.gap, pair.standard_error, seed_error, degrees, min(len(ours), len(theirs)))
 

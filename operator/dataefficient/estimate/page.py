@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataefficient.estimate.columns import Use
-from dataefficient.estimate.findings import Finding, Status
+from dataefficient.estimate.findings import Finding, Lever, Status
 from dataefficient.estimate.verdict import Answer, Facts, Verdict, percent
 
 _STYLE = {
@@ -53,6 +53,13 @@ def show(verdict: Verdict, console: Console, *, next_step: str) -> None:
     console.print()
     console.print(Text(used_line(verdict), style="dim"))
     console.print(Text(f"Next: {next_step}"))
+
+
+def mark(finding: Finding) -> str:
+    """One or two words for where an arm stands."""
+    if finding.lever is Lever.LARGER and finding.status is Status.UNDECIDED:
+        return "no better"
+    return _MARK[finding.status]
 
 
 def used_line(verdict: Verdict) -> str:
@@ -145,7 +152,7 @@ def _table(findings: tuple[Finding, ...], *, wide: bool) -> Table:
         cells.append(f"{100 * (-f.saved):+.0f} %")
         if wide:
             cells.append(str(f.seeds))
-        table.add_row(*cells, Text(_MARK[f.status], style=style))
+        table.add_row(*cells, Text(mark(f), style=style))
     return table
 
 

@@ -152,7 +152,7 @@ def wishes(known: Knowledge) -> Iterator[Experiment]:
         yield Experiment(scored[0])
     yield from _descend(negatives, known)
     yield Experiment(larger[0])
-    yield Experiment(dataclasses.replace(full, history=0.25), 1)
+    yield from (Experiment(dataclasses.replace(full, history=h), 1) for h in RUNGS)
     for arm in (*known.open, *known.passed):
         yield Experiment(arm, 1)
     if len(known.passed) > 1 and (both := combined(known)) is not None:

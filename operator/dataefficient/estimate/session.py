@@ -14,7 +14,7 @@ from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.findings import knowledge, title, tuned
 from dataefficient.estimate.measure import Measured, of_arm
 from dataefficient.estimate.plan import Arm, Costs, Experiment
-from dataefficient.estimate.runs import Failed, Layout, Run, Setting, instant, lay_out, measured, scored_share
+from dataefficient.estimate.runs import Failed, Layout, Run, Setting, instant, lay_out, measured
 from dataefficient.estimate.served import compare
 from dataefficient.estimate.survey import Options, Prepared, prepare
 from dataefficient.estimate.verdict import Facts, Verdict, judge
@@ -117,9 +117,7 @@ class Session:
         self.watcher.stage("pilot")
         whole = self.layout
         if whole.history > PILOT_ROWS:
-            self.layout = lay_out(
-                whole.times, min(len(whole.times), round(PILOT_ROWS / (1 - scored_share(PILOT_ROWS))))
-            )
+            self.layout = _short(whole)
         run = Run(self._setting(), Experiment(Arm(), seed=99), max(5.0, self.left))
         self._running = [run]
         while not run.ended():
@@ -257,6 +255,17 @@ class Session:
     def _title(self, experiment: Experiment) -> str:
         words = title(experiment.arm, self.positives, self._pace or 1.0)
         return words if experiment.seed == 0 else f"{words}, seed {experiment.seed + 1}"
+
+
+def _short(whole: Layout) -> Layout:
+    """The latest rows of a layout, enough for a pilot run; more where time is too coarse to split fewer."""
+    rows = PILOT_ROWS
+    while rows < len(whole.times):
+        try:
+            return lay_out(whole.times, rows)
+        except EstimateError:
+            rows *= 2
+    return whole
 
 
 def estimate(options: Options, folder: Path, watcher: Watcher) -> tuple[Verdict, Prepared]:
