@@ -9,7 +9,7 @@ import pytest
 
 from dataefficient.cycle.model import FailureKind, Step
 from dataefficient.local.control import controls
-from dataefficient.local.errors import WrongInputError
+from dataefficient.local.errors import DiskError, WrongInputError
 from dataefficient.local.store import Store, read_resource
 from local.drive_main import drive
 
@@ -190,6 +190,17 @@ def test_a_crash_between_two_attempts_uses_the_next_attempt(write, tmp_path, lau
     assert memory.step is Step.FINISHED
     assert Counter(launches())["start c001-candidate"] == 2
     assert [e.attempt for e in memory.ledger.entries if e.run == "c001-candidate"] == [1, 2]
+
+
+def test_a_run_that_fails_on_a_full_disk_is_not_held_against_it(write, tmp_path, monkeypatch):
+    file, folder = write(faults="c001-candidate=crash"), tmp_path / "w"
+    monkeypatch.setattr("dataefficient.local.drive.is_full", lambda _: True)
+    with pytest.raises(DiskError, match="no space left, and c001-candidate failed for it"):
+        drive(file, folder)
+    assert Store.open(folder).last_outcome("c001-candidate") is None
+    monkeypatch.undo()
+    memory = drive(write(), folder)
+    assert [e.attempt for e in memory.ledger.entries if e.run == "c001-candidate"] == [1]
 
 
 def test_two_runs_on_one_folder_do_not_fight(write, tmp_path, launches):

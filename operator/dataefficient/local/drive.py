@@ -172,7 +172,7 @@ class Driver:
             attempt = Attempt(self._store.run_folder(run), job)
             if (outcome := attempt.outcome()) is not None:
                 # It ended while nobody was there to keep how.
-                news = self._keep(job.request, outcome) or news
+                news = self._keep(attempt, outcome) or news
             elif self._fits(job):
                 self._live[run] = Process(
                     attempt, self._work.command, self._lock, grace=self._work.grace_seconds
@@ -216,11 +216,13 @@ class Driver:
                 del self._live[run]
                 outcome = process.outcome()
                 if outcome is not None:
-                    own = self._keep(process.attempt.job.request, outcome) or own
+                    own = self._keep(process.attempt, outcome) or own
         return own
 
-    def _keep(self, request: RunRequest, outcome: RunOutcome) -> bool:
+    def _keep(self, attempt: Attempt, outcome: RunOutcome) -> bool:
+        request = attempt.job.request
         if outcome.failure is not None and is_full(self._store.folder):
+            attempt.excuse()
             raise DiskError(
                 f"{self._store.folder}: no space left, and {outcome.run} failed for it. Nothing was lost: "
                 "free some space and give the same command again."

@@ -127,6 +127,17 @@ class Attempt:
                 return None
         return self._outcome(seconds, self._verdict(ended, last.cause))
 
+    def excuse(self) -> None:
+        """Take the last launch as interrupted, since what ended it was not the run's own fault.
+
+        Overwrites in place, which needs no space. Where even that fails the launch counts as it ended.
+        """
+        launches = self.launches()
+        body = {"seconds": launches[-1].seconds, "code": None, "cause": "interrupted"}
+        with contextlib.suppress(OSError), self.record(len(launches)).open("r+b") as file:
+            file.write(json.dumps(body).encode())
+            file.truncate()
+
     def progress(self) -> Progress:
         """How far the running launch is."""
         body = _json(self.progress_file) or {}
