@@ -53,7 +53,8 @@ def test_a_harsher_rate_is_not_claimed_where_a_milder_one_was_not():
 
 
 def test_nothing_is_claimed_before_any_replica():
-    said = verdict({HALF: 0.0}, seeds=1)
+    said = verdict({HALF: 0.0}, seeds=1, tolerance=0.05)
+    assert said.findings[0].high < 0.05
     assert said.findings[0].status is Status.UNDECIDED
     assert any("No replica" in s for s in said.how_sure)
 
