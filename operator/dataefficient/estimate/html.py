@@ -8,7 +8,8 @@ from markupsafe import Markup
 from dataefficient.estimate import charts
 from dataefficient.estimate.findings import CONFIDENCE
 from dataefficient.estimate.page import log_lines, mark, shortened, used_line
-from dataefficient.estimate.verdict import Verdict, percent
+from dataefficient.estimate.verdict import Verdict
+from dataefficient.estimate.wording import percent
 
 
 def render(verdict: Verdict, *, next_step: str, resource: str) -> str:

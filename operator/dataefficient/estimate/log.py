@@ -145,8 +145,8 @@ def require(log: Log, name: str, option: str) -> None:
     """
     if name not in log.columns:
         raise EstimateError(
-            f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))}. "
-            f"Its columns are: {', '.join(log.columns)}",
+            f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))}. Its columns "
+            f"are: {', '.join(log.columns)}",
             ExitCode.USER_ERROR,
         )
 
@@ -297,7 +297,7 @@ class _Copy:
             if pc.any(strange).as_py():
                 raise EstimateError(
                     f"--label {name}: found {_some(column.filter(strange))} where only 0 and 1 are allowed; "
-                    f"name a 0/1 column, or say from which value on a row is positive: --label-at-least N",
+                    "name a 0/1 column, or say from which value on a row is positive: --label-at-least N",
                     ExitCode.USER_ERROR,
                 )
         return column.cast(pa.int8())
@@ -334,8 +334,8 @@ class _Copy:
             self.unit = next(unit for unit, below in _UNITS if largest < below)
             if largest < 1e8:
                 raise EstimateError(
-                    f"--time {self.roles.time}: integers such as {_some(column)} are no time since 1970 "
-                    "(in s, ms, us or ns); add a column with the whole time",
+                    f"--time {self.roles.time}: integers such as {_some(column)} are no time since 1970 (in "
+                    "s, ms, us or ns); add a column with the whole time",
                     ExitCode.USER_ERROR,
                 )
         column = column.cast(pa.int64())

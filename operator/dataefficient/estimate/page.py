@@ -10,7 +10,8 @@ from rich.text import Text
 
 from dataefficient.estimate.columns import Use
 from dataefficient.estimate.findings import Finding, Lever, Status
-from dataefficient.estimate.verdict import Answer, Facts, Verdict, percent
+from dataefficient.estimate.verdict import Answer, Facts, Verdict
+from dataefficient.estimate.wording import percent
 
 _STYLE = {
     Answer.SAVINGS: "bold green",
@@ -97,9 +98,8 @@ def log_lines(verdict: Verdict) -> tuple[str, ...]:
         auc = f", AUC {q.auc:.3f}" if q.auc is not None else ""
         lines.append(
             f"Reference model on all rows: log loss {q.log_loss:.4f}, normalized entropy "
-            f"{q.normalized_entropy:.3f}{auc}, "
-            f"calibration {q.calibration:.2f}; learning rate x {verdict.learning_rate:g}, the best of "
-            "those tried."
+            f"{q.normalized_entropy:.3f}{auc}, calibration {q.calibration:.2f}; learning rate x "
+            f"{verdict.learning_rate:g}, the best of those tried."
         )
     return tuple(lines)
 

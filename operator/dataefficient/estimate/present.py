@@ -76,17 +76,18 @@ def estimate_and_show(wishes: Wishes) -> None:
             verdict, prepared = estimate(options, folder, watcher)
     except KeyboardInterrupt:
         raise EstimateError("interrupted before anything was known", INTERRUPTED_CODE) from None
-    text = resource(options, prepared, verdict.learning_rate)
-    if wishes.resource is not None:
-        _write(wishes.resource, text)
     next_step = _next(wishes)
-    if wishes.html is not None:
-        _write(wishes.html, render(verdict, next_step=next_step, resource=text))
+    # The page first: what follows may fail on a full disk.
     if wishes.as_json:
         click.echo(json.dumps(encode(verdict), indent=2, allow_nan=False))
     else:
         page.show(verdict, Console(highlight=False), next_step=next_step)
-        if wishes.html is not None:
+    text = resource(options, prepared, verdict.learning_rate)
+    if wishes.resource is not None:
+        _write(wishes.resource, text)
+    if wishes.html is not None:
+        _write(wishes.html, render(verdict, next_step=next_step, resource=text))
+        if not wishes.as_json:
             click.echo(f"Page: {wishes.html}")
     if verdict.facts.stopped == INTERRUPTED:
         raise SystemExit(INTERRUPTED_CODE)

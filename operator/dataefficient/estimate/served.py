@@ -91,24 +91,21 @@ def served_sentences(served: Served) -> list[str]:
         return [f"The served prediction {served.column} is no probability in the held-out rows: not used."]
     if served.unusable:
         out.append(
-            f"{served.unusable:,} of {served.rows:,} held-out rows have no usable {served.column}, so it "
-            "was not paired with our model."
+            f"{served.unusable:,} of {served.rows:,} held-out rows have no usable {served.column}, so it was "
+            "not paired with our model."
         )
     if served.gap is not None and served.low is not None and served.high is not None:
         if served.low > _SKEW_LOSS:
             out.append(
-                f"Alarm, skew: the served prediction is worse than our model by {100 * served.gap:.1f} % "
-                "log loss "
-                f"(at least {100 * served.low:.1f} %) on "
-                "the same rows. Features at serving may differ from those logged, or the served model is "
-                "stale."
+                f"Alarm, skew: the served prediction is worse than our model by {100 * served.gap:.1f} % log "
+                f"loss (at least {100 * served.low:.1f} %) on the same rows. Features at serving may differ "
+                "from those logged, or the served model is stale."
             )
         elif served.high < 0:
             out.append(
                 f"The served prediction is better than our model by {100 * (-served.gap):.1f} % log loss: "
-                "your model "
-                "knows more than these "
-                "features do, so the figures here are about a weaker model than yours."
+                "your model knows more than these features do, so the figures here are about a weaker model "
+                "than yours."
             )
         else:
             out.append(
@@ -117,9 +114,8 @@ def served_sentences(served: Served) -> list[str]:
             )
     if served.calibration is not None and abs(served.calibration - 1) > _SKEW_CALIBRATION:
         out.append(
-            f"Alarm, calibration: the served prediction averages {served.calibration:.2f} times the "
-            "label's share "
-            f"(our model {served.our_calibration:.2f}) on the held-out rows."
+            f"Alarm, calibration: the served prediction averages {served.calibration:.2f} times the label's "
+            f"share (our model {served.our_calibration:.2f}) on the held-out rows."
         )
     out.append(
         "Since the score is logged, dropping negatives by score (policy ScoredNegatives) needs no extra "

@@ -7,7 +7,6 @@ The order of a reader's questions: can I save, at what cost; is the data enough;
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +35,7 @@ from dataefficient.estimate.measure import (
     seeds,
 )
 from dataefficient.estimate.served import Served, served_sentences
+from dataefficient.estimate.wording import percent, rounded_down, rounded_up, span
 
 WORTH = 0.05
 """Savings below this share of the compute are not worth a change."""
@@ -169,9 +169,7 @@ def judge(
     if 0 < quality.normalized_entropy < _PREDICTABLE:
         sentences.append(
             f"The label is suspiciously easy: the model leaves {100 * quality.normalized_entropy:.0f} % of "
-            "its "
-            "entropy. Check that "
-            "no feature is known only after the event."
+            "its entropy. Check that no feature is known only after the event."
         )
     if served is not None:
         sentences += served_sentences(served)
@@ -210,19 +208,6 @@ def _unfinished(results: Results, facts: Facts) -> Verdict:
     )
 
 
-def percent(share: float, *, sign: bool = False) -> str:
-    """A share as percent with as many digits as it needs, e.g. ``+0.13 %``."""
-    value = 100 * share
-    digits = 2 if abs(value) < 10 else 0
-    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
-    return f"{text} %"
-
-
-def _whole(share: float) -> str:
-    """A saving, rounded down so that it is never promised too high."""
-    return f"{math.floor(100 * share + 1e-9)} %"
-
-
 def _quality(results: Results, pace: float, share: float) -> Quality:
     runs = of_arm(results, plan.reference(pace))
     gains = [g for m in runs if (g := against_constant(m, share)) is not None]
@@ -246,17 +231,17 @@ def _best(found: tuple[Finding, ...]) -> Finding | None:
 def _savings(best: Finding, facts: Facts) -> str:
     cost = f"{percent(best.gap, sign=True)} log loss" if best.gap > best.error else "no measurable log loss"
     return (
-        f"About {_whole(best.saved)} of the training compute could be saved: {best.title} cost {cost} "
-        f"(at most {percent(max(0.0, best.high), sign=True)} at {100 * CONFIDENCE:.0f} % confidence; "
-        f"your tolerance is {percent(facts.tolerance)})."
+        f"About {rounded_down(best.saved)} of the training compute could be saved: {best.title} cost {cost} "
+        f"(at most {percent(max(0.0, best.high), sign=True)} at {100 * CONFIDENCE:.0f} % confidence; your "
+        f"tolerance is {percent(facts.tolerance)})."
     )
 
 
 def _nothing_learned(quality: Quality, facts: Facts) -> str:
     return (
         f"This log is too small to tell: after {facts.history_rows:,} rows the model is not yet measurably "
-        f"better than the constant share of positives (standard error {percent(quality.gain_error)}). "
-        "Keep the data, and come back with more of it."
+        f"better than the constant share of positives (standard error {percent(quality.gain_error)}). Keep "
+        "the data, and come back with more of it."
     )
 
 
@@ -275,8 +260,8 @@ def _nothing(found: tuple[Finding, ...], tolerance: float) -> str:
             f"stay inside it. Keep all rows and the model's size.{_by_more_seeds(found, tolerance)}"
         )
     return (
-        f"Nothing can be saved at a tolerance of {percent(tolerance)}: every way tried costs more. "
-        "Keep all rows and the model's size."
+        f"Nothing can be saved at a tolerance of {percent(tolerance)}: every way tried costs more. Keep all "
+        "rows and the model's size."
     )
 
 
@@ -306,49 +291,37 @@ def _how_small(found: tuple[Finding, ...], facts: Facts) -> str:
     wanted = facts.tolerance * RESOLVES
     rows = facts.rows * (sharpest.block_error / wanted) ** 2
     return (
-        f"This log is too small to tell: the paired standard error is {percent(sharpest.block_error)} of "
-        f"the log loss, and a tolerance of {percent(facts.tolerance)} needs {percent(wanted)} or less. With "
-        f"about {_round(rows)} rows like these it could be told. Until then keep the data."
+        f"This log is too small to tell: the paired standard error is {percent(sharpest.block_error)} of the "
+        f"log loss, and a tolerance of {percent(facts.tolerance)} needs {percent(wanted)} or less. With "
+        f"about {rounded_up(rows)} rows like these it could be told. Until then keep the data."
     )
 
 
 def _how_few(rows: int, facts: Facts) -> str:
-    needed = _round(facts.rows * FEWEST / max(1, rows))
+    needed = rounded_up(facts.rows * FEWEST / max(1, rows))
     return (
         f"This log is too small to tell: only {rows:,} of the held-out rows have the rarer label, and at "
         f"least {FEWEST} are needed. About {needed} rows like these have them. Until then keep the data."
     )
 
 
-def _round(rows: float) -> str:
-    digits = max(0, len(str(int(rows))) - 2)
-    return f"{math.ceil(rows / 10**digits) * 10**digits:,}"
-
-
-def _span(days: float) -> str:
-    if days >= 2:
-        return f"{days:.0f} days"
-    return f"{days * 24:.0f} hours" if days * 24 >= 2 else f"{days * 1440:.0f} minutes"
-
-
 def _history_sentence(past: History, facts: Facts, days: Callable[[float], float]) -> str:
-    whole = f"{_span(facts.history_days)} of history ({facts.history_rows:,} rows)"
+    whole = f"{span(facts.history_days)} of history ({facts.history_rows:,} rows)"
     if past.status is Converged.YES:
         assert past.rows is not None
         assert past.low is not None
         assert past.high is not None
         return (
-            f"Converged: the last {_span(days(past.rows))} of {whole} are enough, about "
-            f"{_round(past.rows)} rows "
-            f"(80 % interval {_round(past.low)} to {_round(past.high)}). This is what a training from "
-            "scratch needs."
+            f"Converged: the last {span(days(past.rows))} of {whole} are enough, about "
+            f"{rounded_up(past.rows)} rows (80 % interval {rounded_up(past.low)} to "
+            f"{rounded_up(past.high)}). That is for a training from scratch."
         )
     if past.status is Converged.NO:
         half = next((r for r in past.rungs if r.history == 0.5), None)
         cost = f" The latest half alone: {percent(half.gap, sign=True)} log loss." if half else ""
         need = ""
         if past.need is not None and past.need > facts.history_rows:
-            need = f" Extrapolated, about {_round(past.need)} rows would be enough."
+            need = f" Extrapolated, about {rounded_up(past.need)} rows would be enough."
         return f"Not converged within this log: keep all {whole}.{cost}{need}"
     return f"Whether the history is long enough is not known: {past.reason}. Keep all {whole}."
 
@@ -374,8 +347,7 @@ def _lever_sentences(found: tuple[Finding, ...], tolerance: float) -> list[str]:
     if larger is not None and larger.status is Status.BETTER and -larger.gap >= tolerance:
         out.append(
             f"Quality can still be bought: {larger.title} is better by {percent(-larger.gap)} log loss (at "
-            "least "
-            f"{percent(-larger.high)}) at {percent(-larger.saved)} more compute. Decide on that before "
+            f"least {percent(-larger.high)}) at {percent(-larger.saved)} more compute. Decide on that before "
             "saving."
         )
     return out
@@ -384,12 +356,13 @@ def _lever_sentences(found: tuple[Finding, ...], tolerance: float) -> list[str]:
 def _arm_sentence(finding: Finding) -> str:
     name = finding.title[0].upper() + finding.title[1:]
     compute = (
-        f"saving {_whole(finding.saved)}" if finding.saved >= 0 else f"and {percent(-finding.saved)} more"
+        f"saving {rounded_down(finding.saved)}"
+        if finding.saved >= 0
+        else f"and {percent(-finding.saved)} more"
     )
     return (
         f"{name}: {percent(finding.gap, sign=True)} log loss (upper bound "
-        f"{percent(finding.high, sign=True)}), "
-        f"{compute} of the training compute; {_WORDS[finding.status]}."
+        f"{percent(finding.high, sign=True)}), {compute} of the training compute; {_WORDS[finding.status]}."
     )
 
 
@@ -401,7 +374,7 @@ def _how_sure(found: tuple[Finding, ...], past: History, spread: Seeds, facts: F
             f"Differences are paired on the same {facts.scored_rows:,} latest rows, which no run trained on, "
             f"in {facts.blocks} time blocks; their standard error is {percent(sharpest.block_error)} at best."
         )
-    ahead = _span(facts.days - facts.history_days)
+    ahead = span(facts.days - facts.history_days)
     out.append(f"Models were scored up to {ahead} after the end of their data; fresher ones may differ less.")
     if spread.replicas:
         runs = f"{spread.replicas} replica{'s' if spread.replicas > 1 else ''}"
@@ -413,8 +386,7 @@ def _how_sure(found: tuple[Finding, ...], past: History, spread: Seeds, facts: F
     each = confidence_each([f.arm for f in found])
     out.append(
         f"All claims of this page together hold with {100 * CONFIDENCE:.0f} % confidence (each bound at "
-        f"{100 * each:.1f} %), "
-        "for this log and this trainer's model; yours may differ."
+        f"{100 * each:.1f} %), for this log and this trainer's model; yours may differ."
     )
     if past.status is Converged.YES and past.rows is not None:
         below = sum(r.rows <= past.rows for r in past.rungs)
