@@ -120,6 +120,9 @@ def why_command(workdir: Path, cycle: int, *, as_json: bool) -> None:
     candidate was published, what else was decided, and every option that was weighed with the reason of its
     refusal.
     """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     from dataefficient.local import why  # noqa: PLC0415
 
     store = Store.open(workdir)
@@ -127,7 +130,9 @@ def why_command(workdir: Path, cycle: int, *, as_json: bool) -> None:
     if as_json:
         print_json(told.as_json())
     else:
-        click.echo("\n".join(told.lines))
+        console = Console(highlight=False)
+        for line in told.lines:
+            console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
 @click.command("replay")

@@ -118,9 +118,7 @@ def run_command(
             STOPPED.get(memory.stopped.code, Exit.TRAINER),
         )
     if cycles is not None and memory.step is not Step.FINISHED:
-        click.echo(
-            f"detctl: stopped after {cycles} cycles, counted from cycle 0, as --cycles asks.", err=True
-        )
+        click.echo(f"detctl: stopped after cycle {cycles - 1}, as --cycles {cycles} asks.", err=True)
     if resource.spec.suspend:
         click.echo("detctl: spec.suspend is true: nothing new was started.", err=True)
     return Exit.OK

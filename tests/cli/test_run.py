@@ -125,6 +125,7 @@ def test_why_tells_the_choice_and_every_option_with_its_reason(finished, detctl)
         assert words in out
     code, out, _ = detctl("why", folder / "w", "--cycle", 1, "--json")
     told = json.loads(out)
+    assert len(told["sentences"]) > 5
     assert told["finished"] is True
     assert told["plan"]["cycle"] == 1
     assert all(option["verdict"] for option in told["plan"]["options"])
@@ -177,13 +178,12 @@ def test_a_trainer_that_is_not_the_reference_runs_a_resource(detctl, tmp_path):
 def test_sigkill_of_the_program_itself_loses_nothing(write, tmp_path):
     file, folder = write(seconds="0.3"), tmp_path / "w"
     command = [DETCTL, "run", "-f", file, "--workdir", folder]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 30
-    while "start c000-candidate" not in launches(tmp_path):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 60
+        while "start c000-candidate" not in launches(tmp_path) and time.monotonic() < end:
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     ends = Counter(line for line in launches(tmp_path) if line.startswith("end"))
@@ -216,6 +216,20 @@ def test_data_that_is_not_there_is_found_before_anything_is_spent(write, detctl,
     code, _, err = detctl("run", "-f", write(data=data))
     assert code == Exit.DATA == 65
     assert "spec.data.uri: found 'clicks.parquet', but there is no" in err
+    assert not launches(tmp_path)
+
+
+def test_more_cores_than_there_are_is_said(write, detctl):
+    accelerators = [{"name": "cpu", "perPod": 1000}]
+    code, _, err = detctl("run", "-f", write(accelerators=accelerators), "--workdir", "w", "--cycles", 1)
+    assert code == 0
+    assert "spec.accelerators[0] asks for 1000 cores and this machine has" in err
+
+
+def test_a_suspended_resource_starts_nothing_and_says_so(write, detctl, tmp_path):
+    code, _, err = detctl("run", "-f", write(suspend=True), "--workdir", "w")
+    assert code == 0
+    assert "spec.suspend is true" in err
     assert not launches(tmp_path)
 
 

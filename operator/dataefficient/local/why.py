@@ -71,7 +71,7 @@ def _sentences(spec: Spec, cycle: int, plan: Plan | None, record: CycleRecord | 
         yield from _kpi(spec, plan, record)
     if record is not None:
         yield from _distance(spec, record)
-        if record.gate is None or not any(record.gate.reason in note for note in record.notes):
+        if record.gate is not None and not any(record.gate.reason in note for note in record.notes):
             yield _gate(record.gate)
         yield from (_sentence(note) for note in record.notes)
         yield f"Spent in this cycle: {record.spent_seconds:.1f} device-seconds."
@@ -91,6 +91,9 @@ def _cost(plan: Plan, record: CycleRecord | None) -> Iterator[str]:
 
 def _kpi(spec: Spec, plan: Plan, record: CycleRecord | None) -> Iterator[str]:
     actual = record.kpi if record else None
+    if plan.cycle == 0:
+        yield "No model served yet, so there is no KPI."
+        return
     sentence = _against("Log loss of the served model", plan.kpi, actual, "{:.4f}", "")
     if actual is not None and spec.kpi.target is not None and not spec.kpi.query:
         met = "meets" if actual <= float(spec.kpi.target) else "misses"
@@ -122,9 +125,7 @@ def _distance(spec: Spec, record: CycleRecord) -> Iterator[str]:
     )
 
 
-def _gate(gate: Gate | None) -> str:
-    if gate is None:
-        return "Nothing was up for publishing."
+def _gate(gate: Gate) -> str:
     verdict = "Published" if gate.published else "Not published"
     return f"{verdict}: {_sentence(gate.reason)}"
 
@@ -138,11 +139,11 @@ def _runs(record: CycleRecord) -> Iterator[str]:
 
 
 def _option(option: Option) -> str:
-    gap = "gap never measured"
+    gap = ""
     if option.gap is not None:
         bound = f", at most {option.gap_bound:+.3%}" if option.gap_bound is not None else ""
-        gap = f"gap {option.gap:+.3%}{bound}"
-    return f"{option.point}: {option.cost_seconds:.1f} device-seconds, {gap}. {_sentence(option.verdict)}"
+        gap = f", gap {option.gap:+.3%}{bound}"
+    return f"{option.point}: {option.cost_seconds:.1f} device-seconds{gap}. {_sentence(option.verdict)}"
 
 
 def _sentence(text: str) -> str:
