@@ -81,7 +81,9 @@ class Working:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """The cause alone: the reader's own message repeats the path."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words.rsplit("': ", 1)[-1].rstrip(".")[:160]
 
 
 def _kind(path: str) -> str:
@@ -134,7 +136,7 @@ def _csv_dataset(path: str) -> Any:
 
 def _meant(name: str, options: list[str]) -> str:
     close = difflib.get_close_matches(name.lower(), [o.lower() for o in options], n=1, cutoff=0.6)
-    return f"; did you mean {next(o for o in options if o.lower() == close[0])}?" if close else ""
+    return f"; did you mean {next(o for o in options if o.lower() == close[0])}?" if close else "."
 
 
 def require(log: Log, name: str, option: str) -> None:
@@ -145,7 +147,7 @@ def require(log: Log, name: str, option: str) -> None:
     """
     if name not in log.columns:
         raise EstimateError(
-            f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))}. Its columns "
+            f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))} Its columns "
             f"are: {', '.join(log.columns)}",
             ExitCode.USER_ERROR,
         )
