@@ -1,17 +1,19 @@
 """Taking in how a run ended: the ledger, what was measured, and whether to try again.
 
-Every attempt is charged, also a failed one. What a failure means depends on its kind and on whose it is:
-a candidate that cannot be had stops the resource with a reason, a probe or a branch is given up.
+Every attempt is charged, also a failed one, and none is tried again beyond the budget. A run that fails for
+good is done like any other: what its end means for the cycle is decided once all runs have ended, so that
+none of them goes unpaid.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
-from dataefficient.contract import Role
 from dataefficient.cycle import measuring
 from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.launch import SHORTEST
 from dataefficient.cycle.model import (
     Entry,
     Failure,
@@ -21,8 +23,6 @@ from dataefficient.cycle.model import (
     Memory,
     RunOutcome,
     RunPlan,
-    Step,
-    Stopped,
 )
 from dataefficient.planner import budget
 
@@ -33,10 +33,15 @@ FINAL = {
     FailureKind.DATA_ERROR,
     FailureKind.CHECKPOINT_MISSING,
     FailureKind.NOT_FINITE,
+    FailureKind.EMPTY_INTERVAL,
 }
 """Trying again cannot help."""
 FIRST_BACKOFF = 10.0
+FIRST_WAIT = 60.0
+"""Seconds until data that were not ready are looked at again."""
+DOUBLINGS = 10
 LONGEST_BACKOFF = 3600.0
+EXHAUSTED = "BudgetExhausted"
 
 
 def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:
@@ -94,64 +99,74 @@ def _succeed(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Memory:
 
 
 def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) -> tuple[Memory, list[str]]:
+    """Tries again where that can help and the budget allows it; else the failure is the run's end."""
     memory, run = k.memory, plan.request.run
-    essential = plan.request.role is Role.CANDIDATE or run.endswith("-pilot")
     told = f"{run}, attempt {plan.attempt}: {failure.kind.value}. {failure.message}"
-    if failure.kind is FailureKind.DATA_NOT_READY:
-        wait = min(FIRST_BACKOFF * 6 * 2.0 ** (plan.attempt - 1), LONGEST_BACKOFF)
-        return _again(memory, plan, k, wait), [f"{told} Looks again in {wait:.0f} s"]
-    if failure.kind is FailureKind.EMPTY_INTERVAL and essential and plan.request.cycle > 0:
-        memory = replace(memory, running=(), trial=None)
-        return memory, [told]
-    if failure.kind is FailureKind.CHECKPOINT_MISSING and plan.request.role is Role.CANDIDATE:
-        return _fall_back(memory, told)
-    if (
-        failure.kind is FailureKind.NOT_FINITE
-        and plan.request.role is Role.CANDIDATE
-        and plan.request.cycle > 0
-    ):
-        return _give_up(memory, plan, outcome), [f"{told} The champion stays"]
-    final = failure.kind in FINAL or failure.kind is FailureKind.EMPTY_INTERVAL
-    if not final and plan.attempt < k.spec.limits.max_attempts:
-        wait = min(FIRST_BACKOFF * 2.0 ** (plan.attempt - 1), LONGEST_BACKOFF)
-        return _again(memory, plan, k, wait), [f"{told} Tries again in {wait:.0f} s"]
-    if essential:
-        stopped = Stopped(failure.kind.value, told, memory.step)
-        return replace(memory, step=Step.STOPPED, stopped=stopped), [told]
-    return _give_up(memory, plan, outcome), [f"{told} Given up: it is not needed"]
-
-
-def _again(memory: Memory, plan: RunPlan, k: Knowledge, seconds: float) -> Memory:
-    retry = replace(plan, attempt=plan.attempt + 1, not_before=k.now + timedelta(seconds=seconds))
-    return replace(memory, running=tuple(retry if r is plan else r for r in memory.running))
-
-
-def _give_up(memory: Memory, plan: RunPlan, outcome: RunOutcome) -> Memory:
-    return replace(
+    waits = failure.kind is FailureKind.DATA_NOT_READY
+    final = failure.kind in FINAL or not (waits or plan.failures + 1 < k.spec.limits.max_attempts)
+    reserved = _reservation(k, plan)
+    if not final and reserved >= SHORTEST * plan.devices:
+        failures = plan.failures if waits else plan.failures + 1
+        earlier = plan.attempt - 1 - plan.failures if waits else plan.failures
+        first = FIRST_WAIT if waits else FIRST_BACKOFF
+        wait = min(first * 2.0 ** min(earlier, DOUBLINGS), LONGEST_BACKOFF)
+        retry = replace(
+            plan,
+            request=replace(plan.request, deadline_seconds=reserved / plan.devices),
+            reserved_seconds=reserved,
+            attempt=plan.attempt + 1,
+            failures=failures,
+            not_before=k.now + timedelta(seconds=wait),
+        )
+        memory = replace(memory, running=tuple(retry if r is plan else r for r in memory.running))
+        verb = "Looks" if waits else "Tries"
+        return memory, [f"{told} {verb} again in {wait:.0f} s"]
+    memory = replace(
         memory,
         running=tuple(r for r in memory.running if r is not plan),
         done=(*memory.done, outcome),
         launched=(*memory.launched, plan),
     )
+    if essential(plan.request.run):
+        return memory, [told]
+    return memory, [f"{told} Given up: it is not needed"]
 
 
-def _fall_back(memory: Memory, told: str) -> tuple[Memory, list[str]]:
-    """The champion's checkpoint is gone: the one before it takes its place and the cycle is planned anew."""
-    if not memory.previous_champions:
-        stopped = Stopped(
-            FailureKind.CHECKPOINT_MISSING.value, f"{told} No older champion is left", memory.step
-        )
-        return replace(memory, step=Step.STOPPED, stopped=stopped), [told]
-    older, *rest = memory.previous_champions
-    memory = replace(
-        memory,
-        champion=older,
-        previous_champions=tuple(rest),
-        running=(),
-        done=(),
-        launched=(),
-        trial=None,
-        control=None,
-        step=Step.WAITING,
-    )
-    return memory, [f"{told} Goes on from the champion of cycle {older.cycle}"]
+def essential(run: str) -> bool:
+    """Whether nothing goes on without the run of this name."""
+    return run.endswith(("-candidate", "-pilot"))
+
+
+def _reservation(k: Knowledge, plan: RunPlan) -> float:
+    """What the budget leaves for another attempt, the one that failed being paid, up to what it had."""
+    others = replace(k.memory, running=tuple(r for r in k.memory.running if r is not plan))
+    left = replace(k, memory=others).headroom.seconds
+    return plan.reserved_seconds if left is None else min(plan.reserved_seconds, left)
+
+
+ADVICE = MappingProxyType(
+    {
+        FailureKind.USER_ERROR: "Correct what it names in the resource",
+        FailureKind.DATA_ERROR: "Mend the data that it names",
+        FailureKind.DATA_NOT_READY: "See that the stream arrives, or raise schedule.labelDelaySeconds",
+        FailureKind.EMPTY_INTERVAL: "No row lies where schedule.historyFrom and startTime say: see data.uri",
+        FailureKind.CHECKPOINT_MISSING: "Bring the checkpoint back: no older champion is left",
+        FailureKind.NOT_FINITE: "See its log; a lower learning rate in trainer.config may help",
+        FailureKind.NO_REPORT: "See its log; the trainer must write a report before it ends",
+        FailureKind.GARBAGE: "See its log; the report must keep the trainer contract",
+        FailureKind.DEADLINE: "Raise the budget, or see in its log what it waits for",
+        FailureKind.CRASHED: "See its log",
+    }
+)
+"""What a person can do about a run that nothing goes on without."""
+
+
+def stop_for(k: Knowledge, outcome: RunOutcome) -> tuple[str, str]:
+    """Code and message of the stop that the failure of an essential run leads to."""
+    plan = next(p for p in k.memory.launched if p.request.run == outcome.run)
+    failure = outcome.failure or Failure(FailureKind.GARBAGE, "The report has no checkpoint.")
+    told = f"{outcome.run}, attempt {outcome.attempt}: {failure.kind.value}. {failure.message}"
+    left = k.headroom
+    if failure.kind not in FINAL and left.seconds is not None and left.seconds < SHORTEST * plan.devices:
+        return EXHAUSTED, f"{left.part} leaves nothing for another attempt: raise it. {told}"
+    return failure.kind.value, f"{told.rstrip('. ')}. {ADVICE[failure.kind]}"

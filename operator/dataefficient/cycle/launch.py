@@ -7,7 +7,7 @@ that the same run asked for twice is the same run. What to run is decided by the
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,8 @@ FIRST_RUN_SECONDS = 6 * 3600.0
 SLACK = 3.0
 """A run may take this many times its forecast, plus ``GRACE``, before it is ended."""
 GRACE = 60.0
+SHORTEST = 1.0
+"""Seconds per device below which no run is launched."""
 _DEVICES = {Device.CPU: "cpu", Device.NVIDIA: "cuda", Device.TPU: "tpu"}
 
 
@@ -36,7 +38,7 @@ class Wanted:
     role: Role
     point: Point
     train: tuple[datetime, datetime]
-    evaluate: tuple[datetime, datetime]
+    evaluate: tuple[datetime, datetime] | None
     start: CheckpointRef | None = None
     frozen: Mapping[str, CheckpointRef] | None = None
     forecast_seconds: float | None = None
@@ -56,14 +58,31 @@ def boundaries(start: datetime, end: datetime) -> tuple[datetime, ...]:
     return (*early, *late[:-1], end)
 
 
-def plan_run(spec: Spec, memory: Memory, wanted: Wanted, headroom_seconds: float | None) -> RunPlan:
-    """The run as it will be launched, with its reservation bounded by the budget that is left."""
+def reservations(spec: Spec, wanted: Sequence[Wanted], headroom_seconds: float | None) -> list[float]:
+    """Device-seconds set aside for runs that are launched together.
+
+    Where the budget does not hold all of them at their full length, each has its forecast and a part of the
+    rest. Runs from the end of ``wanted`` get none, and the list is shorter, where not even forecasts fit.
+    """
+    least = [w.forecast_seconds or SHORTEST * devices(spec) for w in wanted]
+    most = [
+        FIRST_RUN_SECONDS * devices(spec)
+        if w.forecast_seconds is None
+        else SLACK * w.forecast_seconds + GRACE * devices(spec)
+        for w in wanted
+    ]
+    if headroom_seconds is None:
+        return most
+    while least and sum(least) > headroom_seconds:
+        least, most = least[:-1], most[:-1]
+    extra = sum(most) - sum(least)
+    part = min((headroom_seconds - sum(least)) / extra, 1.0) if extra > 0 else 1.0
+    return [low + part * (high - low) for low, high in zip(least, most, strict=True)]
+
+
+def plan_run(spec: Spec, memory: Memory, wanted: Wanted, reserved: float) -> RunPlan:
+    """The run as it will be launched; a name that was launched before counts its attempts on."""
     forecast = wanted.forecast_seconds
-    reserved = (
-        FIRST_RUN_SECONDS * devices(spec) if forecast is None else SLACK * forecast + GRACE * devices(spec)
-    )
-    if headroom_seconds is not None:
-        reserved = min(reserved, headroom_seconds)
     seed = zlib.crc32(memory.resource.encode()) % 1_000_000 + (1 if wanted.other_seed else 0)
     data = spec.data
     base = spec.checkpoints.uri.rstrip("/") + "/runs" if spec.checkpoints.uri else "checkpoints"
@@ -77,7 +96,8 @@ def plan_run(spec: Spec, memory: Memory, wanted: Wanted, headroom_seconds: float
         role=wanted.role,
         data=Data(data.uri, data.time, data.label, data.key, data.group, data.served_prediction),
         train=Train(*wanted.train, policy, wanted.point.rate, f"{memory.resource}/sampling"),
-        evaluation=Evaluation(
+        evaluation=wanted.evaluate
+        and Evaluation(
             *wanted.evaluate,
             memory.evaluation_share,
             f"{memory.resource}/evaluation",
@@ -94,7 +114,8 @@ def plan_run(spec: Spec, memory: Memory, wanted: Wanted, headroom_seconds: float
         threads=spec.accelerators[0].per_pod if spec.accelerators[0].resource is Device.CPU else 1,
         deadline_seconds=reserved / devices(spec),
     )
-    return RunPlan(request, wanted.point, devices(spec), forecast, reserved)
+    before = [e.attempt for e in memory.ledger.entries if e.run == wanted.name]
+    return RunPlan(request, wanted.point, devices(spec), forecast, reserved, max(before, default=0) + 1)
 
 
 def name(cycle: int, what: str) -> str:

@@ -12,20 +12,33 @@ cluster: two drivers call it, and a recorded observation gives the same decision
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
+from dataefficient.contract import Role
 from dataefficient.cycle import measuring, planning
-from dataefficient.cycle.accounting import take_in
-from dataefficient.cycle.judging import Notes, judge
+from dataefficient.cycle.accounting import EXHAUSTED, stop_for, take_in
+from dataefficient.cycle.judging import HISTORY, Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.launch import Wanted, name, plan_run
-from dataefficient.cycle.model import CycleRecord, Decision, Memory, Observation, RunPlan, Step, Stopped
+from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
+from dataefficient.cycle.model import (
+    CycleRecord,
+    Decision,
+    FailureKind,
+    Memory,
+    Observation,
+    RunOutcome,
+    RunPlan,
+    Step,
+    Stopped,
+)
 from dataefficient.planner import budget
+
+SUSPENDED = "Suspended: no new run"
 
 
 def begin(resource: str) -> Memory:
@@ -34,12 +47,11 @@ def begin(resource: str) -> Memory:
 
 
 def resume(memory: Memory) -> Memory:
-    """Memory after a person acted on what stopped it: what was running is launched afresh."""
+    """Memory after a person acted on what stopped it: what failed is planned anew."""
     if memory.step is not Step.STOPPED:
         return memory
     assert memory.stopped is not None
-    again = tuple(replace(r, attempt=r.attempt + 1, not_before=None) for r in memory.running)
-    return replace(memory, step=memory.stopped.step, stopped=None, running=again)
+    return replace(memory, step=memory.stopped.step, stopped=None)
 
 
 def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
@@ -74,12 +86,30 @@ class _Turn:
     def know(self) -> Knowledge:
         return Knowledge(self.spec, self.memory, self.now)
 
-    def launch(self, wanted: list[Wanted]) -> None:
-        """Adds runs to the intent, as far as the budget carries them."""
-        for want in wanted:
-            k = self.know()
-            plan = plan_run(self.spec, self.memory, want, k.headroom.seconds)
-            self.memory = replace(self.memory, running=(*self.memory.running, plan))
+    def launch(self, wanted: Sequence[Wanted]) -> bool:
+        """Adds runs to the intent, as far as the budget carries them, the first ones first.
+
+        Returns:
+            Whether any run was added.
+        """
+        reserved = reservations(self.spec, wanted, self.know().headroom.seconds)
+        plans = [plan_run(self.spec, self.memory, w, r) for w, r in zip(wanted, reserved, strict=False)]
+        self.memory = replace(self.memory, running=(*self.memory.running, *plans))
+        for want in wanted[len(plans) :]:
+            self._leave_out(want)
+        return bool(plans)
+
+    def _leave_out(self, want: Wanted) -> None:
+        told = f"{want.name} is left out: {self.know().headroom.part} does not allow it"
+        self.events.append(told)
+        memory = self.memory
+        if want.role is Role.CONTROL:
+            memory = replace(memory, control=None)
+        else:
+            memory = replace(memory, account=memory.account + (want.forecast_seconds or 0.0))
+        if want.role is Role.TRIAL:
+            memory = replace(memory, trial=None)
+        self.memory = replace(memory, notes=(*memory.notes, told), codes=(*memory.codes, "LeftOut"))
 
     def stop(self, code: str, message: str) -> None:
         self.memory = replace(
@@ -87,11 +117,27 @@ class _Turn:
         )
         self.events.append(message)
 
+    def exhausted(self, reason: str) -> bool:
+        """Waits for the next budget window where that can help; else a person must act.
+
+        Returns:
+            What a step's function returns.
+        """
+        start, end = (f(self.spec.budget, self.now) for f in (budget.window_start, budget.window_end))
+        ledger = self.memory.ledger
+        spent = ledger.window if ledger.window_start == start else 0.0
+        if end is not None and spent > 0.0 and self.know().headroom.part.startswith("budget.window"):
+            self.wait_until = end
+            self.events.append(f"{reason}; waits for the next window")
+            return False
+        self.stop(EXHAUSTED, f"{reason}. Raise that part of the budget")
+        return True
+
 
 def _wait(turn: _Turn) -> bool:
     """Waits for the interval's end and its labels, then plans."""
     if turn.spec.suspend:
-        turn.events.append("Suspended: no new run")
+        turn.events.append(SUSPENDED)
         return False
     if interval(turn.spec.schedule, turn.memory.cycle) is None:
         turn.memory = replace(turn.memory, step=Step.FINISHED)
@@ -115,22 +161,24 @@ def _measure(turn: _Turn) -> bool:
     k = turn.know()
     ended = {o.run: o for o in memory.done}
     pilot, small = ended.get(name(0, "pilot")), name(0, "pilot-small")
-    if pilot is None:
-        turn.launch([measuring.pilot(k)])
+    if pilot is not None and pilot.report is None:
+        return _stop_for(turn, pilot)
+    if turn.spec.suspend:
+        turn.events.append(SUSPENDED)
         return False
-    if pilot.report is None:
-        turn.stop("PilotFailed", f"The first run failed: {pilot.failure.message if pilot.failure else ''}")
-        return True
-    if small not in ended and (second := measuring.small_pilot(k)) is not None:
-        turn.launch([second])
+    if pilot is None:
+        if turn.launch([measuring.pilot(k)]):
+            return False
+        return turn.exhausted(f"{k.headroom.part} leaves nothing for a first run")
+    if small not in ended and (second := measuring.small_pilot(k)) is not None and turn.launch([second]):
         return False
     if memory.row_rate is None:
+        assert pilot.report is not None
         turn.memory = measuring.after_pilot(k, pilot.report)
         rungs = measuring.rungs(turn.know())
         spent = sum(w.forecast_seconds or 0.0 for w in rungs)
         turn.memory = replace(turn.memory, account=turn.memory.account - spent)
-        turn.launch(rungs)
-        if rungs:
+        if turn.launch(rungs):
             return False
     if turn.memory.convergence is None:
         turn.memory = measuring.learn_curve(turn.know())
@@ -138,9 +186,9 @@ def _measure(turn: _Turn) -> bool:
     probe = measuring.next_probe(k) if k.resolvable else None
     if probe is not None:
         turn.memory = replace(turn.memory, account=turn.memory.account - (probe.forecast_seconds or 0.0))
-        turn.launch([probe])
-        return False
-    return _launch_planned(turn, planning.first_cycle(k))
+        if turn.launch([probe]):
+            return False
+    return _launch_planned(turn, planning.first_cycle(turn.know()))
 
 
 def _start_later_cycle(turn: _Turn) -> bool:
@@ -151,15 +199,16 @@ def _start_later_cycle(turn: _Turn) -> bool:
 
 def _launch_planned(turn: _Turn, planned: planning.Planned) -> bool:
     if planned.plan is None:
-        end = budget.window_end(turn.spec.budget, turn.now)
-        if end is not None and "window" in planned.reason:
-            turn.wait_until = end
-            turn.events.append(f"{planned.reason}; waits for the next window")
-            return False
-        turn.stop("BudgetExhausted", planned.reason)
-        return True
+        return turn.exhausted(planned.reason)
+    before, need = turn.memory, planned.wanted[0].forecast_seconds or 0.0
+    left = turn.know().headroom
     turn.memory = replace(planned.memory, step=Step.TRAINING, notes=planned.notes, codes=planned.codes)
-    turn.launch(list(planned.wanted))
+    if not turn.launch(planned.wanted):
+        turn.memory = before
+        return turn.exhausted(
+            f"{left.part} leaves {left.seconds or 0.0:.0f} device-seconds, "
+            f"and {planned.plan.point} needs {need:.0f}"
+        )
     turn.events.append(f"Cycle {planned.plan.cycle}: {planned.plan.point}. {planned.plan.reason}")
     turn.events.extend(planned.notes)
     return False
@@ -170,22 +219,76 @@ def _train(turn: _Turn) -> bool:
     memory = turn.memory
     if memory.running:
         return False
-    ended = {o.run for o in memory.done}
-    if name(memory.cycle, "candidate") not in ended:
-        # An empty interval was taken in: nothing ran, nothing is judged.
+    candidate = next(o for o in memory.done if o.run == name(memory.cycle, "candidate"))
+    kind = candidate.failure.kind if candidate.failure else None
+    if memory.cycle > 0 and kind is FailureKind.EMPTY_INTERVAL:
         turn.memory = _skip(turn)
         return True
+    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and memory.previous_champions:
+        _fall_back(turn)
+        return True
+    if kind is not None and not (memory.cycle > 0 and kind is FailureKind.NOT_FINITE):
+        return _stop_for(turn, candidate)
     notes = Notes(list(memory.notes), list(memory.codes))
     planned = len(notes.sentences)
     turn.memory = replace(
         judge(turn.know(), memory.launched, notes), step=Step.WAITING, notes=(), codes=(), launched=()
     )
     turn.events.extend(notes.sentences[planned:])
-    if turn.memory.champion is None:
-        turn.stop("NoChampion", "The first candidate gave no checkpoint: see its log")
-    elif turn.memory.rejections >= turn.spec.limits.max_attempts:
-        turn.stop("RejectedTooOften", f"{turn.memory.rejections} candidates in a row were not published")
+    if turn.memory.rejections >= turn.spec.limits.max_attempts:
+        told = f"{turn.memory.rejections} candidates in a row were not published"
+        turn.stop(
+            "RejectedTooOften", f"{told}. See why in the history: mend the data, or allow more regression"
+        )
     return True
+
+
+def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
+    """Stops for an essential run's failure; its cycle is planned anew afterwards.
+
+    Where the budget's window is what failed it, that is all: planning then waits for the next window.
+    """
+    code, message = stop_for(turn.know(), outcome)
+    kept = [o for o in turn.memory.done if o.report and turn.memory.cycle == 0]
+    runs = {o.run for o in kept}
+    step = turn.memory.step if turn.memory.step is Step.MEASURING else Step.WAITING
+    turn.memory = replace(
+        _without_new_branches(turn.memory),
+        step=step,
+        done=tuple(kept),
+        launched=tuple(p for p in turn.memory.launched if p.request.run in runs),
+    )
+    if code == EXHAUSTED:
+        return turn.exhausted(message)
+    turn.stop(code, message)
+    return True
+
+
+def _without_new_branches(memory: Memory) -> Memory:
+    """Branches that began in this cycle have no checkpoint yet: with the cycle they are undone."""
+    return replace(
+        memory,
+        trial=memory.trial if memory.trial and memory.trial.checkpoint else None,
+        control=memory.control if memory.control and memory.control.checkpoint else None,
+    )
+
+
+def _fall_back(turn: _Turn) -> None:
+    """The champion's checkpoint is gone: the one before takes its place and the cycle is planned anew."""
+    memory = turn.memory
+    older, *rest = memory.previous_champions
+    turn.events.append(f"The champion's checkpoint is gone: goes on from the champion of cycle {older.cycle}")
+    turn.memory = replace(
+        memory,
+        champion=older,
+        previous_champions=tuple(rest),
+        distance_bound=max(memory.distance_bound, older.distance),
+        done=(),
+        launched=(),
+        trial=None,
+        control=None,
+        step=Step.WAITING,
+    )
 
 
 def _skip(turn: _Turn) -> Memory:
@@ -217,8 +320,9 @@ def _skip(turn: _Turn) -> Memory:
         launched=(),
         notes=(),
         codes=(),
-        control=None if memory.control and memory.control.checkpoint is None else memory.control,
-        history=(*memory.history, record),
+        trial=None,
+        control=memory.control if memory.control and memory.control.checkpoint else None,
+        history=(*memory.history, record)[-HISTORY:],
     )
 
 

@@ -67,6 +67,9 @@ class RunPlan:
     reserved_seconds: float
     """Device-seconds set aside for it: deadline x devices."""
     attempt: int = 1
+    """Launches of this name so far, this one included, those that had to wait for data among them."""
+    failures: int = 0
+    """Attempts before this one that count against ``limits.maxAttempts``."""
     not_before: datetime | None = None
 
 

@@ -8,7 +8,7 @@ ledger's; a reservation counts as spent here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dataefficient.api.compute import Budget, BudgetPart, Period
@@ -35,24 +35,32 @@ class Headroom:
 
 
 def window_start(budget: Budget, now: datetime) -> datetime | None:
-    """Begin of the tumbling window that ``now`` lies in, by wall clock; None without a window."""
-    if budget.window is None:
-        return None
-    local = now.astimezone(ZoneInfo(budget.window.time_zone or "Etc/UTC"))
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    if budget.window.period is Period.WEEK:
-        return midnight - timedelta(days=midnight.weekday())
-    return midnight.replace(day=1) if budget.window.period is Period.MONTH else midnight
+    """Begin of the tumbling window that ``now`` lies in, by wall clock, in UTC; None without a window."""
+    start = _local_start(budget, now)
+    # In UTC, because a local time that occurs twice equals none of another zone, not even itself.
+    return None if start is None else start.astimezone(UTC)
 
 
 def window_end(budget: Budget, now: datetime) -> datetime | None:
-    """End of that window: when spending starts afresh."""
-    start = window_start(budget, now)
+    """End of that window, in UTC: when spending starts afresh."""
+    start = _local_start(budget, now)
     if budget.window is None or start is None:
         return None
     if budget.window.period is Period.MONTH:
-        return (start.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return start + timedelta(days=7 if budget.window.period is Period.WEEK else 1)
+        end = (start.replace(day=28) + timedelta(days=4)).replace(day=1)
+    else:
+        end = start + timedelta(days=7 if budget.window.period is Period.WEEK else 1)
+    return end.astimezone(UTC)
+
+
+def _local_start(budget: Budget, now: datetime) -> datetime | None:
+    if budget.window is None:
+        return None
+    local = now.astimezone(ZoneInfo(budget.window.time_zone or "Etc/UTC"))
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if budget.window.period is Period.WEEK:
+        return midnight - timedelta(days=midnight.weekday())
+    return midnight.replace(day=1) if budget.window.period is Period.MONTH else midnight
 
 
 def headroom(budget: Budget, price_per_hour: float | None, spending: Spending, cycle: int) -> Headroom:
