@@ -9,7 +9,7 @@ from dataefficient.estimate import charts
 from dataefficient.estimate.findings import CONFIDENCE
 from dataefficient.estimate.page import log_lines, mark, shortened, used_line
 from dataefficient.estimate.verdict import Verdict
-from dataefficient.estimate.wording import percent
+from dataefficient.estimate.wording import percent, rounded_down
 
 
 def render(verdict: Verdict, *, next_step: str, resource: str) -> str:
@@ -21,6 +21,7 @@ def render(verdict: Verdict, *, next_step: str, resource: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["mark"] = mark
+    environment.filters["rounded_down"] = rounded_down
     environment.filters["percent"] = lambda value: percent(value, sign=True)
     past = verdict.history
     return environment.get_template("page.html.j2").render(

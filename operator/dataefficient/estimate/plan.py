@@ -22,7 +22,7 @@ NEGATIVE_RATES = (0.5, 0.25, 0.1)
 UNIFORM_RATES = (0.5, 0.25)
 PACES = (0.5, 2.0)
 """Multipliers of the learning rate that are tried before anything is compared."""
-MAX_SEEDS = 4
+MAX_SEEDS = 8
 MUST = 6.0
 """Runs over the whole history that a useful estimate takes, tuning and rungs included, seeds apart."""
 _MARGIN = 1.15

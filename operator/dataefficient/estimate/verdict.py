@@ -322,7 +322,10 @@ def _history_sentence(past: History, facts: Facts, days: Callable[[float], float
         need = ""
         if past.need is not None and past.need > facts.history_rows:
             need = f" Extrapolated, about {rounded_up(past.need)} rows would be enough."
-        return f"Not converged within this log: keep all {whole}.{cost}{need}"
+        known = (
+            "Not converged" if half is None or half.gap > facts.tolerance else "Not shown to have converged"
+        )
+        return f"{known} within this log: keep all {whole}.{cost}{need}"
     return f"Whether the history is long enough is not known: {past.reason}. Keep all {whole}."
 
 
