@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from html import escape
+from statistics import median
 
 from dataefficient.estimate.findings import Finding, History
 
@@ -85,8 +86,8 @@ def arms(findings: Sequence[Finding], tolerance: float) -> str:
     """Each arm's relative log loss with its one-sided bounds; beyond the axis they are cut."""
     row, top, bottom, label = 42.0, 8.0, 46.0, 250.0
     height = top + row * len(findings) + bottom
-    widest = max(3 * tolerance, *(abs(f.gap) for f in findings))
-    limit = min(max(widest, *(max(abs(f.low), abs(f.high)) for f in findings)), 3 * widest)
+    # One arm far off must not squeeze the others together: it is drawn at the edge.
+    limit = max(4 * tolerance, 2 * median(max(abs(f.low), abs(f.high)) for f in findings))
 
     def x(gap: float) -> float:
         return label + (min(limit, max(-limit, gap)) + limit) / (2 * limit) * (_WIDTH - label - 16)
@@ -114,7 +115,9 @@ def arms(findings: Sequence[Finding], tolerance: float) -> str:
             f"<title>{escape(f.title)}: {100 * f.gap:+.2f} %</title></circle>"
         )
     out.append(
-        _text((label + _WIDTH) / 2, height - 8, "change of log loss; the shaded side is inside the tolerance")
+        _text(
+            (label + _WIDTH) / 2, height - 8, "log loss; shaded: inside the tolerance; at the edge: beyond it"
+        )
     )
     return "".join((*out, "</svg>"))
 
