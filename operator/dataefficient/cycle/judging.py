@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from dataefficient.api.measure import Guardrail, GuardrailMetric
-from dataefficient.contract import Evaluated, Role, RunReport
+from dataefficient.contract import Evaluated, Role, RunReport, Scored
+from dataefficient.cycle import measuring
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import GATE_BLOCKS, name
+from dataefficient.cycle.measuring import HISTORY_ADVANCE
 from dataefficient.cycle.model import (
     Branch,
     Champion,
@@ -21,24 +23,24 @@ from dataefficient.cycle.model import (
     FailureKind,
     Gate,
     Memory,
-    Refusal,
     RunOutcome,
     RunPlan,
     RunSummary,
 )
-from dataefficient.cycle.planning import certified
+from dataefficient.cycle.planning import SAVED_UP, certified, refuse
 from dataefficient.planner.evidence import Contrast, Paired, paired
-from dataefficient.planner.explore import MAX_AGE, MIN_LOOKS, wait_after
+from dataefficient.planner.explore import MAX_AGE, MIN_LOOKS, PAUSE
 from dataefficient.planner.knobs import Point
 
-SAVED_UP = 5
-"""Cycles over which exploration money may be saved up."""
 HISTORY = 64
 """Cycle records that are kept."""
 CONTRASTS = 64
 LEVELS = 40
-HOPELESS = 0.84
-"""A trial is refused once its distance exceeds the tolerance with a probability of 80 %."""
+HOPELESS = 1.64
+"""A trial is refused once its distance exceeds the tolerance with a probability of 95 %."""
+
+
+SERVED = ("champion", "start")
 
 
 @dataclass
@@ -60,26 +62,23 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
     reports = {o.run: o.report for o in memory.done if o.report}
     candidate = reports.get(name(memory.cycle, "candidate"))
     kpi, error = _served_level(candidate)
-    old = memory.champion
     if memory.cycle > 0 and candidate is not None:
         memory = _judge_control(replace(k, memory=memory), candidate, notes)
-        if memory.champion is old:
-            memory = _look_at_trial(replace(k, memory=memory), candidate, reports, notes)
-    gate = None
-    if memory.champion is old:
-        memory, gate = _publish(replace(k, memory=memory), candidate, reports, notes)
+        if memory.successor is None:
+            memory = _judge_trial(replace(k, memory=memory), candidate, notes)
+    memory, gate = _publish(replace(k, memory=memory), candidate, notes)
     memory = _branches_after(replace(k, memory=memory), reports)
     if kpi is not None:
         memory = replace(memory, levels=(*memory.levels, kpi)[-LEVELS:])
+    elif not memory.levels and candidate is not None and measuring.scored(candidate):
+        rung, spread = measuring.own_level(candidate)
+        memory = replace(memory, levels=(rung.loss,), level_spread=spread)
     if candidate is not None and memory.cycle > 0:
         memory = replace(memory, row_rate=_row_rate(k, candidate))
     record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error))
-    share = float(k.spec.exploration.share) * k.cycle_cost(k.reference) if k.costs else 0.0
-    account = (
-        memory.account
-        if memory.cycle == 0
-        else min(memory.account + share, max(SAVED_UP * share, memory.account))
-    )
+    account = memory.account
+    if memory.cycle > HISTORY_ADVANCE:
+        account = min(account + k.accrual, max(SAVED_UP * k.accrual, account))
     return replace(
         memory,
         cycle=memory.cycle + 1,
@@ -92,9 +91,9 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
 
 def _served_level(candidate: RunReport | None) -> tuple[float | None, float | None]:
     """Mean log loss of what served during the interval, the frozen champion, and its standard error."""
-    if candidate is None or candidate.evaluated is None or "start" not in candidate.evaluated.models:
+    if candidate is None or candidate.evaluated is None or SERVED[1] not in candidate.evaluated.models:
         return None, None
-    n, loss = candidate.evaluated.n, candidate.evaluated.models["start"].loss
+    n, loss = candidate.evaluated.n, _served(candidate.evaluated).loss
     filled = [(x, s) for x, s in zip(n, loss, strict=True) if x]
     rows = sum(x for x, _ in filled)
     if len(filled) < 2:
@@ -104,46 +103,38 @@ def _served_level(candidate: RunReport | None) -> tuple[float | None, float | No
     return level, (len(filled) / (len(filled) - 1) * residual) ** 0.5 / rows
 
 
+def _served(evaluated: Evaluated) -> Scored:
+    """The frozen champion: what the candidate started from, unless a branch had won."""
+    return next(evaluated.models[title] for title in SERVED if title in evaluated.models)
+
+
 def _row_rate(k: Knowledge, candidate: RunReport) -> float:
     plan = k.memory.plan
     assert plan is not None
     return candidate.rows.read / (plan.train_to - plan.train_from).total_seconds()
 
 
-def _gate(k: Knowledge, mine: Evaluated, base: Evaluated, label: str) -> Gate:
+def _gate(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
     """The publish question for one model, against the frozen champion on the last third."""
     allowed = float(k.spec.kpi.max_regression)
-    difference = (
-        paired(mine.models["self"].loss, base.models["start"].loss, base.n, blocks=GATE_BLOCKS)
-        if mine.digest == base.digest
-        else None
-    )
+    mine, champion = evaluated.models[model], _served(evaluated)
+    difference = paired(mine.loss, champion.loss, evaluated.n, blocks=GATE_BLOCKS)
     if difference is None:
-        return Gate(
-            None,
-            None,
-            allowed,
-            published=True,
-            reason=(f"{label} is published unheld: fewer than 8 time blocks have rows to compare on"),
-        )
+        reason = f"{label} is published unheld: fewer than 8 time blocks have rows to compare on"
+        return Gate(None, None, allowed, published=True, reason=reason)
+    gap, error = difference.gap, difference.standard_error
     for guardrail in k.spec.guardrails:
-        broken = _broken(guardrail, mine, base)
-        if broken:
-            return Gate(difference.gap, difference.standard_error, allowed, published=False, reason=broken)
-    published = difference.gap <= allowed
-    verb = "stays within" if published else "exceeds"
-    return Gate(
-        difference.gap,
-        difference.standard_error,
-        allowed,
-        published=published,
-        reason=f"{label} against the frozen champion: {difference.gap:+.2%}, which {verb} {allowed:.2%}",
-    )
+        if broken := _broken(guardrail, evaluated, model):
+            return Gate(gap, error, allowed, published=False, reason=broken)
+    verb = "stays within" if gap <= allowed else "exceeds"
+    reason = f"{label} against the frozen champion: {gap:+.2%}, which {verb} {allowed:.2%}"
+    return Gate(gap, error, allowed, published=gap <= allowed, reason=reason)
 
 
-def _broken(guardrail: Guardrail, mine: Evaluated, base: Evaluated) -> str | None:
+def _broken(guardrail: Guardrail, evaluated: Evaluated, model: str) -> str | None:
     """The sentence of a broken guardrail, on the gate's rows where sums allow it."""
-    value, reference = _metric(guardrail.metric, mine, "self"), _metric(guardrail.metric, base, "start")
+    value = _metric(guardrail.metric, evaluated, evaluated.models[model])
+    reference = _metric(guardrail.metric, evaluated, _served(evaluated))
     title = guardrail.metric.value
     if value is None:
         return f"Guardrail {title}: the trainer did not report it"
@@ -164,8 +155,8 @@ def _broken(guardrail: Guardrail, mine: Evaluated, base: Evaluated) -> str | Non
     return None
 
 
-def _metric(metric: GuardrailMetric, evaluated: Evaluated, model: str) -> float | None:
-    scored, n = evaluated.models[model], sum(evaluated.n[GATE_BLOCKS])
+def _metric(metric: GuardrailMetric, evaluated: Evaluated, scored: Scored) -> float | None:
+    n = sum(evaluated.n[GATE_BLOCKS])
     positives = sum(evaluated.positives[GATE_BLOCKS])
     if metric is GuardrailMetric.AUC:
         return scored.auc
@@ -174,10 +165,8 @@ def _metric(metric: GuardrailMetric, evaluated: Evaluated, model: str) -> float 
     return sum(scored.loss[GATE_BLOCKS]) / n if n and metric is GuardrailMetric.LOG_LOSS else None
 
 
-def _publish(
-    k: Knowledge, candidate: RunReport | None, reports: dict[str, RunReport], notes: Notes
-) -> tuple[Memory, Gate | None]:
-    """Adopts an accepted trial or publishes the candidate, if the gate lets it."""
+def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[Memory, Gate | None]:
+    """Publishes the candidate, if the gate lets it."""
     memory = k.memory
     if candidate is None or candidate.checkpoint is None or candidate.position is None:
         return replace(memory, rejections=memory.rejections + 1), None
@@ -186,24 +175,14 @@ def _publish(
     if memory.champion is None or candidate.evaluated is None:
         notes.add("Published", "The first champion is published")
         return _crown(k, candidate, plan.point, _step_distance(k, plan.point)), None
-    base = candidate.evaluated
-    trial, report = memory.trial, reports.get(name(memory.cycle, "trial"))
-    if trial is not None and report is not None and report.evaluated is not None and _accepted(k, trial):
-        gate = _gate(k, report.evaluated, base, "The trial's model")
-        if gate.published:
-            notes.add(
-                "TrialAccepted", f"{trial.point} is adopted: it is certain to stay inside the tolerance"
-            )
-            adopted = replace(
-                memory, plan=replace(plan, point=trial.point), trial=None, looks=memory.looks + 1
-            )
-            distance = _adopted_distance(k, trial)
-            return _crown(replace(k, memory=adopted), report, trial.point, distance), gate
-    gate = _gate(k, base, base, "The candidate")
+    gate = _gate(k, candidate.evaluated, "self", "The candidate")
     if not gate.published:
         notes.add("Rejected", f"Not published. {gate.reason}")
         return replace(memory, rejections=memory.rejections + 1, trial=None), gate
-    return _crown(k, candidate, plan.point, _step_distance(k, plan.point)), gate
+    crowned = _crown(k, candidate, plan.point, _step_distance(k, plan.point))
+    if memory.successor is not None and memory.successor.cycle < memory.cycle - 1:
+        crowned = replace(crowned, successor=None)
+    return crowned, gate
 
 
 def _crown(k: Knowledge, report: RunReport, point: Point, distance: tuple[float, float]) -> Memory:
@@ -230,23 +209,17 @@ def _crown(k: Knowledge, report: RunReport, point: Point, distance: tuple[float,
 
 def _step_distance(k: Knowledge, point: Point) -> tuple[float, float]:
     """Distance after one more cycle under ``point``: what is left of today's plus the cycle's share."""
-    left, share = k.dynamics.remaining(1), k.dynamics.growth(1)
-    belief = k.certain[point]
-    cold = k.memory.champion is None
-    if cold:
-        left, share = 1.0, 1.0
-    mean = left * k.memory.distance + share * max(belief.mean, 0.0)
-    bound = left * k.memory.distance_bound + share * max(belief.upper(k.z), 0.0)
+    left = 1.0 if k.memory.champion is None else k.carry_over
+    share = 1.0 if k.memory.champion is None else 1.0 - left
+    return _distance(k, point, left, share)
+
+
+def _distance(k: Knowledge, point: Point, left: float, share: float) -> tuple[float, float]:
+    """Expected distance and its bound: ``left`` of today's and ``share`` of the point's."""
+    stake = k.stakes[point]
+    mean = left * k.memory.distance + share * max(stake.gap or 0.0, 0.0)
+    bound = left * k.memory.distance_bound + share * max(stake.bound or 0.0, 0.0)
     return mean, max(bound, mean)
-
-
-def _adopted_distance(k: Knowledge, trial: Branch) -> tuple[float, float]:
-    grown, left = k.dynamics.growth(trial.age + 1), k.dynamics.remaining(trial.age + 1)
-    if trial.point.size != (k.memory.champion.point.size if k.memory.champion else trial.point.size):
-        grown, left = 1.0, 0.0
-    belief = k.certain[trial.point]
-    bound = left * k.memory.distance_bound + grown * max(belief.upper(k.z), 0.0)
-    return max(belief.mean, 0.0) * grown, bound
 
 
 def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
@@ -260,14 +233,14 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     models = candidate.evaluated.models
     if "control" not in models or served.position != control.position:
         return memory
-    difference = paired(models["start"].loss, models["control"].loss, candidate.evaluated.n)
+    difference = paired(_served(candidate.evaluated).loss, models["control"].loss, candidate.evaluated.n)
     if difference is None:
         notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
         return memory
     cold = served.point.size != k.reference.size
     age = None if cold else control.age
     begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), None)
-    before = k.dynamics.remaining(control.age) * (begun.distance if begun and not cold else 0.0)
+    before = k.carry_over**control.age * (begun.distance if begun and not cold else 0.0)
     contrasts = memory.contrasts
     if served.point != k.reference:
         contrasts = (*contrasts, _contrast(served.point, k.reference, memory.cycle, age, difference))
@@ -282,72 +255,79 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     if difference.gap <= k.tolerance:
         notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
         return memory
-    notes.add("ControlPromoted", f"{told}, above the tolerance: the control becomes champion, already paid")
-    winner = Champion(control.checkpoint, memory.cycle - 1, k.reference, control.position, before)
+    notes.add("ControlPromoted", f"{told}, above the tolerance: the lineage goes on from the control")
+    # What was believed of sampling was wrong: only what the control measured still counts.
+    kept = k.carry_over**control.age
+    before = max(before, difference.gap * kept / (1.0 - kept))
     return replace(
         memory,
-        champion=winner,
-        previous_champions=(served, *memory.previous_champions)[: k.spec.checkpoints.keep - 1],
-        plan=replace(memory.plan, point=k.reference) if memory.plan else None,
-        distance=before,
-        distance_bound=before,
+        contrasts=memory.contrasts[-1:],
+        successor=Champion(control.checkpoint, memory.cycle - 1, k.reference, control.position, before),
         trial=None,
-        refusals=_refuse(k, served.point),
+        refusals=refuse(memory, served.point),
     )
 
 
-def _look_at_trial(k: Knowledge, candidate: RunReport, reports: dict[str, RunReport], notes: Notes) -> Memory:
-    """Adds the paired look at the trial's frozen checkpoint; refuses a hopeless or overlong trial."""
-    memory, trial = k.memory, k.memory.trial
-    report = reports.get(name(memory.cycle, "trial"))
-    if trial is None:
+def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
+    """Adds the look at the trial's frozen checkpoint where it was scored, and draws the conclusion."""
+    memory, trial, served = k.memory, k.memory.trial, k.memory.champion
+    if trial is None or served is None or trial.checkpoint is None or trial.position is None:
         return memory
-    if report is None or report.evaluated is None or candidate.evaluated is None:
-        notes.add("TrialFailed", f"The trial of {trial.point} gave no report: it is refused for now")
-        return replace(memory, trial=None, refusals=_refuse(k, trial.point), looks=memory.looks + 1)
-    comparable = (
-        "start" in report.evaluated.models
-        and report.evaluated.digest == candidate.evaluated.digest
-        and memory.champion is not None
-        and memory.champion.position == trial.position
-    )
-    if comparable:
-        assert memory.champion is not None
-        difference = paired(
-            report.evaluated.models["start"].loss,
-            candidate.evaluated.models["start"].loss,
-            candidate.evaluated.n,
-        )
-        if difference is not None:
-            cold = trial.point.size != memory.champion.point.size
-            contrast = _contrast(
-                trial.point, memory.champion.point, memory.cycle, None if cold else trial.age, difference
-            )
-            memory = replace(memory, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
-            trial = replace(trial, looks=trial.looks + 1)
-            memory = replace(memory, trial=trial)
+    evaluated = candidate.evaluated
+    if evaluated is None or "trial" not in evaluated.models or trial.position != served.position:
+        return memory
+    difference = paired(evaluated.models["trial"].loss, _served(evaluated).loss, evaluated.n)
+    if difference is not None:
+        age = None if trial.point.size != served.point.size else trial.age
+        contrast = _contrast(trial.point, served.point, memory.cycle, age, difference)
+        trial = replace(trial, looks=trial.looks + 1)
+        memory = replace(memory, trial=trial, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
     k = replace(k, memory=memory)
+    if trial.looks >= MIN_LOOKS and certified(k, trial.point):
+        return _adopt(k, trial, served, evaluated, notes)
     belief = k.certain[trial.point]
+    milder = [p for p in k.cheaper(k.points, served.point) if p.size == served.point.size and certified(k, p)]
     if trial.looks >= MIN_LOOKS and belief.mean - HOPELESS * belief.sd > k.tolerance:
         notes.add("TrialRefused", f"{trial.point} is refused: it loses about {belief.mean:.2%}")
-    elif trial.age >= MAX_AGE and not _accepted(k, trial):
-        notes.add(
-            "TrialUndecided", f"{trial.point} is refused for now: {trial.age} cycles could not certify it"
-        )
+    elif trial.looks >= MIN_LOOKS and milder and belief.mean > k.certified_tolerance:
+        notes.add("TrialCertifiedMilder", f"{trial.point} is refused, but its trial certifies milder plans")
+        memory = replace(memory, looks=memory.looks + 1, refused_in_row=-1)
+    elif trial.age >= MAX_AGE:
+        notes.add("TrialUndecided", f"{trial.point} is refused: {trial.age} cycles could not certify it")
     else:
         return memory
-    return replace(memory, trial=None, refusals=_refuse(k, trial.point), looks=memory.looks + 1)
+    row = memory.refused_in_row + 1
+    return replace(
+        memory,
+        trial=None,
+        refusals=refuse(memory, trial.point),
+        refused_in_row=row,
+        no_trial_before=memory.cycle + PAUSE * row,
+    )
 
 
-def _accepted(k: Knowledge, trial: Branch) -> bool:
-    return trial.looks >= MIN_LOOKS and certified(k, trial.point)
-
-
-def _refuse(k: Knowledge, point: Point) -> tuple[Refusal, ...]:
-    """Refusals with one more of ``point``; each doubles the wait."""
-    others = tuple(r for r in k.memory.refusals if r.point != point)
-    count = next((r.count for r in k.memory.refusals if r.point == point), 0) + 1
-    return (*others, Refusal(point, count, k.memory.cycle + wait_after(count)))
+def _adopt(k: Knowledge, trial: Branch, served: Champion, evaluated: Evaluated, notes: Notes) -> Memory:
+    """The trial's plan comes into force. Weights go on from the champion, unless the size is another."""
+    memory = k.memory
+    assert trial.checkpoint is not None
+    assert trial.position is not None
+    assert memory.plan is not None
+    gate = _gate(k, evaluated, "trial", "The trial's model")
+    if not gate.published:
+        return memory
+    notes.add("TrialAccepted", f"{trial.point} is adopted: it is certain to stay inside the tolerance")
+    successor = None
+    if trial.point.size != served.point.size:
+        bound = k.stakes[trial.point].bound or 0.0
+        successor = Champion(trial.checkpoint, memory.cycle - 1, trial.point, trial.position, bound)
+    return replace(
+        memory,
+        adopted=trial.point,
+        successor=successor,
+        trial=None,
+        looks=memory.looks + 1,
+        refused_in_row=0,
+    )
 
 
 def _contrast(point: Point, against: Point, cycle: int, age: float | None, difference: Paired) -> Contrast:
@@ -359,16 +339,16 @@ def _contrast(point: Point, against: Point, cycle: int, age: float | None, diffe
 def _branches_after(k: Knowledge, reports: dict[str, RunReport]) -> Memory:
     """Branches with the checkpoints that this cycle gave them; a branch whose run failed is dropped."""
     memory = k.memory
-    for role in (Role.TRIAL, Role.CONTROL):
-        attribute = "trial" if role is Role.TRIAL else "control"
-        branch: Branch | None = getattr(memory, attribute)
-        report = reports.get(name(memory.cycle, attribute))
-        if branch is None:
+    for role, title in ((Role.TRIAL, "trial"), (Role.CONTROL, "control")):
+        branch = memory.trial if role is Role.TRIAL else memory.control
+        run = name(memory.cycle, title)
+        if branch is None or all(plan.request.run != run for plan in memory.launched):
             continue
+        report = reports.get(run)
         if report is None or report.checkpoint is None:
             memory = _set_branch(memory, role, None)
         else:
-            age = branch.age + 1 if role is Role.TRIAL else branch.age
+            age = memory.cycle - branch.began if role is Role.TRIAL else branch.age
             grown = replace(branch, checkpoint=report.checkpoint, position=report.position, age=age)
             memory = _set_branch(memory, role, grown)
     return memory

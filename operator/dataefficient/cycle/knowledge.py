@@ -8,31 +8,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import sqrt
 from statistics import median
 
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.cycle.launch import devices
-from dataefficient.cycle.model import Memory
+from dataefficient.cycle.model import Measured, Memory
 from dataefficient.planner import belief, budget
-from dataefficient.planner.belief import Belief, Dynamics
-from dataefficient.planner.choice import Situation, spent_alpha
+from dataefficient.planner.belief import Belief, rate_share
+from dataefficient.planner.choice import Situation, Stake, spent_alpha
 from dataefficient.planner.costs import CostModel, MeasuredRun
 from dataefficient.planner.explore import Terms
 from dataefficient.planner.forecast import next_level
 from dataefficient.planner.knobs import Knobs, Point, ladder
 
-DRIFT_SHARE = 0.04
+CERTIFIED_SHARE = 0.85
+"""Share of the tolerance that certified plans may use; the rest is for changes of the stream."""
+SLOW = 0.8
+"""Quantile of the carry-over that trials are planned with: slow forgetting must be excluded by them."""
+KEEP_Z = 0.84
+"""The plan in force stays while its bound of 80 % lies inside the tolerance."""
+DRIFT_SHARE = 0.02
 """Random walk of a plan's distance per cycle, as a share of the tolerance."""
-RESOLVING_CYCLES = 5
+RESOLVING_CYCLES = 8
 """Cycles over which paired comparisons are pooled before a distance is called resolvable."""
 ROW_SPREAD = 0.4
 """Paired standard deviation per row between different plans, relative to the loss (levers study: 0.2
 between similar arms, 0.4 between different ones)."""
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that scoring may take."""
+
+
+@lru_cache(maxsize=4)
+def _cost_model(measured: tuple[Measured, ...]) -> CostModel:
+    """Kept from one decision to the next: most of them measure nothing new."""
+    return CostModel.fit(
+        [
+            MeasuredRun(
+                size=m.size,
+                rows_read=m.read,
+                rows_trained=m.trained,
+                rows_evaluated=m.evaluated,
+                startup=m.startup,
+                read=m.reading,
+                train=m.training,
+                evaluate=m.evaluating,
+            )
+            for m in measured
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +104,11 @@ class Knowledge:
         return max(self.target / (self.level / (1.0 + self.memory.distance)) - 1.0, 1e-9)
 
     @property
+    def certified_tolerance(self) -> float:
+        """What a plan's bound must stay inside: a part of the tolerance is kept for what no one measured."""
+        return CERTIFIED_SHARE * self.tolerance
+
+    @property
     def target(self) -> float | None:
         """Level that must not be exceeded, where the planner's own metric is what it speaks of."""
         if self.spec.kpi.target is None or self.spec.kpi.query:
@@ -100,26 +131,10 @@ class Knowledge:
         price = self.spec.accelerators[0].price_per_device_hour
         return None if price is None else float(price)
 
-    @cached_property
+    @property
     def costs(self) -> CostModel | None:
         """Measured cost; None before the first run ended."""
-        if not self.memory.measured:
-            return None
-        return CostModel.fit(
-            [
-                MeasuredRun(
-                    size=m.size,
-                    rows_read=m.read,
-                    rows_trained=m.trained,
-                    rows_evaluated=m.evaluated,
-                    startup=m.startup,
-                    read=m.reading,
-                    train=m.training,
-                    evaluate=m.evaluating,
-                )
-                for m in self.memory.measured
-            ]
-        )
+        return _cost_model(self.memory.measured) if self.memory.measured else None
 
     def rows(self, start: datetime, end: datetime) -> float:
         """Expected rows of the stream in an interval."""
@@ -156,33 +171,70 @@ class Knowledge:
         return self.run_cost(point, self.cycle_rows, self.cycle_rows)
 
     @cached_property
-    def dynamics(self) -> Dynamics:
-        """How distances build up between two controls."""
-        carry = self.memory.convergence.carry_over if self.memory.convergence else 1.0
-        return Dynamics(
-            carry_over=carry,
-            horizon=self.spec.control.every_cycles,
-            drift=DRIFT_SHARE * self.tolerance,
-            seed_noise=self.memory.seed_noise,
-        )
+    def carry_over(self) -> float:
+        """Share of a distance that is left after one cycle: the median of what the branches showed."""
+        return self._evidence.carry_over(0.5)
+
+    @cached_property
+    def _evidence(self) -> belief.Evidence:
+        wear = belief.Wear(DRIFT_SHARE * self.tolerance, self.memory.seed_noise)
+        known = set(self.points)
+        contrasts = [c for c in self.memory.contrasts if {c.point, c.against} <= known]
+        prior = belief.informative_prior(self.points[1:], self.knobs, self.tolerance)
+        scale = dict(zip(self.points[1:], prior.mean.tolist(), strict=True))
+        return belief.Evidence(contrasts, self.reference, cycle=self.memory.cycle + 1, wear=wear, scale=scale)
+
+    @property
+    def accrual(self) -> float:
+        """Device-seconds that exploration earns in a cycle."""
+        return float(self.spec.exploration.share) * self.cycle_cost(self.reference)
 
     @cached_property
     def certain(self) -> dict[Point, Belief]:
-        """What measurements of each plan itself say, as of two cycles from now: a control takes that long."""
-        return self._update(belief.vague_prior(self.points[1:], self.tolerance), self.memory.cycle + 1)
+        """What measurements of each plan itself say."""
+        return self._evidence.beliefs(self.points[1:], belief.vague_prior(self.points[1:], self.tolerance))
 
     @cached_property
     def curious(self) -> dict[Point, Belief]:
         """What may be hoped of each plan, measured or not."""
         prior = belief.informative_prior(self.points[1:], self.knobs, self.tolerance)
-        return self._update(prior, self.memory.cycle)
+        return self._evidence.beliefs(self.points[1:], prior)
 
-    def _update(self, prior: belief.Prior, cycle: int) -> dict[Point, Belief]:
-        if len(self.points) == 1:
-            return {self.reference: Belief(0.0, 0.0)}
-        return belief.update(
-            prior, self.points[1:], self.reference, self.memory.contrasts, cycle=cycle, dynamics=self.dynamics
-        )
+    @cached_property
+    def stakes(self) -> dict[Point, Stake]:
+        """Expected distance and bound of every point.
+
+        The bound of a new plan comes from measurements of that plan, or of a harsher one by the law of the
+        rate, at the confidence that alpha spending leaves. The plan in force passed that once and needs
+        less to stay.
+        """
+        return {p: self._stake(p, KEEP_Z if p == self.in_force else self.z) for p in self.points}
+
+    @property
+    def in_force(self) -> Point | None:
+        """The plan that a trial certified last, or the one that ran last."""
+        return self.memory.adopted or (self.memory.plan.point if self.memory.plan else None)
+
+    def _stake(self, point: Point, z: float) -> Stake:
+        if point == self.reference:
+            return Stake(0.0, 0.0)
+        known = (p for p in self.measured_points if p.size == point.size)
+        if not any(rate_share(point, harsher) is not None for harsher in known):
+            return Stake(None, None)
+        own = self.curious[point]
+        bounds = [max(own.upper(z), 0.0)]
+        for harsher, certain in self.certain.items():
+            share = rate_share(point, harsher) if harsher != self.reference else None
+            if share is not None:
+                # With a smaller size only part of the harsher plan's distance falls with the rate.
+                share = share if point.size == self.reference.size else 1.0
+                bounds.append(share * max(certain.upper(z), 0.0))
+        return Stake(own.mean, min(bounds))
+
+    @cached_property
+    def measured_points(self) -> frozenset[Point]:
+        """Plans that a contrast speaks of."""
+        return frozenset(p for c in self.memory.contrasts for p in (c.point, c.against))
 
     @cached_property
     def z(self) -> float:
@@ -204,8 +256,9 @@ class Knowledge:
 
     @property
     def resolvable(self) -> bool:
-        """Whether the stream can tell a distance of the tolerance."""
-        return self.resolution <= self.tolerance / 3.0
+        """Whether the stream can tell a distance of the tolerance; what was never measured has a chance."""
+        margin = 1.0 if self.memory.contrasts else 2.0
+        return self.resolution <= margin * self.tolerance / 3.0
 
     @cached_property
     def headroom(self) -> budget.Headroom:
@@ -223,10 +276,7 @@ class Knowledge:
     def situation(self, affordable: float | None) -> Situation:
         """The choice's terms for the cycle being planned."""
         return Situation(
-            tolerance=self.tolerance,
-            distance_bound=self.memory.distance_bound,
-            z=self.z,
-            dynamics=self.dynamics,
+            tolerance=self.certified_tolerance,
             target=self.target,
             level=self.level,
             distance=self.memory.distance,
@@ -236,11 +286,11 @@ class Knowledge:
 
     def terms(self, se: float) -> Terms:
         """The terms of an experiment whose comparison has the standard error ``se``."""
-        left = self.dynamics.remaining(self.dynamics.horizon) * self.memory.distance_bound
         return Terms(
-            room=self.tolerance - left,
+            tolerance=self.certified_tolerance,
             se_cycle=se,
             z=self.z,
+            carry_over=self._evidence.carry_over(SLOW),
             horizon=self.spec.horizon_cycles,
             wrong=1.0 - float(self.spec.kpi.confidence),
             rollback=self.spec.control.lookback_cycles * self.cycle_cost(self.reference),

@@ -11,24 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from math import log, sqrt
+from math import sqrt
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import Role, RunReport
-from dataefficient.cycle.knowledge import EVALUATION_COST, RESOLVING_CYCLES, ROW_SPREAD, Knowledge
+from dataefficient.cycle.knowledge import EVALUATION_COST, ROW_SPREAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome
 from dataefficient.planner import convergence as converging
-from dataefficient.planner.choice import projected_bound
 from dataefficient.planner.curves import fit_curve
 from dataefficient.planner.evidence import Contrast, paired
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 
-PILOT = 32
-"""The pilot trains on the last 1/32 of the history before the common window."""
-RUNGS = (16, 8, 4, 2, 1)
-"""Rungs train on the last 1/16, 1/8, ... of it."""
+PILOT = 64
+"""The pilot trains on the last 1/64 of the history before the common window."""
+RUNGS = (32, 16, 8, 4, 2, 1)
+"""Rungs train on the last 1/32, 1/16, ... of it."""
+MIN_RUNGS = 3
+"""Fewer tell no curve and are not run."""
 RUNG_SHARE = 0.6
 """Largest share of the account that rungs may take; the rest is for probes of other plans."""
 MAX_PROBES = 8
@@ -68,15 +69,15 @@ def small_pilot(k: Knowledge) -> Wanted | None:
 def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     """Memory with the row rate, the evaluation share and the exploration account settled.
 
-    The evaluation share is what a paired standard error of a third of the tolerance needs, pooled over
-    five cycles, and at most what 5 % of the reference's cost pays for.
+    The evaluation share is what a paired standard error of a sixth of the tolerance needs in one cycle,
+    and at most what 5 % of the reference's cost pays for.
     """
     start, middle, end = window(k)
     trained_span = (middle - start).total_seconds() / PILOT
     rows_span = trained_span + (end - middle).total_seconds()
     memory = replace(k.memory, row_rate=report.rows.read / rows_span)
     k = replace(k, memory=memory)
-    needed = (ROW_SPREAD * 3.0 / (k.tolerance * sqrt(RESOLVING_CYCLES))) ** 2 / max(k.cycle_rows, 1.0)
+    needed = (ROW_SPREAD * 6.0 / k.tolerance) ** 2 / max(k.cycle_rows, 1.0)
     full = replace(k, memory=replace(memory, evaluation_share=1.0))
     without = full.run_cost(k.reference, k.cycle_rows)
     scoring = full.cycle_cost(k.reference) - without
@@ -106,7 +107,7 @@ def rungs(k: Knowledge) -> list[Wanted]:
         if part == RUNGS[0] and cost <= left:
             left -= cost
             wanted.append(replace(rung, name=name(0, "replica"), other_seed=True))
-    return wanted
+    return wanted if len(wanted) > MIN_RUNGS else []
 
 
 def probe_cost(k: Knowledge, point: Point, train: tuple[datetime, datetime]) -> float:
@@ -135,7 +136,7 @@ def next_probe(k: Knowledge) -> Wanted | None:
         train = (middle - (middle - start) / part, middle)
         cost = {p: probe_cost(k, p, train) for p in open_points}
         terms = k.terms(sqrt(k.se_cycle**2 + 2.0 * k.memory.seed_noise**2))
-        point = best_probe(open_points, k.curious, terms, saving, cost, k.memory.account)
+        point = best_probe(open_points, k.curious, terms, saving=saving, cost=cost, account=k.memory.account)
         if point is not None:
             label = name(0, f"probe-{len(tried) + 1}-part-{part}")
             return Wanted(label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point])
@@ -146,31 +147,32 @@ def cheapest_certified(k: Knowledge) -> Point:
     """The cheapest point that would be certified now; the reference where there is none."""
     if not k.resolvable:
         return k.reference
-    situation = k.situation(None)
-    inside = [p for p in k.points if projected_bound(p, k.certain, situation) <= k.tolerance]
+    inside = [p for p in k.points if (b := k.stakes[p].bound) is not None and b <= k.certified_tolerance]
     return min([*inside, k.reference], key=k.cycle_cost)
 
 
 def learn_curve(k: Knowledge) -> Memory:
     """Memory with the learning curve's conclusions, from the rungs that ended."""
     start, middle, _ = window(k)
-    reports = {o.run: o.report for o in k.memory.done if o.report}
+    reports = {o.run: o.report for o in k.memory.done if o.report and scored(o.report)}
     measured = [
-        _rung(report) for part in RUNGS if (report := reports.get(name(0, f"rung-{part}"))) is not None
+        own_level(report)[0] for part in RUNGS if (report := reports.get(name(0, f"rung-{part}"))) is not None
     ]
     pilot_report = reports.get(name(0, "pilot"))
     if pilot_report is not None and pilot_report.evaluated is not None and measured:
         first = reports[name(0, f"rung-{RUNGS[0]}")]
         assert first.evaluated is not None
         if first.evaluated.digest == pilot_report.evaluated.digest:
-            measured.insert(0, _rung(pilot_report))
+            measured.insert(0, own_level(pilot_report)[0])
     memory = replace(k.memory, seed_noise=_seed_noise(k.memory, reports))
     if not measured:
-        return memory
+        reason = "no part of the history was measured: exploration.share does not pay for it"
+        unknown = Convergence(None, None, None, k.rows(start, middle), reason)
+        return replace(memory, convergence=unknown)
     largest = reports[name(0, f"rung-{_largest_part(reports)}")]
-    spread = _block_spread(largest)
+    spread = own_level(largest)[1]
     longest = max(k.rows(start, middle), float(measured[-1].rows))
-    found = _converge(k, measured, longest, _entropy(largest), reports)
+    found = _converge(k, measured, longest, reports)
     return replace(memory, convergence=found, levels=(measured[-1].loss,), level_spread=spread)
 
 
@@ -178,11 +180,17 @@ def _largest_part(reports: Mapping[str, RunReport]) -> int:
     return min(part for part in RUNGS if name(0, f"rung-{part}") in reports)
 
 
-def _rung(report: RunReport) -> Rung:
+def scored(report: RunReport) -> bool:
+    """Whether the run's own model was scored on any row."""
+    return report.evaluated is not None and "self" in report.evaluated.models and sum(report.evaluated.n) > 0
+
+
+def own_level(report: RunReport) -> tuple[Rung, float]:
+    """Log loss of the run's own model, and its standard deviation between time blocks."""
     assert report.evaluated is not None
     scored, n = report.evaluated.models["self"], report.evaluated.n
-    loss = sum(scored.loss) / sum(n)
-    return Rung(report.rows.kept, loss, _block_spread(report) / sqrt(sum(1 for x in n if x)))
+    spread = _block_spread(report)
+    return Rung(report.rows.kept, sum(scored.loss) / sum(n), spread / sqrt(sum(1 for x in n if x))), spread
 
 
 def _block_spread(report: RunReport) -> float:
@@ -192,15 +200,6 @@ def _block_spread(report: RunReport) -> float:
     means = [s / x for s, x in zip(scored.loss, n, strict=True) if x]
     centre = sum(means) / len(means)
     return sqrt(sum((m - centre) ** 2 for m in means) / max(len(means) - 1, 1))
-
-
-def _entropy(report: RunReport) -> float:
-    """Log loss of predicting the base rate of the window: what an untrained model shows, in nats."""
-    assert report.evaluated is not None
-    rate = sum(report.evaluated.positives) / max(sum(report.evaluated.n), 1)
-    if not 0.0 < rate < 1.0:
-        return 0.0
-    return -rate * log(rate) - (1.0 - rate) * log(1.0 - rate)
 
 
 def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
@@ -213,14 +212,14 @@ def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
 
 
 def _converge(
-    k: Knowledge, measured: list[Rung], longest: float, entropy: float, reports: Mapping[str, RunReport]
+    k: Knowledge, measured: list[Rung], longest: float, reports: Mapping[str, RunReport]
 ) -> Convergence:
     """Fit of the rungs; the standard errors are those of differences, since the rows are the same."""
     if len({r.rows for r in measured}) < 3:
         reason = (
             f"only {len(measured)} parts of the history could be paid for: exploration.share is too small"
         )
-        return Convergence(None, None, None, longest, reason, 1.0, tuple(measured))
+        return Convergence(None, None, None, longest, reason, tuple(measured))
     last = reports[name(0, f"rung-{_largest_part(reports)}")]
     examples = [float(r.rows) for r in measured]
     losses = [r.loss for r in measured]
@@ -232,11 +231,7 @@ def _converge(
         errors.append(rung.loss * sqrt(relative**2 + k.memory.seed_noise**2))
     fit = fit_curve(examples, losses, errors, seed=0)
     point = converging.converge(fit, tolerance_relative=k.tolerance / 2.0, longest=longest)
-    untrained = max(entropy, max(losses) * 1.01)
-    carry = converging.carry_over(fit, max(k.cycle_rows, 1.0), untrained=untrained, longest=longest)
-    return Convergence(
-        point.point, point.low, point.high, point.longest, point.reason, min(carry, 1.0), tuple(measured)
-    )
+    return Convergence(point.point, point.low, point.high, point.longest, point.reason, tuple(measured))
 
 
 def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:

@@ -164,8 +164,6 @@ class Convergence:
     longest: float
     """Rows of the longest history that was measured or extrapolated to."""
     reason: str
-    carry_over: float
-    """Upper bound of the share of a gap that is left after one further cycle at full data; 1 = unknown."""
     measured: tuple[Rung, ...] = ()
 
 
@@ -316,12 +314,19 @@ class Memory:
     plan: Plan | None = None
     champion: Champion | None = None
     previous_champions: tuple[Champion, ...] = ()
+    successor: Champion | None = None
+    """A branch that won: the next candidate starts from it instead, while the champion goes on serving."""
+    adopted: Point | None = None
+    """Plan that a trial certified: in force from the next cycle on."""
     trial: Branch | None = None
     control: Branch | None = None
     contrasts: tuple[Contrast, ...] = ()
     convergence: Convergence | None = None
     measured: tuple[Measured, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    refused_in_row: int = 0
+    no_trial_before: int = 0
+    """First cycle in which a trial may begin again after a refusal."""
     rejections: int = 0
     """Candidates rejected in a row."""
     looks: int = 0

@@ -13,16 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dataefficient.api.schedule import interval
-from dataefficient.contract import Role, encode
+from dataefficient.contract import CheckpointRef, Role, encode
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.measuring import history_window, window
-from dataefficient.cycle.model import Branch, Champion, Forecast, Memory, Option, Plan
-from dataefficient.planner.choice import Choice, Weighed, choose, measured, projected_bound
-from dataefficient.planner.explore import best_trial
+from dataefficient.cycle.model import Branch, Champion, Forecast, Memory, Option, Plan, Refusal
+from dataefficient.planner.choice import Choice, Weighed, choose
+from dataefficient.planner.explore import Pace, best_trial, wait_after
 from dataefficient.planner.forecast import next_cost
 from dataefficient.planner.knobs import Point
 
+SAVED_UP = 15
+"""Cycles over which exploration money may be saved up: a trial that certifies a plan takes that much."""
+LOOKS_IN_HORIZON = 10
+"""Looks at a trial that lasts for the whole horizon."""
 CONTROL_SHARE = 0.1
 """Controls may cost at most this share of the saving that they certify; else they are spaced out."""
 
@@ -44,7 +48,7 @@ def first_cycle(k: Knowledge) -> Planned:
     start, end, bound = history_window(k)
     rows = k.rows(start, end)
     costs = {p: k.run_cost(p, rows, _window_rows(k), models=1) for p in k.points}
-    choice = choose(k.points, k.reference, k.certain, costs, k.situation(k.headroom.seconds), in_force=None)
+    choice = choose(k.points, k.reference, k.stakes, costs, k.situation(k.headroom.seconds), in_force=None)
     choice, notes = _recommend(k, choice, k.reference)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
@@ -73,15 +77,22 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     """A cycle with a champion: its lineage goes on, under the plan in force or another."""
     cycle = k.next_interval
     assert cycle is not None
-    train = (champion.position, cycle.end)
+    origin = k.memory.successor or champion
+    train = (origin.position, cycle.end)
     rows, scored = k.rows(*train), k.rows(cycle.start, cycle.end)
-    in_force = k.memory.plan.point if k.memory.plan else champion.point
-    reachable = [p for p in k.points if p.size == champion.point.size]
-    models = 2 + (k.memory.control is not None)
+    in_force = k.in_force or champion.point
+    reachable = [p for p in k.points if p.size == origin.point.size]
+    if k.memory.trial is not None:
+        # A trial is compared with the plan in force: that one stays, or the trial is void.
+        reachable = [p for p in reachable if p == in_force or p.rate > in_force.rate]
+    frozen = _branches_to_score(k, champion)
+    if origin is not champion:
+        frozen["champion"] = champion.checkpoint
+    models = 2 + len(frozen)
     costs = {p: k.run_cost(p, rows, scored, models=models) for p in reachable}
     full_costs = {k.reference: k.run_cost(k.reference, rows, scored, models=models), **costs}
     choice = choose(
-        reachable, k.reference, k.certain, full_costs, k.situation(k.headroom.seconds), in_force=in_force
+        reachable, k.reference, k.stakes, full_costs, k.situation(k.headroom.seconds), in_force=in_force
     )
     if k.memory.rejections >= 2:
         choice = _notch_up(k, choice, reachable)
@@ -95,16 +106,25 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
         choice.point,
         train,
         (cycle.start, cycle.end),
-        start=champion.checkpoint,
-        frozen={"control": k.memory.control.checkpoint}
-        if k.memory.control and k.memory.control.checkpoint
-        else {},
+        start=origin.checkpoint,
+        frozen=frozen,
         forecast_seconds=full_costs[choice.point],
     )
-    planned = Planned(replace(k.memory, plan=plan), plan, (candidate,), notes, (choice.code,))
+    memory = replace(k.memory, plan=plan, adopted=None)
+    planned = Planned(memory, plan, (candidate,), notes, (choice.code,))
     left = None if k.headroom.seconds is None else k.headroom.seconds - full_costs[choice.point] * 1.5
     planned = _with_control(replace(k, memory=planned.memory), planned, champion, left)
     return _with_trial(replace(k, memory=planned.memory), planned, champion, left)
+
+
+def _branches_to_score(k: Knowledge, champion: Champion) -> dict[str, CheckpointRef]:
+    """Checkpoints of branches that stand where the champion stands: scored frozen on the same rows."""
+    branches = {"control": k.memory.control, "trial": k.memory.trial}
+    return {
+        title: branch.checkpoint
+        for title, branch in branches.items()
+        if branch is not None and branch.checkpoint is not None and branch.position == champion.position
+    }
 
 
 def _notch_up(k: Knowledge, choice: Choice, reachable: list[Point]) -> Choice:
@@ -166,7 +186,7 @@ def _option(weighed: Weighed) -> Option:
 def _with_control(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
     """Adds a control branch where one is due, worth it and affordable."""
     point = planned.plan.point if planned.plan else k.reference
-    if k.memory.control is not None or point == k.reference or not k.resolvable:
+    if k.memory.control is not None or point == k.reference or not k.resolvable or k.memory.successor:
         return planned
     origin = _control_origin(k, champion)
     if origin is None:
@@ -243,103 +263,149 @@ def _catch_up_rows(k: Knowledge) -> float:
 def _runs_out(k: Knowledge, point: Point) -> bool:
     """Whether the plan in force will no longer be certified by the time that a control could answer."""
     later = replace(k, memory=replace(k.memory, cycle=k.memory.cycle + 1))
-    return projected_bound(point, later.certain, k.situation(None)) > k.tolerance
+    bound = later.stakes[point].bound
+    return bound is None or bound > k.certified_tolerance
 
 
 def _with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
-    """Lets the running trial go on, or begins one."""
+    """Lets the running trial go on where its next look is due, or begins one."""
     assert k.next_interval is not None
-    span = (k.next_interval.start, k.next_interval.end)
-    trial = k.memory.trial
-    if trial is not None and trial.checkpoint is not None and trial.position is not None:
-        cost = k.run_cost(trial.point, k.rows(trial.position, span[1]), k.rows(*span))
-        if left is not None and cost > left:
-            return replace(
-                planned,
-                memory=replace(planned.memory, trial=None),
-                notes=(*planned.notes, f"The trial of {trial.point} ends undecided: the budget"),
-                codes=(*planned.codes, "TrialUnaffordable"),
-            )
-        wanted = Wanted(
-            name(k.memory.cycle, "trial"),
-            Role.TRIAL,
-            trial.point,
-            (trial.position, span[1]),
-            span,
-            start=trial.checkpoint,
-            forecast_seconds=cost,
-        )
+    trial, plan = k.memory.trial, planned.plan
+    if trial is None:
+        return _new_trial(k, planned, champion, left)
+    if plan is None or trial.checkpoint is None or trial.position is None:
+        return planned
+    ended = None
+    if plan.point != champion.point:
+        ended = "the plan that it is compared with has changed"
+    elif k.memory.cycle < trial.began + trial.age + _stride(k):
+        return planned
+    end = k.next_interval.end
+    cost = _trial_cost(k, trial.point, k.rows(trial.position, end), 1)
+    if ended is None and (cost > k.memory.account or (left is not None and cost > left)):
+        ended = "nothing is left for it"
+    if ended is not None:
         return replace(
             planned,
-            memory=replace(planned.memory, account=planned.memory.account - cost),
-            wanted=(*planned.wanted, wanted),
+            memory=replace(planned.memory, trial=None),
+            notes=(*planned.notes, f"The trial of {trial.point} ends undecided: {ended}"),
+            codes=(*planned.codes, "TrialEnded"),
         )
-    return _new_trial(k, planned, champion, left, span)
+    wanted = Wanted(
+        name(k.memory.cycle, "trial"),
+        Role.TRIAL,
+        trial.point,
+        (trial.position, end),
+        None,
+        start=trial.checkpoint,
+        forecast_seconds=cost,
+    )
+    memory = replace(planned.memory, account=planned.memory.account - cost)
+    return replace(planned, memory=memory, wanted=(*planned.wanted, wanted))
 
 
-def _new_trial(
-    k: Knowledge,
-    planned: Planned,
-    champion: Champion,
-    left: float | None,
-    span: tuple[datetime, datetime],
-) -> Planned:
-    plan = planned.plan
-    if plan is None or not k.enforce or not k.resolvable or k.memory.rejections or k.memory.trial:
+def _stride(k: Knowledge) -> int:
+    """Cycles between two looks at a trial: harm that builds up is seen best late, and looks cost."""
+    return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
+
+
+def _trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:
+    """Device-seconds of training a branch on ``rows`` and scoring it, frozen, in so many later cycles."""
+    scoring = k.run_cost(point, 0.0, k.cycle_rows, models=1) - k.run_cost(point, 0.0)
+    return k.run_cost(point, rows) + looks * scoring
+
+
+def _origin(k: Knowledge, champion: Champion) -> Champion:
+    """The oldest kept champion since which the plan in force has not changed: a trial starts there."""
+    origin = champion
+    for older in k.memory.previous_champions:
+        if older.point.size != champion.point.size or origin.point != champion.point:
+            break
+        if older.cycle != origin.cycle - 1:
+            break
+        origin = older
+    return origin
+
+
+def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
+    plan, current = planned.plan, k.next_interval
+    assert current is not None
+    if plan is None or not k.enforce or not k.resolvable or k.memory.rejections:
+        return planned
+    if k.memory.cycle < k.memory.no_trial_before or plan.point != champion.point or k.memory.successor:
         return planned
     blocked = {r.point for r in k.memory.refusals if r.not_before > k.memory.cycle}
     points = [p for p in k.cheaper(k.points, plan.point) if p not in blocked]
+    origin, stride = _origin(k, champion), _stride(k)
+    first = k.memory.cycle - origin.cycle
+    pace = Pace(first, stride)
 
-    def first_rows(point: Point) -> float:
-        if point.size == champion.point.size:
-            return k.rows(champion.position, span[1])
-        return _catch_up_rows(k)
+    def same_size(point: Point) -> bool:
+        return point.size == champion.point.size
 
-    def cost(point: Point, cycles: int) -> float:
-        rows = first_rows(point)
+    def cost(point: Point, age: int, looks: int) -> float:
+        rows = age * k.cycle_rows if same_size(point) else _catch_up_rows(k) + (age - first) * k.cycle_rows
         if rows == float("inf"):
             return rows
-        first = k.run_cost(point, rows, k.rows(*span))
-        return first + (cycles - 1) * k.cycle_cost(point)
+        startups = (looks - 1) * k.run_cost(point, 0.0)
+        return _trial_cost(k, point, rows, looks) + startups
 
     saving = {p: k.cycle_cost(plan.point) - k.cycle_cost(p) for p in points}
     account = k.memory.account if left is None else min(k.memory.account, left)
-    found = best_trial(points, k.curious, k.dynamics, k.terms(k.se_cycle), saving, cost, account)
+    found = best_trial(
+        points,
+        k.curious,
+        k.terms(k.se_cycle),
+        saving=saving,
+        cost=cost,
+        pace=pace,
+        purse=lambda age: account + k.accrual * (age - first),
+    )
     if found is None:
         return planned
-    same = found.point.size == champion.point.size
-    begin = (
-        champion.position
-        if same
-        else span[1] - timedelta(seconds=first_rows(found.point) / max(k.memory.row_rate or 1.0, 1e-12))
-    )
-    history = interval(k.spec.schedule, 0)
-    assert history is not None
-    first = k.run_cost(found.point, first_rows(found.point), k.rows(*span))
+    if same_size(found.point):
+        rows, begin, start = k.rows(origin.position, current.end), origin.position, origin.checkpoint
+    else:
+        history = interval(k.spec.schedule, 0)
+        assert history is not None
+        rows, start = _catch_up_rows(k), None
+        begin = max(
+            current.end - timedelta(seconds=rows / max(k.memory.row_rate or 1.0, 1e-12)), history.start
+        )
+    spent = _trial_cost(k, found.point, rows, 1)
     wanted = Wanted(
         name(k.memory.cycle, "trial"),
         Role.TRIAL,
         found.point,
-        (max(begin, history.start), span[1]),
-        span,
-        start=champion.checkpoint if same else None,
-        forecast_seconds=first,
+        (begin, current.end),
+        None,
+        start=start,
+        forecast_seconds=spent,
     )
-    branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0)
+    branch = Branch(Role.TRIAL, found.point, origin.cycle, 0)
     worth = f"worth {found.value:.0f} device-seconds"
-    note = f"Trial of {found.point}: accepted with a chance of {found.chance:.0%}, {worth}"
+    note = (
+        f"Trial of {found.point}, over up to {found.age} cycles: {worth} with a chance of {found.chance:.0%}"
+    )
     return replace(
         planned,
-        memory=replace(planned.memory, trial=branch, account=planned.memory.account - first),
+        memory=replace(planned.memory, trial=branch, account=planned.memory.account - spent),
         wanted=(*planned.wanted, wanted),
         notes=(*planned.notes, note),
         codes=(*planned.codes, "TrialStarted"),
     )
 
 
+def refuse(memory: Memory, point: Point) -> tuple[Refusal, ...]:
+    """Refusals with one more of ``point``; each doubles the wait."""
+    others = tuple(r for r in memory.refusals if r.point != point)
+    count = next((r.count for r in memory.refusals if r.point == point), 0) + 1
+    return (*others, Refusal(point, count, memory.cycle + wait_after(count)))
+
+
 def certified(k: Knowledge, point: Point) -> bool:
     """Whether a point could serve from now on."""
     if point == k.reference:
         return True
-    known = measured(k.certain[point], k.tolerance)
-    return known and projected_bound(point, k.certain, k.situation(None)) <= k.tolerance
+    bound = k.stakes[point].bound
+    return bound is not None and bound <= k.certified_tolerance

@@ -1,7 +1,7 @@
 """The choice: the cheapest plan that is certain to stay inside the tolerance.
 
-A plan is *certified* when the upper bound of the lineage's distance to the reference, were it to run
-until the next control, lies inside the tolerance. "Not significantly worse" certifies nothing. Among
+A plan is *certified* when the upper bound of the distance that the lineage would reach under it, however
+long it runs, lies inside the tolerance. "Not significantly worse" certifies nothing. Among
 the certified plans that meet the target and fit the budget the cheapest one is chosen; the order of
 priority is KPI, certainty, cost.
 """
@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from dataefficient.planner.belief import Belief, Dynamics
 from dataefficient.planner.knobs import Point
 
 STAY = 0.03
@@ -25,8 +24,6 @@ class Situation:
 
     Attributes:
         tolerance: relative distance to the reference that is allowed for life.
-        distance_bound: upper bound of the lineage's distance today.
-        z: standard deviations of the certified bound.
         target: level of the KPI that must not be exceeded; None: no target.
         level: forecast level of the lineage in force; None: unknown.
         distance: expected distance of the lineage in force.
@@ -35,9 +32,6 @@ class Situation:
     """
 
     tolerance: float
-    distance_bound: float
-    z: float
-    dynamics: Dynamics
     target: float | None = None
     level: float | None = None
     distance: float = 0.0
@@ -75,21 +69,18 @@ def spent_alpha(confidence: float, look: int) -> float:
     return NormalDist().inv_cdf(1.0 - alpha)
 
 
-def projected_bound(point: Point, certain: Mapping[Point, Belief], situation: Situation) -> float:
-    """Upper bound of the lineage's distance at the end of the horizon if ``point`` runs from now on."""
-    left = situation.dynamics.remaining(situation.dynamics.horizon) * situation.distance_bound
-    return left + certain[point].upper(situation.z)
+@dataclass(frozen=True)
+class Stake:
+    """What is known of one plan: expected distance and its upper bound; None: never measured."""
 
-
-def measured(belief: Belief, tolerance: float) -> bool:
-    """Whether anything but the vague prior speaks about a point."""
-    return belief.sd < 50.0 * tolerance
+    gap: float | None
+    bound: float | None
 
 
 def choose(
     points: Sequence[Point],
     reference: Point,
-    certain: Mapping[Point, Belief],
+    stakes: Mapping[Point, Stake],
     costs: Mapping[Point, float],
     situation: Situation,
     *,
@@ -101,7 +92,7 @@ def choose(
         A choice without a point when not even the cheapest one fits the budget.
     """
     refusals = {
-        p: _refusal(p, reference, certain, costs[p], situation) for p in dict.fromkeys((*points, reference))
+        p: _refusal(p, reference, stakes[p], costs[p], situation) for p in dict.fromkeys((*points, reference))
     }
     open_points = [p for p in points if refusals[p] is None]
     best: Point | None
@@ -109,15 +100,15 @@ def choose(
         best = min(open_points, key=lambda p: (costs[p], p != in_force))
         if in_force in open_points and costs[in_force] <= costs[best] * (1.0 + STAY):
             best = in_force
-        code, reason = _why(best, reference, certain, situation, len(open_points))
+        code, reason = _why(best, reference, stakes[best], situation, len(open_points))
     else:
         best, code, reason = _fallback(points, reference, costs, situation)
     options = tuple(
         Weighed(
             p,
             costs[p],
-            certain[p].mean if measured(certain[p], situation.tolerance) else None,
-            projected_bound(p, certain, situation) if measured(certain[p], situation.tolerance) else None,
+            stakes[p].gap,
+            stakes[p].bound,
             "Chosen" if p == best else refusals[p] or "Inside the tolerance, but not cheaper",
         )
         for p in points
@@ -125,36 +116,32 @@ def choose(
     return Choice(best, code, reason, options)
 
 
-def _refusal(
-    point: Point, reference: Point, certain: Mapping[Point, Belief], cost: float, situation: Situation
-) -> str | None:
+def _refusal(point: Point, reference: Point, stake: Stake, cost: float, situation: Situation) -> str | None:
     if situation.affordable is not None and cost > situation.affordable:
         return f"Over budget: {cost:.0f} device-seconds, {situation.affordable:.0f} are left"
     if point != reference:
         if not situation.resolvable:
             return "Not resolvable: the evaluation rows cannot tell a distance of the tolerance"
-        if not measured(certain[point], situation.tolerance):
+        bound = stake.bound
+        if bound is None:
             return "Never measured"
-        bound = projected_bound(point, certain, situation)
         if bound > situation.tolerance:
             return f"Its distance may be {bound:.2%}, above the tolerance of {situation.tolerance:.2%}"
     if situation.target is not None and situation.level is not None:
-        expected = situation.level * (1.0 + certain[point].mean - situation.distance)
+        expected = situation.level * (1.0 + (stake.gap or 0.0) - situation.distance)
         if expected > situation.target:
             return f"Expected KPI {expected:.5f} misses the target {situation.target:.5f}"
     return None
 
 
-def _why(
-    best: Point, reference: Point, certain: Mapping[Point, Belief], situation: Situation, count: int
-) -> tuple[str, str]:
+def _why(best: Point, reference: Point, stake: Stake, situation: Situation, count: int) -> tuple[str, str]:
     if best == reference:
         if not situation.resolvable:
             return "NotResolvable", (
                 f"Full data: a distance of {situation.tolerance:.2%} cannot be told on this stream"
             )
         return "NothingCheaperCertified", "Full data: no cheaper plan is certain to stay inside the tolerance"
-    bound = projected_bound(best, certain, situation)
+    bound = stake.bound or 0.0
     return "CheapestInsideTolerance", (
         f"The cheapest of {count} plans inside the tolerance: its distance is at most {bound:.2%} "
         f"of {situation.tolerance:.2%} allowed"
@@ -187,7 +174,8 @@ def _fallback(
                 best,
                 "TargetOutOfReach",
                 (
-                    f"Expected KPI {situation.level:.5f} misses the target {situation.target:.5f} with any plan: full data"
+                    f"Expected KPI {situation.level:.5f} misses the target {situation.target:.5f} "
+                    "with any plan: full data"
                 ),
             )
         return (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from dataefficient.contract import MIN_PAIRED_BLOCKS
 from dataefficient.planner.knobs import Point
@@ -28,11 +28,11 @@ class Paired:
 
     def upper(self, confidence: float) -> float:
         """One-sided upper bound by Student's t with blocks - 1 degrees of freedom."""
-        return self.gap + float(student.ppf(confidence, self.blocks - 1)) * self.standard_error
+        return self.gap + float(stdtrit(self.blocks - 1, confidence)) * self.standard_error
 
     def lower(self, confidence: float) -> float:
         """One-sided lower bound."""
-        return self.gap - float(student.ppf(confidence, self.blocks - 1)) * self.standard_error
+        return self.gap - float(stdtrit(self.blocks - 1, confidence)) * self.standard_error
 
 
 def paired(

@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from dataefficient.planner.belief import Belief, Dynamics
+from dataefficient.planner.belief import Belief, growth, rate_share
 from dataefficient.planner.knobs import Point
 
 MIN_LOOKS = 2
 """Paired comparisons before a trial may be accepted: one cycle decides nothing alone."""
-MAX_AGE = 6
+MIN_CHANCE = 0.15
+"""A trial with a smaller chance is not begun, whatever it would save."""
+MAX_AGE = 16
 """Cycles after which a trial that is still undecided is refused."""
-FIRST_WAIT = 4
+FIRST_WAIT = 6
 """Cycles before a refused point is tried again; doubled by each further refusal."""
+PAUSE = 3
+"""Cycles without any trial after a refusal, times the refusals in a row."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Trial:
     value: float
     cost: float
     chance: float
-    cycles: int
+    age: int
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,19 @@ class Terms:
     """What the value of a trial depends on beside beliefs and costs.
 
     Attributes:
-        room: distance that a plan may have, tolerance less what the lineage carries over.
+        tolerance: distance that a plan may have.
         se_cycle: expected standard error of one cycle's paired comparison, relative loss.
         z: standard deviations of the certified bound.
+        carry_over: share of a distance that is left after one cycle.
         horizon: cycles over which a saving counts.
         wrong: chance that an accepted plan is outside the tolerance.
         rollback: device-seconds that a roll-back costs.
     """
 
-    room: float
+    tolerance: float
     se_cycle: float
     z: float
+    carry_over: float
     horizon: int
     wrong: float
     rollback: float
@@ -61,42 +67,63 @@ def wait_after(count: int) -> int:
 
 
 def chance(belief: Belief, terms: Terms, spread: float) -> float:
-    """P(the certified bound comes out inside the room) for a measurement with standard error ``spread``."""
-    margin = terms.room - terms.z * spread - belief.mean
+    """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``."""
+    margin = terms.tolerance - terms.z * spread - belief.mean
     return NormalDist().cdf(margin / max(sqrt(belief.sd**2 + spread**2), 1e-12))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When a trial is looked at: first at age ``first``, then every ``stride`` cycles."""
+
+    first: int
+    stride: int
+
+    def looks(self, age: int) -> range:
+        """Ages of the looks up to ``age``."""
+        return range(self.first, age + 1, self.stride)
 
 
 def best_trial(
     candidates: Sequence[Point],
     beliefs: Mapping[Point, Belief],
-    dynamics: Dynamics,
     terms: Terms,
+    *,
     saving: Mapping[Point, float],
-    cost: Callable[[Point, int], float],
-    account: float,
+    cost: Callable[[Point, int, int], float],
+    pace: Pace,
+    purse: Callable[[int], float],
 ) -> Trial | None:
-    """The trial of the highest positive value that the account can pay, or None.
+    """The trial of the highest positive value that the purse can pay, or None.
+
+    A trial also speaks for the milder plans above it, by the law of the rate; what it is worth is the best
+    of what it may certify.
 
     Args:
         saving: device-seconds saved per cycle by each candidate against the plan in force.
-        cost: device-seconds of a trial of a point over a number of cycles, catch-up included.
+        cost: device-seconds of a trial of a point up to an age (cycles), with so many looks.
+        purse: device-seconds that a trial up to an age may take.
     """
     best: Trial | None = None
     for point in candidates:
         if saving[point] <= 0.0:
             continue
-        for cycles in range(MIN_LOOKS, MAX_AGE + 1):
-            spent = cost(point, cycles)
-            if spent > account:
-                break
-            # Looks at ages 1..m show growing shares of the harm; the late ones carry the information.
-            information = sum(dynamics.growth(age) ** 2 for age in range(1, cycles + 1))
-            spread = terms.se_cycle / sqrt(information)
-            accepted = chance(beliefs[point], terms, spread)
-            gain = accepted * saving[point] * max(terms.horizon - cycles, 0)
-            value = gain - spent - terms.wrong * accepted * terms.rollback
-            if value > 0.0 and (best is None or value > best.value):
-                best = Trial(point, value, spent, accepted, cycles)
+        for age in range(pace.first, MAX_AGE + 1):
+            looks = pace.looks(age)
+            spent = cost(point, age, len(looks))
+            if len(looks) < MIN_LOOKS or spent > purse(age):
+                continue
+            # The late looks carry the information: early ones show a small part of the distance.
+            spread = terms.se_cycle / sqrt(sum(growth(terms.carry_over, look) ** 2 for look in looks))
+            for milder in candidates:
+                part = rate_share(milder, point)
+                if part is None or saving[milder] <= 0.0:
+                    continue
+                accepted = chance(beliefs[milder], terms, part * spread)
+                gain = accepted * saving[milder] * max(terms.horizon - (age - pace.first), 0)
+                value = gain - spent - terms.wrong * accepted * terms.rollback
+                if accepted >= MIN_CHANCE and value > 0.0 and (best is None or value > best.value):
+                    best = Trial(point, value, spent, accepted, age)
     return best
 
 
@@ -104,6 +131,7 @@ def best_probe(
     candidates: Sequence[Point],
     beliefs: Mapping[Point, Belief],
     terms: Terms,
+    *,
     saving: Mapping[Point, float],
     cost: Mapping[Point, float],
     account: float,

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log, sqrt
+from statistics import median
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 COVERAGE = 0.8
 SMOOTHING = 0.6
 """Weight of the newest level in the exponential smoothing."""
 MEMORY = 20
 """Errors further back than this many cycles are forgotten."""
+OUTLIER = 3.7
+"""Errors count as at most so many times their median: 2.5 standard deviations of a normal one."""
 FIRST_COST_SPREAD = 0.15
 """Standard deviation of the logarithm of actual over forecast cost before anything was compared."""
 
@@ -54,15 +57,8 @@ def next_cost(expected: float, past: Sequence[tuple[float, float]]) -> tuple[flo
 def _interval(centre: float, errors: Sequence[float], prior_spread: float) -> tuple[float, float]:
     stand_in = max(0, 3 - len(errors))
     freedom = len(errors) + stand_in
-    scale = sqrt((sum(e * e for e in errors) + stand_in * prior_spread**2) / freedom)
-    reach = _quantile(freedom) * scale
+    limit = OUTLIER * median([*map(abs, errors), *[prior_spread] * stand_in])
+    squares = [min(abs(error), limit) ** 2 for error in errors]
+    scale = sqrt((sum(squares) + stand_in * prior_spread**2) / freedom)
+    reach = float(stdtrit(freedom, (1.0 + COVERAGE) / 2.0)) * scale
     return centre - reach, centre + reach
-
-
-_QUANTILES: dict[int, float] = {}
-
-
-def _quantile(freedom: int) -> float:
-    if freedom not in _QUANTILES:
-        _QUANTILES[freedom] = float(student.ppf((1.0 + COVERAGE) / 2.0, freedom))
-    return _QUANTILES[freedom]
