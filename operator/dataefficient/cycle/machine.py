@@ -102,13 +102,9 @@ class _Turn:
     def _leave_out(self, want: Wanted) -> None:
         told = f"{want.name} is left out: {self.know().headroom.part} does not allow it"
         self.events.append(told)
-        memory = self.memory
-        if want.role is Role.CONTROL:
-            memory = replace(memory, control=None)
-        else:
+        memory = _without_new_branch(self.memory, want.role)
+        if want.role is not Role.CONTROL:
             memory = replace(memory, account=memory.account + (want.forecast_seconds or 0.0))
-        if want.role is Role.TRIAL:
-            memory = replace(memory, trial=None)
         self.memory = replace(memory, notes=(*memory.notes, told), codes=(*memory.codes, "LeftOut"))
 
     def stop(self, code: str, message: str) -> None:
@@ -224,7 +220,7 @@ def _train(turn: _Turn) -> bool:
     if memory.cycle > 0 and kind is FailureKind.EMPTY_INTERVAL:
         turn.memory = _skip(turn)
         return True
-    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and memory.previous_champions:
+    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and _has_older(memory):
         _fall_back(turn)
         return True
     if kind is not None and not (memory.cycle > 0 and kind is FailureKind.NOT_FINITE):
@@ -241,6 +237,11 @@ def _train(turn: _Turn) -> bool:
             "RejectedTooOften", f"{told}. See why in the history: mend the data, or allow more regression"
         )
     return True
+
+
+def _has_older(memory: Memory) -> bool:
+    """Whether there is a champion to fall back to."""
+    return memory.successor is not None or bool(memory.previous_champions)
 
 
 def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
@@ -266,22 +267,33 @@ def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
 
 def _without_new_branches(memory: Memory) -> Memory:
     """Branches that began in this cycle have no checkpoint yet: with the cycle they are undone."""
-    return replace(
-        memory,
-        trial=memory.trial if memory.trial and memory.trial.checkpoint else None,
-        control=memory.control if memory.control and memory.control.checkpoint else None,
-    )
+    return _without_new_branch(_without_new_branch(memory, Role.TRIAL), Role.CONTROL)
+
+
+def _without_new_branch(memory: Memory, role: Role) -> Memory:
+    if role is Role.TRIAL and memory.trial is not None and memory.trial.checkpoint is None:
+        return replace(memory, trial=None)
+    if role is Role.CONTROL and memory.control is not None and memory.control.checkpoint is None:
+        return replace(memory, control=None)
+    return memory
 
 
 def _fall_back(turn: _Turn) -> None:
-    """The champion's checkpoint is gone: the one before takes its place and the cycle is planned anew."""
+    """The checkpoint to start from is gone: the one before takes its place and the cycle is planned anew."""
     memory = turn.memory
-    older, *rest = memory.previous_champions
-    turn.events.append(f"The champion's checkpoint is gone: goes on from the champion of cycle {older.cycle}")
+    older, rest = memory.champion, memory.previous_champions
+    if memory.successor is None:
+        older, *rest_of = memory.previous_champions
+        rest = tuple(rest_of)
+    assert older is not None
+    turn.events.append(
+        f"The checkpoint to start from is gone: goes on from the champion of cycle {older.cycle}"
+    )
     turn.memory = replace(
         memory,
         champion=older,
-        previous_champions=tuple(rest),
+        previous_champions=rest,
+        successor=None,
         distance_bound=max(memory.distance_bound, older.distance),
         done=(),
         launched=(),
@@ -313,15 +325,13 @@ def _skip(turn: _Turn) -> Memory:
         champion=memory.champion.checkpoint.digest if memory.champion else None,
     )
     return replace(
-        memory,
+        _without_new_branches(memory),
         cycle=memory.cycle + 1,
         step=Step.WAITING,
         done=(),
         launched=(),
         notes=(),
         codes=(),
-        trial=None,
-        control=memory.control if memory.control and memory.control.checkpoint else None,
         history=(*memory.history, record)[-HISTORY:],
     )
 
