@@ -24,7 +24,7 @@ from dataefficient.planner.explore import Terms
 from dataefficient.planner.forecast import next_level
 from dataefficient.planner.knobs import Knobs, Point, ladder
 
-CERTIFIED_SHARE = 0.85
+CERTIFIED_SHARE = 0.75
 """Share of the tolerance that certified plans may use; the rest is for changes of the stream."""
 SLOW = 0.8
 """Quantile of the carry-over that trials are planned with: slow forgetting must be excluded by them."""
@@ -276,7 +276,8 @@ class Knowledge:
     def situation(self, affordable: float | None) -> Situation:
         """The choice's terms for the cycle being planned."""
         return Situation(
-            tolerance=self.certified_tolerance,
+            tolerance=self.tolerance,
+            limit=self.certified_tolerance,
             target=self.target,
             level=self.level,
             distance=self.memory.distance,

@@ -145,8 +145,6 @@ def next_probe(k: Knowledge) -> Wanted | None:
 
 def cheapest_certified(k: Knowledge) -> Point:
     """The cheapest point that would be certified now; the reference where there is none."""
-    if not k.resolvable:
-        return k.reference
     inside = [p for p in k.points if (b := k.stakes[p].bound) is not None and b <= k.certified_tolerance]
     return min([*inside, k.reference], key=k.cycle_cost)
 

@@ -76,7 +76,7 @@ class Wear:
 
 
 def growth(carry_over: float, age: float | None) -> float:
-    """Share of a plan's distance that shows after ``age`` cycles apart: 1 - rho^age; all of it after a cold start."""
+    """Share of a distance that shows after ``age`` cycles apart: 1 - rho^age; all after a cold start."""
     return 1.0 if age is None else 1.0 - float(carry_over**age)
 
 

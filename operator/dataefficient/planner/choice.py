@@ -24,6 +24,7 @@ class Situation:
 
     Attributes:
         tolerance: relative distance to the reference that is allowed for life.
+        limit: the part of it that a plan's bound must stay inside.
         target: level of the KPI that must not be exceeded; None: no target.
         level: forecast level of the lineage in force; None: unknown.
         distance: expected distance of the lineage in force.
@@ -32,6 +33,7 @@ class Situation:
     """
 
     tolerance: float
+    limit: float
     target: float | None = None
     level: float | None = None
     distance: float = 0.0
@@ -120,13 +122,12 @@ def _refusal(point: Point, reference: Point, stake: Stake, cost: float, situatio
     if situation.affordable is not None and cost > situation.affordable:
         return f"Over budget: {cost:.0f} device-seconds, {situation.affordable:.0f} are left"
     if point != reference:
-        if not situation.resolvable:
-            return "Not resolvable: the evaluation rows cannot tell a distance of the tolerance"
         bound = stake.bound
         if bound is None:
-            return "Never measured"
-        if bound > situation.tolerance:
-            return f"Its distance may be {bound:.2%}, above the tolerance of {situation.tolerance:.2%}"
+            cause = "" if situation.resolvable else ": the evaluation rows cannot tell so small a distance"
+            return f"Never measured{cause}"
+        if bound > situation.limit:
+            return f"Its distance may be {bound:.2%}; {situation.limit:.2%} are allowed"
     if situation.target is not None and situation.level is not None:
         expected = situation.level * (1.0 + (stake.gap or 0.0) - situation.distance)
         if expected > situation.target:

@@ -10,7 +10,7 @@ from math import exp, log
 import numpy as np
 
 from dataefficient.api.schedule import interval
-from dataefficient.cycle.knowledge import Knowledge, measured
+from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Memory
 from dataefficient.planner.curves import fit_curve
 from dataefficient.report.statement import Basis, Cell, Converged, CurvePoint, Estimate, Harm, Rung, Surface
@@ -65,8 +65,8 @@ def _curve(rungs: tuple[Rung, ...], memory: Memory) -> tuple[CurvePoint, ...]:
 def harms(k: Knowledge) -> tuple[Harm, ...]:
     """Every measured plan with its believed gap to the reference, the reference left out."""
     found = []
-    for point, belief in k.certain.items():
-        if point == k.reference or not measured(belief, k.tolerance):
+    for point, belief in k.curious.items():
+        if point == k.reference or point not in k.measured_points:
             continue
         count = sum(point in (c.point, c.against) for c in k.memory.contrasts)
         found.append(Harm(point, _estimate(belief.mean, belief.sd), count))
@@ -80,8 +80,8 @@ def surface(k: Knowledge) -> Surface | None:
     verdicts = {o.point: o.verdict for o in k.memory.plan.options} if k.memory.plan else {}
     cells = []
     for point in k.points:
-        belief = k.certain[point]
-        known = point == k.reference or measured(belief, k.tolerance)
+        belief = k.curious[point]
+        known = point == k.reference or point in k.measured_points
         gap = _estimate(belief.mean, belief.sd) if known else None
         cells.append(Cell(point, k.cycle_cost(point), gap, verdicts.get(point, "")))
     chosen = k.memory.plan.point if k.memory.plan else None
