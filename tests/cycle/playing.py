@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 
 from dataefficient.api.load import parse_object
@@ -102,7 +103,7 @@ def _evaluated(request, point, random, harm, noise, level):
     evaluation = request.evaluation
     common = Random(f"{evaluation.start}{evaluation.end}{evaluation.share}")
     edges = (evaluation.start, *evaluation.boundaries)
-    spans = [(b - a) / WEEK for a, b in zip(edges, edges[1:], strict=False)]
+    spans = [(b - a) / WEEK for a, b in pairwise(edges)]
     n = tuple(max(1, round(evaluation.share * ROWS_PER_WEEK * s)) for s in spans)
     difficulty = [level * (1.0 + 0.01 * common.gauss(0.0, 1.0)) for _ in n]
     gaps = {"self": harm(point)}

@@ -1,6 +1,7 @@
 """The cycle by examples: what follows from how runs end."""
 
 from datetime import timedelta
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -74,7 +75,7 @@ def test_every_candidate_goes_on_where_the_champion_ended():
     player = Player(resource(cycles=4))
     player.play()
     candidates = [p.request for p in player.launches if p.request.role is Role.CANDIDATE]
-    for before, after in zip(candidates, candidates[1:], strict=False):
+    for before, after in pairwise(candidates):
         assert after.train.start == before.train.end
         assert after.start.uri == before.output
 

@@ -1,0 +1,160 @@
+"""What to try next: worth its cost, inside the purse, or nothing."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataefficient.contract import Policy
+from dataefficient.planner.belief import Belief, rate_share
+from dataefficient.planner.explore import Pace, Terms, best_probe, best_trial, chance, wait_after
+from dataefficient.planner.knobs import Point
+
+HALF, QUARTER = Point(Policy.UNIFORM, 0.5, 32), Point(Policy.UNIFORM, 0.25, 32)
+NEGATIVES, SMALL = Point(Policy.NEGATIVES, 0.25, 32), Point(Policy.UNIFORM, 1.0, 8)
+POINTS = (HALF, QUARTER, NEGATIVES, SMALL)
+TERMS = Terms(tolerance=0.01, se_cycle=0.001, z=2.2, carry_over=0.6, horizon=20, wrong=0.05, rollback=300.0)
+PACE = Pace(first=2, stride=2)
+HARMLESS = dict.fromkeys(POINTS, Belief(0.0, 0.001))
+SAVING = {HALF: 50.0, QUARTER: 75.0, NEGATIVES: 75.0, SMALL: 40.0}
+
+
+def cost(point, age, looks):
+    return 20.0 * age + looks
+
+
+def trial(beliefs=HARMLESS, *, saving=SAVING, terms=TERMS, purse=1e9, costs=cost, points=POINTS):
+    return best_trial(points, beliefs, terms, saving=saving, cost=costs, pace=PACE, purse=lambda age: purse)
+
+
+def test_a_plan_that_is_likely_to_hold_and_saves_is_tried():
+    found = trial()
+    assert found.point in POINTS
+    assert found.value > 0.0
+    assert 0.5 < found.chance <= 1.0
+    assert found.cost == cost(found.point, found.age, len(PACE.looks(found.age)))
+
+
+def test_of_two_plans_that_hold_alike_the_one_that_saves_more_is_tried():
+    assert trial(saving={**SAVING, NEGATIVES: 90.0}).point == NEGATIVES
+    assert trial(saving={**SAVING, SMALL: 99.0}).point == SMALL
+
+
+def test_a_plan_that_cannot_hold_is_not_tried():
+    assert trial(dict.fromkeys(POINTS, Belief(0.05, 0.001))) is None
+
+
+def test_where_nothing_saves_nothing_is_tried():
+    assert trial(saving=dict.fromkeys(POINTS, 0.0)) is None
+    assert trial(saving=dict.fromkeys(POINTS, -5.0)) is None
+
+
+def test_an_empty_purse_tries_nothing():
+    assert trial(purse=0.0) is None
+
+
+def test_a_trial_that_costs_more_than_it_can_save_is_not_begun():
+    assert trial(costs=lambda point, age, looks: 1e5) is None
+
+
+def test_where_the_life_is_over_soon_nothing_new_is_tried():
+    assert trial(terms=replace(TERMS, horizon=0)) is None
+
+
+BELIEFS = st.fixed_dictionaries(
+    {p: st.builds(Belief, st.floats(-0.01, 0.05), st.floats(0.0, 0.02)) for p in POINTS}
+)
+SAVINGS = st.fixed_dictionaries({p: st.floats(-100.0, 500.0) for p in POINTS})
+
+
+@settings(max_examples=60)
+@given(BELIEFS, SAVINGS, st.floats(0.0, 1000.0), st.floats(0.1, 100.0), st.floats(0.3, 0.98))
+def test_a_trial_never_takes_more_than_the_purse_and_always_saves(beliefs, saving, purse, price, carry_over):
+    found = trial(
+        beliefs,
+        saving=saving,
+        purse=purse,
+        terms=replace(TERMS, carry_over=carry_over),
+        costs=lambda point, age, looks: price * age + looks,
+    )
+    if found is not None:
+        assert found.cost <= purse
+        assert saving[found.point] > 0.0
+        assert found.value > 0.0
+        assert 0.0 < found.chance <= 1.0
+
+
+@settings(max_examples=60)
+@given(BELIEFS, SAVINGS, st.floats(0.0, 500.0), st.floats(1.0, 4.0))
+def test_a_fuller_purse_never_finds_a_worse_trial(beliefs, saving, purse, more):
+    poor, rich = trial(beliefs, saving=saving, purse=purse), trial(beliefs, saving=saving, purse=purse * more)
+    if poor is not None:
+        assert rich.value >= poor.value
+
+
+def test_a_purse_that_differs_by_age_is_asked_for_the_age_of_the_trial():
+    def purse(age):
+        return 0.0 if age < 6 else 1e9
+
+    found = best_trial(POINTS, HARMLESS, TERMS, saving=SAVING, cost=cost, pace=PACE, purse=purse)
+    assert found.age >= 6
+
+
+@given(st.floats(-0.01, 0.03), st.floats(0.0, 0.02), st.floats(1e-4, 0.01))
+def test_chances_are_chances_and_fall_with_the_distance(mean, sd, spread):
+    near, far = (chance(Belief(m, sd), TERMS, spread) for m in (mean, mean + 0.005))
+    assert 0.0 <= far <= near <= 1.0
+
+
+def test_a_sharper_measurement_makes_it_likelier_that_a_harmless_plan_is_certified():
+    blurred, sharp = (chance(Belief(0.0, 0.001), TERMS, spread) for spread in (0.005, 0.0005))
+    assert sharp > blurred
+
+
+def test_a_tighter_tolerance_makes_every_trial_less_promising():
+    wide, tight = trial(), trial(terms=replace(TERMS, tolerance=0.004))
+    assert tight is None or tight.value < wide.value
+
+
+def test_each_refusal_doubles_the_wait():
+    waits = [wait_after(count) for count in range(1, 12)]
+    assert waits[0] >= 1
+    assert all(after == 2 * before for before, after in itertools.pairwise(waits))
+
+
+def test_looks_begin_at_the_first_age_and_follow_at_the_stride():
+    assert list(Pace(3, 2).looks(8)) == [3, 5, 7]
+    assert list(Pace(3, 2).looks(2)) == []
+
+
+def test_a_milder_plan_has_a_part_of_the_distance_of_a_harsher_one_of_its_kind():
+    assert rate_share(HALF, HALF) == 1.0
+    assert 0.0 < rate_share(HALF, QUARTER) < 1.0
+    assert rate_share(QUARTER, HALF) is None
+    assert rate_share(HALF, NEGATIVES) is None
+    assert rate_share(HALF, replace(QUARTER, size=8)) is None
+
+
+def test_the_probe_that_is_worth_most_is_taken():
+    prices = dict.fromkeys(POINTS, 10.0)
+    found = best_probe(POINTS, HARMLESS, TERMS, saving={**SAVING, SMALL: 200.0}, cost=prices, account=50.0)
+    assert found == SMALL
+
+
+@settings(max_examples=60)
+@given(
+    BELIEFS, SAVINGS, st.fixed_dictionaries({p: st.floats(0.1, 100.0) for p in POINTS}), st.floats(0.0, 120.0)
+)
+def test_a_probe_is_always_paid_for_and_always_of_a_plan_that_saves(beliefs, saving, prices, account):
+    found = best_probe(POINTS, beliefs, TERMS, saving=saving, cost=prices, account=account)
+    if found is not None:
+        assert prices[found] <= account
+        assert saving[found] > 0.0
+
+
+@pytest.mark.parametrize("account", [0.0, 9.99])
+def test_an_account_that_pays_for_no_probe_buys_none(account):
+    prices = dict.fromkeys(POINTS, 10.0)
+    assert best_probe(POINTS, HARMLESS, TERMS, saving=SAVING, cost=prices, account=account) is None
