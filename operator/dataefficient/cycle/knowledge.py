@@ -244,7 +244,8 @@ class Knowledge:
     @cached_property
     def se_cycle(self) -> float:
         """Expected standard error of one cycle's paired comparison: measured, or from its row count."""
-        recent = [c.standard_error for c in self.memory.contrasts][-12:]
+        # Cold starts differ far more from each other than branches of one champion do.
+        recent = [c.standard_error for c in self.memory.contrasts if c.age is not None][-12:]
         if recent:
             return median(recent)
         return ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
@@ -257,7 +258,8 @@ class Knowledge:
     @property
     def resolvable(self) -> bool:
         """Whether the stream can tell a distance of the tolerance; what was never measured has a chance."""
-        margin = 1.0 if self.memory.contrasts else 2.0
+        measured = any(c.age is not None for c in self.memory.contrasts)
+        margin = 1.0 if measured else 2.0
         return self.resolution <= margin * self.tolerance / 3.0
 
     @cached_property
