@@ -404,6 +404,43 @@ def test_an_empty_history_stops_with_the_fields_that_say_where_it_lies():
     assert "historyFrom" in player.memory.stopped.message
 
 
+def without_rows(outcome, what):
+    """The outcome of a run that found no row to train on, or none to score."""
+    report = outcome.report
+    rows, seconds, evaluated = report.rows, report.seconds, report.evaluated
+    if what == "trained on":
+        rows = replace(rows, kept=0, kept_positives=0, effective=0.0)
+        seconds = replace(seconds, train=0.0)
+    else:
+        none = tuple(0 for _ in evaluated.n)
+        models = {k: replace(v, loss=none, predicted=none) for k, v in evaluated.models.items()}
+        evaluated = replace(evaluated, n=none, positives=none, models=models)
+        rows, seconds = replace(rows, evaluated=0), replace(seconds, evaluate=0.0)
+    return replace(outcome, report=replace(report, rows=rows, seconds=seconds, evaluated=evaluated))
+
+
+@pytest.mark.parametrize("what", ["trained on", "scored"])
+def test_first_runs_that_find_no_row_stop_with_the_fields_and_run_again_afterwards(what):
+    player = Player(resource(cycles=2), lambda plan: without_rows(success(plan), what))
+    player.play()
+    assert player.memory.stopped.code == "DataError"
+    assert f"No row was {what}" in player.memory.stopped.message
+    assert "data.uri" in player.memory.stopped.message
+    player.memory, player.answer = resume(player.memory), success
+    player.play()
+    assert player.memory.step is Step.FINISHED
+
+
+@pytest.mark.parametrize("what", ["trained on", "scored"])
+def test_a_later_cycle_that_finds_no_row_to_train_on_or_to_score_stops_nothing(what):
+    def answer(plan):
+        return without_rows(success(plan), what) if plan.request.run == "c002-candidate" else success(plan)
+
+    player = Player(resource(cycles=4), answer)
+    player.play()
+    assert player.memory.step is Step.FINISHED
+
+
 def test_data_that_are_not_ready_are_waited_for_without_using_up_the_attempts():
     player = Player(resource(cycles=2), failing(("001-candidate", FailureKind.DATA_NOT_READY, 1200)))
     waits = []

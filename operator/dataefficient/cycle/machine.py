@@ -105,7 +105,9 @@ class _Turn:
         memory = _without_new_branch(self.memory, want.role)
         if want.role is not Role.CONTROL:
             memory = replace(memory, account=memory.account + (want.forecast_seconds or 0.0))
-        self.memory = replace(memory, notes=(*memory.notes, told), codes=(*memory.codes, "LeftOut"))
+        if memory.step is Step.TRAINING:
+            memory = replace(memory, notes=(*memory.notes, told), codes=(*memory.codes, "LeftOut"))
+        self.memory = memory
 
     def stop(self, code: str, message: str) -> None:
         self.memory = replace(
@@ -151,40 +153,53 @@ def _wait(turn: _Turn) -> bool:
 
 def _measure(turn: _Turn) -> bool:
     """Cycle 0, before its candidate: one stage of small runs after the other."""
-    memory = turn.memory
-    if memory.running:
+    if turn.memory.running:
         return False
-    k = turn.know()
-    ended = {o.run: o for o in memory.done}
-    pilot, small = ended.get(name(0, "pilot")), name(0, "pilot-small")
+    ended = {o.run: o for o in turn.memory.done}
+    pilot = ended.get(name(0, "pilot"))
     if pilot is not None and pilot.report is None:
         return _stop_for(turn, pilot)
     if turn.spec.suspend:
         turn.events.append(SUSPENDED)
         return False
     if pilot is None:
-        if turn.launch([measuring.pilot(k)]):
+        if turn.launch([measuring.pilot(turn.know())]):
             return False
-        return turn.exhausted(f"{k.headroom.part} leaves nothing for a first run")
-    if small not in ended and (second := measuring.small_pilot(k)) is not None and turn.launch([second]):
+        return turn.exhausted(f"{turn.know().headroom.part} leaves nothing for a first run")
+    second = None if name(0, "pilot-small") in ended else measuring.small_pilot(turn.know())
+    if second is not None and turn.launch([second]):
         return False
-    if memory.row_rate is None:
+    if turn.memory.row_rate is None:
         assert pilot.report is not None
-        turn.memory = measuring.after_pilot(k, pilot.report)
-        rungs = measuring.rungs(turn.know())
-        spent = sum(w.forecast_seconds or 0.0 for w in rungs)
-        turn.memory = replace(turn.memory, account=turn.memory.account - spent)
-        if turn.launch(rungs):
+        if (idle := _idle(turn.memory)) is not None:
+            turn.memory = replace(turn.memory, done=(), launched=(), measured=())
+            turn.stop(FailureKind.DATA_ERROR.value, idle)
+            return True
+        turn.memory = measuring.after_pilot(turn.know(), pilot.report)
+        if _experiment(turn, measuring.rungs(turn.know())):
             return False
     if turn.memory.convergence is None:
         turn.memory = measuring.learn_curve(turn.know())
     k = turn.know()
     probe = measuring.next_probe(k) if k.resolvable else None
-    if probe is not None:
-        turn.memory = replace(turn.memory, account=turn.memory.account - (probe.forecast_seconds or 0.0))
-        if turn.launch([probe]):
-            return False
+    if probe is not None and _experiment(turn, [probe]):
+        return False
     return _launch_planned(turn, planning.first_cycle(turn.know()))
+
+
+def _experiment(turn: _Turn, wanted: Sequence[Wanted]) -> bool:
+    """Launches runs that the exploration account pays for; whether there was any."""
+    spent = sum(w.forecast_seconds or 0.0 for w in wanted)
+    turn.memory = replace(turn.memory, account=turn.memory.account - spent)
+    return turn.launch(wanted)
+
+
+def _idle(memory: Memory) -> str | None:
+    """What no first run did, so that its cost cannot be known; None where all was done."""
+    for count, verb in (("trained", "trained on"), ("evaluated", "scored")):
+        if not any(getattr(m, count) > 0 for m in memory.measured):
+            return f"No row was {verb} by the first runs. See data.uri, schedule.historyFrom and startTime"
+    return None
 
 
 def _start_later_cycle(turn: _Turn) -> bool:
