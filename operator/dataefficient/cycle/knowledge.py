@@ -131,7 +131,7 @@ class Knowledge:
         price = self.spec.accelerators[0].price_per_device_hour
         return None if price is None else float(price)
 
-    @property
+    @cached_property
     def costs(self) -> CostModel | None:
         """Measured cost; None before the first run ended."""
         return _cost_model(self.memory.measured) if self.memory.measured else None
@@ -184,7 +184,7 @@ class Knowledge:
         scale = dict(zip(self.points[1:], prior.mean.tolist(), strict=True))
         return belief.Evidence(contrasts, self.reference, cycle=self.memory.cycle + 1, wear=wear, scale=scale)
 
-    @property
+    @cached_property
     def accrual(self) -> float:
         """Device-seconds that exploration earns in a cycle."""
         return float(self.spec.exploration.share) * self.cycle_cost(self.reference)
