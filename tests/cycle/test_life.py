@@ -54,6 +54,16 @@ def lived(name, cycles):
     return player.memory
 
 
+@lru_cache
+def controlled():
+    """A spec and a memory whose lineage saves rows, while a control runs beside it."""
+    spec = resource(cycles=60, sizes=(32,), exploration={"share": "1"})
+    player = Player(spec)
+    player.play(lambda memory: memory.control is not None)
+    assert player.memory.control is not None
+    return spec, player.memory
+
+
 def sentences(memory, decision):
     yield from decision.events
     if memory.stopped is not None:
@@ -71,10 +81,13 @@ def sentences(memory, decision):
 class Life(RuleBasedStateMachine):
     """One resource, its driver and its trainer."""
 
-    @initialize(name=st.sampled_from(sorted(VARIANTS)), cycles=st.sampled_from([0, 0, 1, 5]))
+    @initialize(name=st.sampled_from([*sorted(VARIANTS), "controlled"]), cycles=st.sampled_from([0, 0, 1, 5]))
     def born(self, name, cycles):
-        self.spec = variant(name)
-        self.memory = lived(name, cycles) if cycles else begin("default/made-up")
+        if name == "controlled":
+            self.spec, self.memory = controlled()
+        else:
+            self.spec = variant(name)
+            self.memory = lived(name, cycles) if cycles else begin("default/made-up")
         self.now = LONG_AFTER if name != "labels late" or cycles else START
         self.paid = self.memory.ledger.settled
         self.delivered = []
