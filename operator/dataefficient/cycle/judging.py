@@ -296,11 +296,16 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         notes.add("TrialUndecided", f"{trial.point} is refused: {trial.age} cycles could not certify it")
     else:
         return memory
+    return _refused(memory, trial.point)
+
+
+def _refused(memory: Memory, point: Point) -> Memory:
+    """Memory without the trial, whose point and all others now have to wait."""
     row = memory.refused_in_row + 1
     return replace(
         memory,
         trial=None,
-        refusals=refuse(memory, trial.point),
+        refusals=refuse(memory, point),
         refused_in_row=row,
         no_trial_before=memory.cycle + PAUSE * row,
     )
@@ -347,6 +352,8 @@ def _branches_after(k: Knowledge, reports: dict[str, RunReport]) -> Memory:
         report = reports.get(run)
         if report is None or report.checkpoint is None:
             memory = _set_branch(memory, role, None)
+            if role is Role.TRIAL:
+                memory = _refused(memory, branch.point)
         else:
             age = memory.cycle - branch.began if role is Role.TRIAL else branch.age
             grown = replace(branch, checkpoint=report.checkpoint, position=report.position, age=age)

@@ -157,8 +157,8 @@ def learn_curve(k: Knowledge) -> Memory:
         own_level(report)[0] for part in RUNGS if (report := reports.get(name(0, f"rung-{part}"))) is not None
     ]
     pilot_report = reports.get(name(0, "pilot"))
-    if pilot_report is not None and pilot_report.evaluated is not None and measured:
-        first = reports[name(0, f"rung-{RUNGS[0]}")]
+    if pilot_report is not None and measured and (first := next(iter(_parts(reports)), None)):
+        assert pilot_report.evaluated is not None
         assert first.evaluated is not None
         if first.evaluated.digest == pilot_report.evaluated.digest:
             measured.insert(0, own_level(pilot_report)[0])
@@ -172,6 +172,11 @@ def learn_curve(k: Knowledge) -> Memory:
     longest = max(k.rows(start, middle), float(measured[-1].rows))
     found = _converge(k, measured, longest, reports)
     return replace(memory, convergence=found, levels=(measured[-1].loss,), level_spread=spread)
+
+
+def _parts(reports: Mapping[str, RunReport]) -> list[RunReport]:
+    """Reports of the rungs, shortest first."""
+    return [reports[run] for part in RUNGS if (run := name(0, f"rung-{part}")) in reports]
 
 
 def _largest_part(reports: Mapping[str, RunReport]) -> int:

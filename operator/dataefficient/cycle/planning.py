@@ -95,7 +95,8 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
         reachable, k.reference, k.stakes, full_costs, k.situation(k.headroom.seconds), in_force=in_force
     )
     if k.memory.rejections >= 2:
-        choice = _notch_up(k, choice, reachable)
+        limit = k.headroom.seconds
+        choice = _notch_up(k, choice, [p for p in reachable if limit is None or costs[p] <= limit])
     choice, notes = _recommend(k, choice, champion.point)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
@@ -245,12 +246,17 @@ def _control_origin(k: Knowledge, champion: Champion) -> tuple[Champion | None, 
             return None
         start = max(old, key=lambda c: c.cycle)
         return start, start.position, k.memory.cycle - start.cycle
-    length = timedelta(seconds=_catch_up_rows(k) / max(k.memory.row_rate or 1.0, 1e-12))
-    history = interval(k.spec.schedule, 0)
-    assert history is not None
-    begin = max(k.next_interval.end - length, history.start)
+    begin = _catch_up_from(k, k.next_interval.end)
     cycles = max(1, round((k.next_interval.end - begin) / (k.next_interval.end - k.next_interval.start)))
     return None, begin, cycles
+
+
+def _catch_up_from(k: Knowledge, end: datetime) -> datetime:
+    """Where a cold start that is to catch up by ``end`` begins; the whole stream where none is known to do."""
+    history = interval(k.spec.schedule, 0)
+    assert history is not None
+    rows = min(_catch_up_rows(k), k.rows(history.start, end))
+    return max(end - timedelta(seconds=rows / max(k.memory.row_rate or 1.0, 1e-12)), history.start)
 
 
 def _catch_up_rows(k: Knowledge) -> float:
@@ -366,12 +372,8 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     if same_size(found.point):
         rows, begin, start = k.rows(origin.position, current.end), origin.position, origin.checkpoint
     else:
-        history = interval(k.spec.schedule, 0)
-        assert history is not None
         rows, start = _catch_up_rows(k), None
-        begin = max(
-            current.end - timedelta(seconds=rows / max(k.memory.row_rate or 1.0, 1e-12)), history.start
-        )
+        begin = _catch_up_from(k, current.end)
     spent = _trial_cost(k, found.point, rows, 1)
     wanted = Wanted(
         name(k.memory.cycle, "trial"),
