@@ -252,7 +252,7 @@ def _control_origin(k: Knowledge, champion: Champion) -> tuple[Champion | None, 
 
 
 def _catch_up_from(k: Knowledge, end: datetime) -> datetime:
-    """Where a cold start that is to catch up by ``end`` begins; the whole stream where none is known to do."""
+    """Where a cold start that is to catch up by ``end`` begins; with the stream where nothing converged."""
     history = interval(k.spec.schedule, 0)
     assert history is not None
     rows = min(_catch_up_rows(k), k.rows(history.start, end))
