@@ -120,7 +120,7 @@ def test_an_interrupt_ends_with_what_is_known_and_leaves_no_process(
         env={**os.environ, "TERM": "dumb", "TMPDIR": str(tmp_path)},
         text=True,
         # A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     for line in process.stderr:
         if "log loss" in line:
