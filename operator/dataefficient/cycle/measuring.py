@@ -33,6 +33,8 @@ MIN_RUNGS = 3
 RUNG_SHARE = 0.6
 """Largest share of the account that rungs may take; the rest is for probes of other plans."""
 MAX_PROBES = 8
+COLD_DOUBT = 0.8
+"""Share of a cold start's harm of sampling that is doubted."""
 HISTORY_ADVANCE = 5
 """Cycles whose exploration share is advanced to cycle 0."""
 
@@ -248,9 +250,10 @@ def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:
 def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
     """Memory with the probe's contrast against the rung of the same rows.
 
-    A shorter history overstates the harm of dropping rows and understates that of a smaller size. So a
-    size counts as measured only where the rung has converged; else its contrast carries one tolerance
-    of doubt more.
+    A shorter history overstates the harm of dropping rows, several times where rows are few, and understates
+    that of a smaller size. So harm that a cold start shows under sampling is doubted by most of itself, and
+    a size counts as measured only where the rung has converged; else its contrast carries one tolerance of
+    doubt more.
     """
     reports = {o.run: o.report for o in k.memory.done if o.report}
     rung = reports.get(name(0, f"rung-{outcome.run.rpartition('-')[2]}"))
@@ -262,6 +265,8 @@ def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
     converged = found is not None and found.examples is not None and rung.rows.kept >= found.examples
     if point.size != k.reference.size and not converged:
         error = sqrt(error**2 + k.tolerance**2)
+    if point.rate < k.reference.rate:
+        error = sqrt(error**2 + (COLD_DOUBT * max(gap, 0.0)) ** 2)
     contrast = Contrast(point, k.reference, 0, None, gap, error)
     return replace(k.memory, contrasts=(*k.memory.contrasts, contrast))
 
