@@ -174,6 +174,7 @@ def test_a_text_label_is_refused_by_its_rows(stream, tmp_path, fails):
     code, line = fails(dataclasses.replace(request, data=dataclasses.replace(request.data, label="item")))
     assert code == 65
     assert "none of the 20,000 rows of the interval has a usable label in column 'item'" in line
+    assert "it must hold 0 and 1, or numbers with trainer.config.label.atLeast" in line
 
 
 def test_bad_labels_and_cells_are_counted_and_stop_nothing(stream, tmp_path):

@@ -29,7 +29,8 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
         if counts.unusable:
             raise DataError(
                 f"data.label: none of the {counts.unusable:,} rows of the interval has a usable label in "
-                f"column {stream.label!r}"
+                f"column {stream.label!r}: it must hold 0 and 1, or numbers with "
+                "trainer.config.label.atLeast; name another column, or convert it"
             )
         spans = [(s.start, s.end) for s in (train, request.evaluation) if s is not None]
         text = " and ".join(f"[{format_time(a)}, {format_time(b)})" for a, b in spans)
