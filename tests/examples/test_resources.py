@@ -42,10 +42,22 @@ def test_its_first_lines_say_how_to_run_it(path):
     assert f"detctl run -f {where} --workdir work/" in path.read_text().split("apiVersion")[0]
 
 
-def test_the_two_flight_resources_differ_in_features_only():
+def test_the_two_flight_resources_differ_only_in_features_and_their_tuning():
     coarse, fine = (
         load_resource(EXAMPLES / "flights" / f"{name}.yaml").spec for name in ("late-flights", "flight-level")
     )
     assert coarse.trainer.config != fine.trainer.config
-    changed = {"kpi": coarse.kpi, "trainer": coarse.trainer}
+    tuned = ("kpi", "trainer", "knobs", "exploration")
+    changed = {name: getattr(coarse, name) for name in tuned}
     assert fine.model_copy(update=changed) == coarse
+
+
+def test_what_is_known_only_after_a_flight_is_no_feature_of_the_new_york_flights():
+    settings = config.parse(load_resource(EXAMPLES / "nycflights" / "late15.yaml").spec.trainer.config)
+    after = {
+        "dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "hour", "minute",
+        "cancelled", "arr_missing",
+    }  # fmt: skip
+    assert settings.features is not None
+    assert after.isdisjoint({*settings.features.categorical, *settings.features.numeric})
+    assert after.isdisjoint(settings.time.parts.values())
