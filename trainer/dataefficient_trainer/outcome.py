@@ -33,7 +33,7 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
                 "trainer.config.label.atLeast; name another column, or convert it"
             )
         spans = [(s.start, s.end) for s in (train, request.evaluation) if s is not None]
-        text = " and ".join(f"[{format_time(a)}, {format_time(b)})" for a, b in spans)
+        text = " or ".join(f"[{format_time(a)}, {format_time(b)})" for a, b in dict.fromkeys(spans))
         raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}")
     if train is None:
         return

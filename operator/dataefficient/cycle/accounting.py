@@ -128,7 +128,8 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
         launched=(*memory.launched, plan),
     )
     if essential(plan.request.run):
-        return memory, [told]
+        # What stops the resource is told by the stop, once.
+        return memory, [told] if failure.kind is FailureKind.NOT_FINITE else []
     return memory, [f"{told} Given up: it is not needed"]
 
 
@@ -147,7 +148,7 @@ def _reservation(k: Knowledge, plan: RunPlan) -> float:
 ADVICE = MappingProxyType(
     {
         FailureKind.USER_ERROR: "Correct what it names in the resource",
-        FailureKind.DATA_ERROR: "Mend the data that it names",
+        FailureKind.DATA_ERROR: "Mend the data, or the column that the resource names",
         FailureKind.DATA_NOT_READY: "See that the stream arrives, or raise schedule.labelDelaySeconds",
         FailureKind.EMPTY_INTERVAL: "See data.uri, schedule.historyFrom and startTime: no row lies there",
         FailureKind.CHECKPOINT_MISSING: "Bring the checkpoint back: no older champion is left",

@@ -144,8 +144,11 @@ class Driver:
         if after != memory:
             self._recorder.record(memory, observation, replace(decision, memory=after))
             self._store.save(after)
+        # Why it stopped is the last word of the program, said by whoever called.
+        stopped = after.stopped.message if after.stopped else None
         for event in decision.events:
-            self._watcher.say(event)
+            if event != stopped:
+                self._watcher.say(event)
         self._watcher.remembered(after)
         return after, decision.wait_until, after != memory and bool(self._outcomes(after))
 
