@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataefficient.planner.convergence import carry_over, converge, convergence_point
+from dataefficient.planner.convergence import converge, convergence_point
 from dataefficient.planner.curves import fit_curve
 
 N = np.geomspace(1_000, 1_000_000, 10)
@@ -101,17 +101,3 @@ def test_a_larger_tolerance_never_needs_more_data(exponent, drop, seed):
 def test_arguments_out_of_range_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         converge(fit_curve(N, power(N), SE, seed=1), **arguments)
-
-
-def test_what_is_left_of_a_bad_start_shrinks_with_training_and_stays_a_share():
-    fit = fit_curve(N, power(N), SE, seed=1)
-    left = [carry_over(fit, n, untrained=0.69) for n in (1e3, 1e4, 1e5, 1e6)]
-    assert left == sorted(left, reverse=True)
-    assert all(0 <= share <= 1 for share in left)
-    assert left[1] == pytest.approx((power(1e4) - power(1e6)) / (0.69 - power(1e6)), rel=0.05)
-
-
-def test_nothing_is_forgotten_without_training_or_without_a_gap_to_forget():
-    fit = fit_curve(N, power(N), SE, seed=1)
-    assert carry_over(fit, 0, untrained=0.69) == 1.0
-    assert carry_over(fit, 1e5, untrained=0.3) == 1.0

@@ -125,35 +125,3 @@ def convergence_point(
     """Fit a learning curve and find its convergence point; arguments as ``fit_curve`` and ``converge``."""
     fit = fit_curve(examples, loss, se, seed=seed)
     return converge(fit, tolerance_relative=tolerance_relative, confidence=confidence, longest=longest)
-
-
-def carry_over(
-    fit: CurveFit,
-    examples: float,
-    *,
-    untrained: float,
-    longest: float | None = None,
-    confidence: float = 0.95,
-) -> float:
-    """Upper bound on the share of an initial quality gap that is left after further training.
-
-    A model that starts worse forgets its start as it trains on. The share that may be left after
-    ``examples`` further examples is bounded by what a model without any start would still lack:
-    ``(loss(examples) - loss(longest)) / (untrained - loss(longest))``, within [0, 1].
-
-    Args:
-        fit: learning curve of cold starts.
-        examples: examples trained on since.
-        untrained: loss before any training, e.g. the entropy of the labels.
-        longest: reference history in examples; the largest measured one where None.
-        confidence: of the upper bound.
-
-    Returns:
-        1 where nothing is known to be forgotten.
-    """
-    if not examples > 0:
-        return 1.0
-    end = fit.curves(float(fit.examples[-1]) if longest is None else longest)
-    span = untrained - end
-    left = np.where(span > 0, (fit.curves(examples) - end) / np.where(span > 0, span, 1.0), 1.0)
-    return float(np.clip(np.quantile(left, confidence), 0.0, 1.0))

@@ -21,7 +21,6 @@ from dataefficient.report.statement import (
 )
 from dataefficient.report.words import (
     compute,
-    difference_interval,
     ending,
     fraction,
     money,
@@ -208,11 +207,3 @@ def notes(aim: Aim, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     if aim.price is None:
         found.append("The resource gives no price per device hour, so no money is stated.")
     return tuple(found)
-
-
-def quality_sentence(kpi: Difference | None, reason: str) -> str:
-    """A control's quality cell."""
-    if kpi is None:
-        return reason
-    error = "" if kpi.standard_error is None else f", standard error {number(100 * kpi.standard_error, 2)} %"
-    return f"{difference_interval(kpi.value)}{error}"
