@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from dataefficient.api.load import load_resource
 from dataefficient.estimate.command import estimate_command
+from dataefficient.local.command import command_of
 
 
 def run(*arguments, trainer=None, columns="100"):
@@ -105,7 +106,9 @@ def test_page_json_and_resource_are_written(write, table, pretended_trainer, tmp
     assert json.loads(result.stdout)["facts"]["rows"] == table.num_rows
     assert "<script" not in html.read_text()
     assert "http" not in html.read_text()
-    assert load_resource(resource).spec.data.label == "clicked"
+    spec = load_resource(resource).spec
+    assert spec.data.label == "clicked"
+    assert Path(command_of(spec, tmp_path).argv[0]).is_file()
 
 
 def test_an_interrupt_ends_with_what_is_known_and_leaves_no_process(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -68,15 +69,19 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
             },
             "trainer": {
                 "config": config,
-                "template": {
-                    "spec": {"containers": [{"name": "trainer", "command": ["dataefficient-trainer"]}]}
-                },
+                "template": {"spec": {"containers": [{"name": "trainer", "command": _portable(options)}]}},
             },
         },
     }
     text = yaml.safe_dump(body, sort_keys=False, width=100)
     parse_resource(text, "the resource")
     return text
+
+
+def _portable(options: Options) -> list[str]:
+    """The trainer's command; this interpreter as plain ``python``, which detctl and images both know."""
+    program, *arguments = options.command
+    return ["python" if program == sys.executable else program, *arguments]
 
 
 def _decimal(value: float) -> str:
