@@ -85,7 +85,6 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
         done=(),
         account=account,
         history=(*memory.history, record)[-HISTORY:],
-        resolution=k.resolution if k.memory.contrasts else memory.resolution,
     )
 
 

@@ -8,7 +8,7 @@ it is paid from the exploration account, and stops where the account ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import sqrt
@@ -155,34 +155,19 @@ def learn_curve(k: Knowledge) -> Memory:
     """Memory with the learning curve's conclusions, from the rungs that ended."""
     start, middle, _ = window(k)
     reports = {o.run: o.report for o in k.memory.done if o.report and scored(o.report)}
-    measured = [
-        own_level(report)[0] for part in RUNGS if (report := reports.get(name(0, f"rung-{part}"))) is not None
-    ]
-    pilot_report = reports.get(name(0, "pilot"))
-    if pilot_report is not None and measured and (first := next(iter(_parts(reports)), None)):
-        assert pilot_report.evaluated is not None
-        assert first.evaluated is not None
-        if first.evaluated.digest == pilot_report.evaluated.digest:
-            measured.insert(0, own_level(pilot_report)[0])
+    rung_reports = [reports[run] for part in RUNGS if (run := name(0, f"rung-{part}")) in reports]
     memory = replace(k.memory, seed_noise=_seed_noise(k.memory, reports))
-    if not measured:
+    if not rung_reports:
         reason = "no part of the history was measured: exploration.share does not pay for it"
         unknown = Convergence(None, None, None, k.rows(start, middle), reason)
         return replace(memory, convergence=unknown)
-    largest = reports[name(0, f"rung-{_largest_part(reports)}")]
-    spread = own_level(largest)[1]
-    longest = max(k.rows(start, middle), float(measured[-1].rows))
-    found = _converge(k, measured, longest, reports)
-    return replace(memory, convergence=found, levels=(measured[-1].loss,), level_spread=spread)
-
-
-def _parts(reports: Mapping[str, RunReport]) -> list[RunReport]:
-    """Reports of the rungs, shortest first."""
-    return [reports[run] for part in RUNGS if (run := name(0, f"rung-{part}")) in reports]
-
-
-def _largest_part(reports: Mapping[str, RunReport]) -> int:
-    return min(part for part in RUNGS if name(0, f"rung-{part}") in reports)
+    largest, spread = own_level(rung_reports[-1])
+    longest = max(k.rows(start, middle), float(largest.rows))
+    pilot_report = reports.get(name(0, "pilot"))
+    if pilot_report is not None and same_rows(pilot_report, rung_reports[0]):
+        rung_reports.insert(0, pilot_report)
+    found = _converge(k, rung_reports, longest)
+    return replace(memory, convergence=found, levels=(largest.loss,), level_spread=spread)
 
 
 def scored(report: RunReport) -> bool:
@@ -193,16 +178,16 @@ def scored(report: RunReport) -> bool:
 def own_level(report: RunReport) -> tuple[Rung, float]:
     """Log loss of the run's own model, and its standard deviation between time blocks."""
     assert report.evaluated is not None
-    scored, n = report.evaluated.models["self"], report.evaluated.n
+    own, n = report.evaluated.models["self"], report.evaluated.n
     spread = _block_spread(report)
-    return Rung(report.rows.kept, sum(scored.loss) / sum(n), spread / sqrt(sum(1 for x in n if x))), spread
+    return Rung(report.rows.kept, sum(own.loss) / sum(n), spread / sqrt(sum(1 for x in n if x))), spread
 
 
 def _block_spread(report: RunReport) -> float:
     """Standard deviation of the mean loss between blocks."""
     assert report.evaluated is not None
-    scored, n = report.evaluated.models["self"], report.evaluated.n
-    means = [s / x for s, x in zip(scored.loss, n, strict=True) if x]
+    own, n = report.evaluated.models["self"], report.evaluated.n
+    means = [s / x for s, x in zip(own.loss, n, strict=True) if x]
     centre = sum(means) / len(means)
     return sqrt(sum((m - centre) ** 2 for m in means) / max(len(means) - 1, 1))
 
@@ -216,21 +201,19 @@ def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
     return sqrt((2.0 * memory.seed_noise**2 + difference[0] ** 2 / 2.0) / 3.0)
 
 
-def _converge(
-    k: Knowledge, measured: list[Rung], longest: float, reports: Mapping[str, RunReport]
-) -> Convergence:
-    """Fit of the rungs; the standard errors are those of differences, since the rows are the same."""
+def _converge(k: Knowledge, reports: Sequence[RunReport], longest: float) -> Convergence:
+    """Fit of the rungs, shortest first; the standard errors are those of differences on the same rows."""
+    measured = [own_level(report)[0] for report in reports]
     if len({r.rows for r in measured}) < 3:
         reason = (
             f"only {len(measured)} parts of the history could be paid for: exploration.share is too small"
         )
         return Convergence(None, None, None, longest, reason, tuple(measured))
-    last = reports[name(0, f"rung-{_largest_part(reports)}")]
+    last = reports[-1]
     examples = [float(r.rows) for r in measured]
     losses = [r.loss for r in measured]
     errors = []
-    for rung in measured:
-        report = next(r for r in reports.values() if r.rows.kept == rung.rows)
+    for rung, report in zip(measured, reports, strict=True):
         difference = compare(report, last)
         relative = k.se_cycle if difference is None or report is last else difference[1]
         errors.append(rung.loss * sqrt(relative**2 + k.memory.seed_noise**2))
@@ -239,9 +222,14 @@ def _converge(
     return Convergence(point.point, point.low, point.high, point.longest, point.reason, tuple(measured))
 
 
+def same_rows(a: RunReport, b: RunReport) -> bool:
+    """Whether two runs were scored on equal rows."""
+    return a.evaluated is not None and b.evaluated is not None and a.evaluated.digest == b.evaluated.digest
+
+
 def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:
     """Relative loss of ``a``'s model over ``b``'s and its standard error; None unless the rows are equal."""
-    if a.evaluated is None or b.evaluated is None or a.evaluated.digest != b.evaluated.digest:
+    if a.evaluated is None or b.evaluated is None or not same_rows(a, b):
         return None
     result = paired(a.evaluated.models["self"].loss, b.evaluated.models["self"].loss, a.evaluated.n)
     return None if result is None else (result.gap, result.standard_error)

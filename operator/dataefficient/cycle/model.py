@@ -348,8 +348,6 @@ class Memory:
     account: float = 0.0
     """Device-seconds that exploration may spend."""
     evaluation_share: float = 0.1
-    resolution: float | None = None
-    """Standard error of a gap pooled over a few cycles; None before it is known."""
     ledger: Ledger = field(default_factory=Ledger)
     history: tuple[CycleRecord, ...] = ()
     retry_at: datetime | None = None
