@@ -5,6 +5,11 @@ Takes minutes with the defaults: it is for people at work, tests run a small loo
 
 from __future__ import annotations
 
+import os
+
+# Before numpy is loaded: one process a core, and matrices too small for threads of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import json
 import multiprocessing
 import sys

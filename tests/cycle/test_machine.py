@@ -227,7 +227,7 @@ def test_each_trial_is_paid_for_and_listed_with_its_cycle():
 
 
 def test_a_control_takes_over_where_the_lineage_has_fallen_behind_by_more_than_the_tolerance():
-    player = Player(resource(cycles=60, kpi={"tolerance": "0.02", "maxRegression": "0.5"}))
+    player = Player(resource(cycles=60, sizes=(32,), kpi={"tolerance": "0.02", "maxRegression": "0.5"}))
     economising(player)
     player.answer = sampling_costs(0.2)
     player.play(lambda m: any("ControlPromoted" in r.codes for r in m.history))
@@ -242,12 +242,42 @@ def test_a_control_takes_over_where_the_lineage_has_fallen_behind_by_more_than_t
 
 
 def test_a_control_that_finds_no_loss_confirms_the_lineage():
-    player = Player(resource(cycles=60))
+    player = Player(resource(cycles=60, sizes=(32,)))
     economising(player)
     point = player.memory.plan.point
     player.play(lambda m: any("ControlConfirmed" in r.codes for r in m.history))
     assert "ControlConfirmed" in player.codes()
     assert player.memory.history[-1].plan.point == point
+
+
+def test_a_smaller_size_that_costs_nothing_takes_over_with_the_weights_of_its_trial():
+    player = Player(resource(cycles=30))
+    player.play(lambda m: m.champion is not None and m.champion.point.size == 8)
+    assert player.memory.champion.point.size == 8
+    trial = next(p for p in reversed(player.launches) if p.request.role is Role.TRIAL)
+    first = next(p for p in player.launches if p.request.role is Role.CANDIDATE and p.point.size == 8)
+    assert first.request.start.uri == trial.request.output
+    assert first.request.train.start == trial.request.train.end
+    assert player.memory.champion.cold, "its distance knows of the cold start that it goes back to"
+
+
+def test_a_smaller_size_that_costs_quality_is_tried_and_refused():
+    player = Player(resource(cycles=40), worse(lambda point: 0.1 * (point.size == 8)))
+    player.play()
+    assert any("TrialRefused" in r.codes for r in player.memory.history)
+    assert all(r.plan.point.size == 32 for r in player.memory.history)
+
+
+def test_a_plan_that_uses_much_of_the_tolerance_is_watched():
+    def lossy(point):
+        return 0.012 * (point.rate < 1.0) * (0.5 / point.rate) ** 0.5
+
+    player = Player(resource(cycles=60, sizes=(32,)), worse(lossy))
+    player.play()
+    watches = [r.cycle for r in player.memory.history if "WatchStarted" in r.codes]
+    assert watches
+    trial = next(p for p in player.launches if p.request.run == f"c{watches[0]:03d}-trial")
+    assert trial.point != player.memory.history[watches[0]].plan.point
 
 
 # Failures

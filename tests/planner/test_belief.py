@@ -1,4 +1,4 @@
-"""Beliefs of plans' distances, against conditioning a normal distribution by the textbook."""
+"""Beliefs of a lineage's distance: what contrasts tell of it, now and some cycles ahead."""
 
 from dataclasses import replace
 
@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import multivariate_normal
 
 from dataefficient.contract import Policy
 from dataefficient.planner.belief import (
-    CARRY_OVERS,
-    Belief,
+    DEVIATION,
+    OWN_SPREAD,
+    POLICY_HARM,
+    PRIOR_SPREAD,
+    SEEN_AFTER,
     Evidence,
-    Prior,
+    Life,
     Wear,
     growth,
-    informative_prior,
-    vague_prior,
+    law_doubt,
+    rate_share,
 )
-from dataefficient.planner.evidence import Contrast
+from dataefficient.planner.evidence import LONGEST_PAST, Contrast, Spell, after
 from dataefficient.planner.knobs import Knobs, Point, ladder
 
 TOLERANCE = 0.002
@@ -27,188 +29,209 @@ KNOBS = Knobs(ladder(0.2, 1.0), (8, 32), (Policy.UNIFORM, Policy.NEGATIVES))
 REFERENCE, *POINTS = KNOBS.points()
 HALF, QUARTER = Point(Policy.UNIFORM, 0.5, 32), Point(Policy.UNIFORM, 0.25, 32)
 NEGATIVES, SMALL = Point(Policy.NEGATIVES, 0.5, 32), Point(Policy.UNIFORM, 1.0, 8)
-CALM = Wear(0.0, 0.0)
-WEAR = Wear(0.0001, 0.0006)
-SCALE = dict.fromkeys(POINTS, TOLERANCE)
-VAGUE, INFORMED = vague_prior(POINTS, TOLERANCE), informative_prior(POINTS, KNOBS, TOLERANCE)
+CALM, WEAR = Wear(0.0, 0.0), Wear(0.05, 0.0006)
+FOR_EVER = float("inf")
+FULL = Life((Spell(REFERENCE, 1.0),))
 
+
+def evidence(contrasts, *, cycle=10, wear=CALM):
+    return Evidence(contrasts, KNOBS, tolerance=TOLERANCE, cycle=cycle, wear=wear)
+
+
+def look(point, gap, *, age=None, se=1e-4, cycle=10, against=REFERENCE, cold="", cold_age=0.0):
+    mine, other = (Spell(point, age or 1.0),), (Spell(against, age or 1.0),)
+    return Contrast(mine, other, cycle, age, gap, se, cold, cold_age)
+
+
+def growing(rho, distance, point=QUARTER, ages=(1, 2, 3, 4, 6, 8, 10, 12, 16), se=5e-5):
+    return [look(point, distance * growth(rho, age), age=age, se=se) for age in ages]
+
+
+def believed(contrasts, point, *, life=FULL, ahead=FOR_EVER, **more):
+    return evidence(contrasts, **more).ahead(life, (point,), ahead).beliefs()[0]
+
+
+PAST = st.lists(
+    st.builds(Spell, st.sampled_from([REFERENCE, *POINTS]), st.integers(1, 6)), min_size=1, max_size=3
+)
 CONTRAST = st.builds(
-    lambda pair, cycle, age, gap, se: Contrast(*pair, cycle, age, gap, se),
-    st.permutations([REFERENCE, *POINTS]).map(lambda order: (order[0], order[1])),
+    lambda mine, against, cycle, age, gap, se: Contrast(tuple(mine), tuple(against), cycle, age, gap, se),
+    PAST,
+    PAST,
     st.integers(0, 9),
     st.none() | st.integers(1, 12),
     st.floats(-0.02, 0.02),
     st.floats(1e-4, 1e-2),
 )
-CONTRASTS = st.lists(CONTRAST, max_size=8)
+CONTRASTS = st.lists(CONTRAST, max_size=6)
 
 
-def evidence(contrasts, *, cycle=10, wear=CALM):
-    return Evidence(contrasts, REFERENCE, cycle=cycle, wear=wear, scale=SCALE)
-
-
-def beliefs(contrasts, prior=VAGUE, **more):
-    return evidence(contrasts, **more).beliefs(POINTS, prior)
-
-
-def looks(point, gap, *, se=1e-4, ages=(None,), cycle=10, against=REFERENCE):
-    return [Contrast(point, against, cycle, age, gap, se) for age in ages]
-
-
-def textbook(contrasts, rho, prior, cycle, wear):
-    """Mean and covariance of all distances given the contrasts, at one rho; and the marginal's covariance."""
-    design = np.zeros((len(contrasts), len(POINTS)))
-    noise = np.zeros(len(contrasts))
-    for i, c in enumerate(contrasts):
-        share = growth(rho, c.age)
-        for point, sign in ((c.point, 1.0), (c.against, -1.0)):
-            if point != REFERENCE:
-                design[i, POINTS.index(point)] += sign * share
-        noise[i] = c.standard_error**2 + share**2 * wear.drift**2 * max(cycle - c.cycle, 0)
-        noise[i] += 2.0 * wear.seed_noise**2 if c.age is None else 0.0
-    marginal = design @ prior.covariance @ design.T + np.diag(noise)
-    gain = prior.covariance @ design.T @ np.linalg.inv(marginal)
-    gaps = np.array([c.gap for c in contrasts])
-    mean = prior.mean + gain @ (gaps - design @ prior.mean)
-    return mean, prior.covariance - gain @ design @ prior.covariance, marginal
-
-
-@pytest.mark.parametrize("prior", [VAGUE, INFORMED], ids=["vague", "informative"])
-@settings(max_examples=40)
-@given(contrasts=CONTRASTS.filter(bool))
-def test_beliefs_are_the_normal_distribution_conditioned_on_the_contrasts(contrasts, prior):
-    found = evidence(contrasts, wear=WEAR)
-    parts = [textbook(contrasts, rho, prior, 10, WEAR) for rho in CARRY_OVERS]
-    mean = sum(w * m for w, (m, _, _) in zip(found.weights, parts, strict=True))
-    square = sum(w * (np.diag(c) + m**2) for w, (m, c, _) in zip(found.weights, parts, strict=True))
-    sd = np.sqrt(np.maximum(square - mean**2, 0.0))
-    for i, point in enumerate(POINTS):
-        belief = found.beliefs(POINTS, prior)[point]
-        assert belief.mean == pytest.approx(mean[i], abs=1e-6)
-        assert belief.sd == pytest.approx(sd[i], rel=1e-3, abs=1e-6)
-
-
-@settings(max_examples=30)
-@given(CONTRASTS.filter(bool))
-def test_the_weights_of_rho_follow_the_likelihood_of_the_contrasts(contrasts):
-    found = evidence(contrasts, wear=WEAR)
-    alone = Prior(np.zeros(len(POINTS)), np.diag([SCALE[p] ** 2 for p in POINTS]))
-    gaps = [c.gap for c in contrasts]
-    logs = np.array(
-        [
-            multivariate_normal(cov=textbook(contrasts, rho, alone, 10, WEAR)[2]).logpdf(gaps)
-            for rho in CARRY_OVERS
+def test_bounds_hold_as_often_as_they_say_where_the_model_is_true():
+    """Distances drawn from the prior, looks from the distances: simulation-based calibration."""
+    draws = np.random.default_rng(1)
+    inside = []
+    for _ in range(300):
+        rho = draws.choice([0.5, 0.75, 0.89, 0.96])
+        later = 1.0 / (1.0 - rho**SEEN_AFTER)
+        mean = POLICY_HARM[Policy.UNIFORM] * TOLERANCE * later
+        harm = mean * (1.0 + PRIOR_SPREAD * draws.normal() + OWN_SPREAD * draws.normal())
+        own = DEVIATION * abs(harm) * draws.normal()
+        distance = harm + own  # a quarter of the rows: the law is 1 there
+        looks = [
+            look(QUARTER, distance * growth(rho, age) + 3e-4 * draws.normal(), age=age, se=3e-4)
+            for age in (2, 4, 6, 8, 10)
         ]
-    )
-    weights = np.exp(logs - logs.max())
-    assert found.weights == pytest.approx(weights / weights.sum(), abs=1e-6)
+        shown = distance * growth(rho, 8)
+        bound = evidence(looks).ahead(FULL, (QUARTER,), 8.0).quantiles(0.8)[0]
+        inside.append(shown <= bound)
+    assert 0.72 <= np.mean(inside) <= 0.88
 
 
-def test_without_contrasts_a_belief_is_its_prior():
-    found = beliefs([], INFORMED)
-    for i, point in enumerate(POINTS):
-        assert found[point].mean == pytest.approx(INFORMED.mean[i])
-        assert found[point].sd == pytest.approx(np.sqrt(INFORMED.covariance[i, i]))
-
-
-@given(CONTRASTS, st.sampled_from([VAGUE, INFORMED]))
-def test_the_reference_has_no_distance_to_itself(contrasts, prior):
-    assert beliefs(contrasts, prior)[REFERENCE] == Belief(0.0, 0.0)
+@settings(max_examples=40)
+@given(CONTRASTS)
+def test_full_data_for_ever_has_no_distance_to_itself(contrasts):
+    found = evidence(contrasts, wear=WEAR).ahead(Life(()), (REFERENCE,), FOR_EVER)
+    assert found.beliefs()[0].mean == pytest.approx(0.0, abs=1e-12)
+    assert found.beliefs()[0].sd < 1e-8
 
 
 @settings(max_examples=40)
 @given(CONTRASTS, st.randoms(use_true_random=False))
 def test_the_order_of_the_contrasts_does_not_matter(contrasts, random):
     mixed = random.sample(contrasts, len(contrasts))
-    first, second = beliefs(contrasts, INFORMED, wear=WEAR), beliefs(mixed, INFORMED, wear=WEAR)
-    for point in POINTS:
-        assert second[point].mean == pytest.approx(first[point].mean, abs=1e-9)
-        assert second[point].sd == pytest.approx(first[point].sd, abs=1e-7)
+    first, second = (evidence(c, wear=WEAR).ahead(FULL, POINTS, 5.0).beliefs() for c in (contrasts, mixed))
+    for one, other in zip(first, second, strict=True):
+        assert other.mean == pytest.approx(one.mean, abs=1e-8)
+        assert other.sd == pytest.approx(one.sd, rel=1e-4, abs=1e-7)
 
 
 @settings(max_examples=40)
 @given(CONTRASTS)
 def test_a_contrast_turned_round_says_the_same(contrasts):
-    turned = [replace(c, point=c.against, against=c.point, gap=-c.gap) for c in contrasts]
-    first, second = beliefs(contrasts, INFORMED), beliefs(turned, INFORMED)
-    for point in POINTS:
-        assert second[point].mean == pytest.approx(first[point].mean, abs=1e-9)
+    turned = [replace(c, mine=c.against, against=c.mine, gap=-c.gap) for c in contrasts]
+    first, second = (evidence(c).ahead(FULL, POINTS, FOR_EVER).beliefs() for c in (contrasts, turned))
+    for one, other in zip(first, second, strict=True):
+        assert other.mean == pytest.approx(one.mean, abs=1e-8)
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 8])
-def test_more_measurements_narrow_a_belief_and_move_it_to_what_was_measured(count):
-    fewer, more = (beliefs(looks(HALF, 0.001, se=0.001) * n)[HALF] for n in (count, 2 * count))
-    assert more.sd < fewer.sd
-    assert more.mean == pytest.approx(0.001, abs=1e-4)
+def test_what_was_never_measured_is_neither_promised_nor_ruled_out():
+    inside = evidence([]).ahead(FULL, (QUARTER, SMALL), 8.0).below(TOLERANCE)
+    assert all(0.2 < chance < 0.95 for chance in inside)
 
 
-@given(st.floats(-0.01, 0.01), st.floats(1e-4, 1e-2))
-def test_a_single_cold_measurement_under_a_vague_prior_is_believed_as_it_is(gap, se):
-    belief = beliefs(looks(HALF, gap, se=se))[HALF]
-    assert belief.mean == pytest.approx(gap, abs=0.05 * se + 1e-6)
-    assert belief.sd == pytest.approx(se, rel=0.01)
+def test_gaps_that_level_off_tell_the_distance_and_that_forgetting_is_fast():
+    contrasts = growing(0.5, 0.001)
+    belief = believed(contrasts, QUARTER)
+    assert belief.mean == pytest.approx(0.001, abs=1e-4)
+    assert belief.sd < 2e-4
+    assert evidence(contrasts).carry_over(0.5) <= 0.65
 
 
-def test_a_vague_prior_learns_nothing_of_one_plan_from_another():
-    before, after = beliefs([]), beliefs(looks(QUARTER, 0.01))
-    assert after[NEGATIVES].mean == pytest.approx(before[NEGATIVES].mean)
-    assert after[NEGATIVES].sd == pytest.approx(before[NEGATIVES].sd)
+def test_gaps_that_keep_growing_speak_for_slow_forgetting():
+    slow, fast = evidence(growing(0.96, 0.004)), evidence(growing(0.5, 0.004))
+    assert slow.carry_over(0.5) > evidence([]).carry_over(0.5) > fast.carry_over(0.5)
 
 
-def test_an_informative_prior_learns_of_a_plan_from_its_neighbours():
-    good, bad = (beliefs(looks(QUARTER, gap), INFORMED)[HALF] for gap in (0.0, 0.02))
+def test_some_cycles_ahead_are_surer_than_eternity_while_forgetting_may_be_slow():
+    young = evidence([look(QUARTER, 0.0003, age=age, se=2e-4) for age in (2, 3, 4)])
+    soon, ever = (young.ahead(FULL, (QUARTER,), cycles).quantiles(0.95)[0] for cycles in (8.0, FOR_EVER))
+    assert soon < 0.6 * ever
+
+
+def test_a_lineage_under_a_plan_comes_to_its_distance_as_knowledge_fades():
+    known = evidence(growing(0.5, 0.002))
+    started = [known.ahead(FULL, (QUARTER,), cycles).beliefs()[0].mean for cycles in (0.0, 1.0, 2.0, 8.0)]
+    assert started[0] == pytest.approx(0.0, abs=1e-12)
+    assert started == sorted(started)
+    assert started[-1] == pytest.approx(0.002, rel=0.05)
+
+
+def test_full_data_heals_a_lineage_as_knowledge_fades():
+    harmed = Life((Spell(REFERENCE, 1.0), Spell(QUARTER, 20.0)))
+    known = evidence(growing(0.5, 0.002))
+    means = [known.ahead(harmed, (REFERENCE,), cycles).beliefs()[0].mean for cycles in (0.0, 1.0, 3.0, 10.0)]
+    assert means[0] == pytest.approx(0.002, rel=0.05)
+    assert means == sorted(means, reverse=True)
+    assert means[-1] < 1e-4
+
+
+def test_a_branch_that_did_what_the_lineage_did_tells_nothing():
+    same = Contrast((Spell(HALF, 4.0),), (Spell(REFERENCE, 9.0), Spell(HALF, 4.0)), 9, 4.0, 0.003, 1e-4)
+    assert believed([same], HALF).mean == pytest.approx(believed([], HALF).mean, rel=0.05)
+
+
+def test_a_branch_is_compared_with_all_that_the_lineage_did_meanwhile():
+    """Full data for half of the time hides half of a gap that shows at once."""
+    lineage = (Spell(HALF, 1.0), Spell(REFERENCE, 1.0), Spell(HALF, 30.0))
+    contrasts = [
+        Contrast((Spell(QUARTER, 30.0),), lineage, 10, 30.0, 0.001, 1e-5),
+        *growing(0.3, 0.0005, HALF),
+    ]
+    assert believed(contrasts, QUARTER).mean == pytest.approx(0.0015, abs=2e-4)
+
+
+def test_a_harsher_plan_speaks_for_a_milder_one_of_its_policy():
+    good, bad = (believed(growing(0.5, distance), HALF) for distance in (0.0005, 0.02))
     assert good.mean < bad.mean
-    assert good.sd < beliefs([], INFORMED)[HALF].sd
+    least, most = (rate**-0.5 - 1.0 for rate in (0.5, 0.25))
+    assert bad.mean < 1.2 * 0.02 * least / most
 
 
-def test_measurements_that_contradict_each_other_meet_in_the_middle():
-    belief = beliefs([*looks(HALF, 0.001), *looks(HALF, 0.003)])[HALF]
-    assert belief.mean == pytest.approx(0.002, abs=1e-5)
+def test_how_far_a_plan_may_lie_from_the_law_goes_with_its_harm():
+    small, large = (believed(growing(0.5, distance), HALF).sd for distance in (0.0005, 0.02))
+    assert large > 5.0 * small
 
 
-def test_a_chain_of_contrasts_adds_up():
-    contrasts = [*looks(HALF, 0.001), *looks(QUARTER, 0.002, against=HALF)]
-    belief = beliefs(contrasts)
-    assert belief[QUARTER].mean == pytest.approx(0.003, abs=1e-5)
-    assert belief[QUARTER].sd > belief[HALF].sd
+def test_what_one_policy_loses_hardly_tells_of_another():
+    before, after_ = believed([], NEGATIVES).sd, believed(growing(0.5, 0.0), NEGATIVES).sd
+    assert 0.2 * before < after_ < before
 
 
-def test_what_was_measured_long_ago_is_less_sure():
-    wear = Wear(0.001, 0.0)
-    sds = [beliefs(looks(HALF, 0.001), cycle=cycle, wear=wear)[HALF].sd for cycle in (10, 11, 20)]
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_more_measurements_narrow_a_belief(count):
+    fewer, more = (believed(growing(0.5, 0.001, se=1e-3) * n, QUARTER).sd for n in (count, 2 * count))
+    assert more < fewer
+
+
+def test_what_was_measured_long_ago_is_less_sure_up_to_a_point():
+    contrasts = growing(0.5, 0.002)
+    sds = [believed(contrasts, QUARTER, cycle=cycle, wear=WEAR).sd for cycle in (10, 12, 20, 40, 400)]
     assert sds == sorted(sds)
     assert sds[0] < sds[2]
+    assert sds[-1] == pytest.approx(sds[-2])
 
 
-def test_cold_starts_are_blurred_by_their_seeds():
-    quiet, noisy = (beliefs(looks(HALF, 0.0), wear=Wear(0.0, noise))[HALF].sd for noise in (0.0, 0.001))
-    assert noisy == pytest.approx(np.hypot(quiet, 0.001 * np.sqrt(2.0)), rel=0.01)
+def test_looks_at_one_cold_start_share_its_luck():
+    noisy = Wear(0.0, 0.001)
+    one = [look(SMALL, 0.001, cold="a", cold_age=5.0 + i, se=1e-4) for i in range(4)]
+    several = [look(SMALL, 0.001, cold=name, cold_age=5.0, se=1e-4) for name in "abcd"]
+    assert believed(one, SMALL, wear=noisy).sd > believed(several, SMALL, wear=noisy).sd
 
 
-def test_the_share_that_shows_grows_with_the_age_and_a_cold_start_shows_all():
-    shares = [growth(0.8, age) for age in (0, 1, 2, 5, 50)]
-    assert shares == sorted(shares)
-    assert shares[0] == 0.0
-    assert shares[1] == pytest.approx(0.2)
-    assert shares[-1] == pytest.approx(1.0, abs=1e-4)
-    assert growth(0.8, None) == 1.0
+def test_the_luck_of_a_cold_start_fades_as_it_goes_on():
+    fast = growing(0.5, 0.0005)
+    cold = Life((Spell(SMALL, 1.0),), "a", 5.0)
+    contrasts = [*fast, *(look(SMALL, 0.001, cold="a", cold_age=5.0 + i) for i in range(4))]
+    sds = [believed(contrasts, SMALL, life=cold, ahead=cycles).sd for cycles in (0.0, 4.0, 12.0)]
+    stranger = believed(contrasts, SMALL, life=replace(cold, cold="b", cold_age=0.0), ahead=0.0).sd
+    assert stranger > max(sds)
 
 
-def test_a_young_branch_without_a_gap_says_less_than_an_old_one():
-    young, old = (beliefs(looks(HALF, 0.0, ages=(age,)))[HALF] for age in (1, 12))
-    assert young.sd > old.sd
+def test_a_birth_on_a_part_of_the_history_leaves_a_doubt_that_fades():
+    born = Life((Spell(REFERENCE, 1.0),), "birth", 0.0)
+    sds = [believed([], REFERENCE, life=born, ahead=cycles).sd for cycles in (0.0, 5.0, 50.0)]
+    assert sds == sorted(sds, reverse=True)
+    assert sds[0] >= TOLERANCE / 2.0
 
 
-def growing(rho, ages=(1, 2, 3, 4, 6, 8, 10, 12), distance=0.004):
-    return [Contrast(HALF, REFERENCE, 10, age, distance * growth(rho, age), 5e-5) for age in ages]
-
-
-def test_gaps_that_keep_growing_speak_for_slow_forgetting_and_those_that_level_off_for_fast():
-    slow, fast = evidence(growing(0.93)), evidence(growing(0.5))
-    middle = evidence([]).carry_over(0.5)
-    assert slow.carry_over(0.5) > middle > fast.carry_over(0.5)
-    assert slow.carry_over(0.5) == pytest.approx(0.93, abs=0.04)
-    assert fast.carry_over(0.5) == pytest.approx(0.5, abs=0.11)
+@settings(max_examples=40)
+@given(CONTRASTS, st.floats(0.05, 0.99), st.floats(0.05, 0.99))
+def test_quantiles_are_what_probabilities_say_and_in_order(contrasts, low, high):
+    low, high = sorted((low, high))
+    found = evidence(contrasts, wear=WEAR).ahead(FULL, POINTS, 8.0)
+    below, above = found.quantiles(low), found.quantiles(high)
+    assert (below <= above + 1e-12).all()
+    assert found.below(float(below[0]))[0] == pytest.approx(low, abs=1e-3)
 
 
 @settings(max_examples=40)
@@ -221,20 +244,32 @@ def test_weights_are_a_distribution_and_its_quantiles_are_in_order(contrasts, lo
     assert found.carry_over(low) <= found.carry_over(high)
 
 
-def test_a_slowly_forgetting_stream_makes_a_short_trial_say_less():
-    """Equal looks at an untried plan; another plan's gaps have shown how slowly harm builds up."""
-    short = looks(QUARTER, 0.0, ages=(1, 2))
-    slow, fast = (beliefs([*growing(rho), *short])[QUARTER].sd for rho in (0.96, 0.5))
-    assert slow > fast
+def test_the_share_that_shows_grows_with_the_age_and_a_cold_start_shows_all():
+    shares = [growth(0.8, age) for age in (0, 1, 2, 5, 50)]
+    assert shares == sorted(shares)
+    assert shares[0] == 0.0
+    assert shares[1] == pytest.approx(0.2)
+    assert shares[-1] == pytest.approx(1.0, abs=1e-4)
+    assert growth(0.8, None) == 1.0
 
 
-def test_harm_grows_as_rows_and_size_shrink_in_the_informative_prior():
-    mean = dict(zip(POINTS, INFORMED.mean, strict=True))
-    assert 0.0 < mean[HALF] < mean[QUARTER]
-    assert mean[NEGATIVES] < mean[HALF]
-    assert 0.0 < mean[SMALL] < mean[replace(QUARTER, size=8)]
-    assert np.linalg.eigvalsh(INFORMED.covariance).min() > 0.0
+def test_a_milder_plan_has_a_part_of_the_distance_of_a_harsher_one_of_its_kind():
+    assert rate_share(HALF, HALF) == 1.0
+    assert 0.0 < rate_share(HALF, QUARTER) < 1.0
+    assert rate_share(QUARTER, HALF) is None
+    assert rate_share(HALF, NEGATIVES) is None
+    assert rate_share(HALF, replace(QUARTER, size=8)) is None
 
 
-def test_a_bound_lies_above_the_mean_by_so_many_standard_deviations():
-    assert Belief(0.001, 0.002).upper(2.0) == pytest.approx(0.005)
+def test_the_further_a_plan_is_from_what_was_measured_the_less_it_is_told_of():
+    assert law_doubt(HALF, HALF) == 0.0
+    assert DEVIATION < law_doubt(HALF, QUARTER) < law_doubt(HALF, replace(QUARTER, rate=0.0625))
+
+
+def test_a_past_grows_by_spells_and_forgets_what_lies_too_far_back():
+    past = after((Spell(REFERENCE, 3.0),), REFERENCE, 1.0)
+    assert past == (Spell(REFERENCE, 4.0),)
+    for i in range(2 * LONGEST_PAST):
+        past = after(past, (HALF, QUARTER)[i % 2], 1.0)
+    assert len(past) == LONGEST_PAST
+    assert past[-1] == Spell(QUARTER, 1.0)

@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataefficient.contract import Policy
-from dataefficient.planner.belief import Belief, rate_share
+from dataefficient.planner.belief import Belief
 from dataefficient.planner.explore import Pace, Terms, best_probe, best_trial, chance, wait_after
 from dataefficient.planner.knobs import Point
 
 HALF, QUARTER = Point(Policy.UNIFORM, 0.5, 32), Point(Policy.UNIFORM, 0.25, 32)
 NEGATIVES, SMALL = Point(Policy.NEGATIVES, 0.25, 32), Point(Policy.UNIFORM, 1.0, 8)
 POINTS = (HALF, QUARTER, NEGATIVES, SMALL)
-TERMS = Terms(tolerance=0.01, se_cycle=0.001, z=2.2, carry_over=0.6, horizon=20, wrong=0.05, rollback=300.0)
+TERMS = Terms(
+    tolerance=0.01, se_cycle=0.001, z=2.2, carry_over=0.6, ahead=8.0, horizon=20, wrong=0.05, rollback=300.0
+)
 PACE = Pace(first=2, stride=2)
 HARMLESS = dict.fromkeys(POINTS, Belief(0.0, 0.001))
 SAVING = {HALF: 50.0, QUARTER: 75.0, NEGATIVES: 75.0, SMALL: 40.0}
@@ -25,8 +27,28 @@ def cost(point, age, looks):
     return 20.0 * age + looks
 
 
-def trial(beliefs=HARMLESS, *, saving=SAVING, terms=TERMS, purse=1e9, costs=cost, points=POINTS):
-    return best_trial(points, beliefs, terms, saving=saving, cost=costs, pace=PACE, purse=lambda age: purse)
+def trial(
+    beliefs=HARMLESS,
+    *,
+    saving=SAVING,
+    terms=TERMS,
+    purse=1e9,
+    costs=cost,
+    points=POINTS,
+    speaks=lambda point: True,
+    purses=None,
+):
+    return best_trial(
+        points,
+        beliefs,
+        terms,
+        saving=saving,
+        cost=costs,
+        spread=lambda point, looks: terms.warm_spread(looks),
+        speaks=speaks,
+        pace=PACE,
+        purse=purses or (lambda age: purse),
+    )
 
 
 def test_a_plan_that_is_likely_to_hold_and_saves_is_tried():
@@ -98,8 +120,28 @@ def test_a_purse_that_differs_by_age_is_asked_for_the_age_of_the_trial():
     def purse(age):
         return 0.0 if age < 6 else 1e9
 
-    found = best_trial(POINTS, HARMLESS, TERMS, saving=SAVING, cost=cost, pace=PACE, purse=purse)
-    assert found.age >= 6
+    assert trial(purses=purse).age >= 6
+
+
+def test_a_trial_may_be_for_a_milder_plan_that_its_own_speaks_for():
+    doubtful = {**HARMLESS, QUARTER: Belief(0.02, 0.001)}
+    dear = {HALF: 90.0, QUARTER: 1.0, NEGATIVES: 1e9, SMALL: 1e9}
+    found = trial(doubtful, costs=lambda point, age, looks: dear[point] * age)
+    assert (found.point, found.target) == (QUARTER, HALF)
+    own = trial(doubtful, costs=lambda point, age, looks: dear[point] * age, speaks=lambda point: False)
+    assert own is None or own.target == own.point
+
+
+def test_late_looks_carry_more_than_early_ones():
+    slow = replace(TERMS, carry_over=0.95)
+    assert slow.warm_spread([10, 12]) < slow.warm_spread([1, 2])
+    assert slow.warm_spread([1, 2, 3]) < slow.warm_spread([1, 2])
+
+
+def test_the_luck_of_a_cold_start_blurs_its_looks_until_it_has_faded():
+    young, old = (TERMS.cold_spread(looks, 0.002) for looks in ([1, 2], [11, 12]))
+    assert young > old
+    assert old == pytest.approx(TERMS.cold_spread([1, 2], 0.0), rel=0.01)
 
 
 @given(st.floats(-0.01, 0.03), st.floats(0.0, 0.02), st.floats(1e-4, 0.01))
@@ -127,14 +169,6 @@ def test_each_refusal_doubles_the_wait():
 def test_looks_begin_at_the_first_age_and_follow_at_the_stride():
     assert list(Pace(3, 2).looks(8)) == [3, 5, 7]
     assert list(Pace(3, 2).looks(2)) == []
-
-
-def test_a_milder_plan_has_a_part_of_the_distance_of_a_harsher_one_of_its_kind():
-    assert rate_share(HALF, HALF) == 1.0
-    assert 0.0 < rate_share(HALF, QUARTER) < 1.0
-    assert rate_share(QUARTER, HALF) is None
-    assert rate_share(HALF, NEGATIVES) is None
-    assert rate_share(HALF, replace(QUARTER, size=8)) is None
 
 
 def test_the_probe_that_is_worth_most_is_taken():

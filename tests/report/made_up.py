@@ -38,7 +38,7 @@ from dataefficient.cycle.model import (
     RunSummary,
     Step,
 )
-from dataefficient.planner.evidence import Contrast
+from dataefficient.planner.evidence import Contrast, Spell
 from dataefficient.planner.knobs import Point
 from dataefficient.report.savings import ControlRuns
 from dataefficient.report.statement import Lineage
@@ -219,6 +219,10 @@ def measured(size: int, rate: float) -> Measured:
     return Measured(size, 230_000, trained, 46_000, 4.0, 1.0, training, 1.5, 6.5 + training)
 
 
+def _cold(point, cycle, gap, error):
+    return Contrast((Spell(point, 1.0),), (Spell(FULL, 1.0),), cycle, None, gap, error)
+
+
 def memory() -> Memory:
     history = tuple(record(k) for k in range(CYCLES))
     spent = sum(r.spent_seconds for r in history)
@@ -232,12 +236,12 @@ def memory() -> Memory:
         plan=replace(history[-1].plan, point=QUARTER),
         champion=Champion(CheckpointRef("c", "d"), CYCLES - 1, QUARTER, BEGIN, 0.004),
         contrasts=(
-            Contrast(HALF, FULL, 2, None, 0.0005, 0.0004),
-            Contrast(QUARTER, FULL, 4, None, 0.0011, 0.0005),
-            Contrast(Point(Policy.UNIFORM, 0.25, 16), FULL, 4, None, 0.0062, 0.0007),
-            Contrast(Point(Policy.UNIFORM, 0.5, 16), FULL, 4, None, 0.0021, 0.0006),
-            Contrast(Point(Policy.UNIFORM, 1.0, 8), FULL, 0, None, 0.0002, 0.0004),
-            Contrast(Point(Policy.NEGATIVES, 0.125, 8), FULL, 6, None, 0.0049, 0.0008),
+            _cold(HALF, 2, 0.0005, 0.0004),
+            _cold(QUARTER, 4, 0.0011, 0.0005),
+            _cold(Point(Policy.UNIFORM, 0.25, 16), 4, 0.0062, 0.0007),
+            _cold(Point(Policy.UNIFORM, 0.5, 16), 4, 0.0021, 0.0006),
+            _cold(Point(Policy.UNIFORM, 1.0, 8), 0, 0.0002, 0.0004),
+            _cold(Point(Policy.NEGATIVES, 0.125, 8), 6, 0.0049, 0.0008),
         ),
         convergence=Convergence(
             410_000.0,

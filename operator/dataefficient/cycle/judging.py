@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from dataefficient.api.measure import Guardrail, GuardrailMetric
 from dataefficient.contract import Evaluated, Role, RunReport, Scored
 from dataefficient.cycle import measuring
+from dataefficient.cycle.branches import refuse
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import GATE_BLOCKS, name
 from dataefficient.cycle.measuring import HISTORY_ADVANCE
@@ -27,17 +28,20 @@ from dataefficient.cycle.model import (
     RunPlan,
     RunSummary,
 )
-from dataefficient.cycle.planning import SAVED_UP, certified, refuse
-from dataefficient.planner.evidence import Contrast, Paired, paired
-from dataefficient.planner.explore import MAX_AGE, MIN_LOOKS, PAUSE
+from dataefficient.planner.evidence import Contrast, Paired, Past, Spell, after, paired
+from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
 
+SAVED_UP = 15
+"""Cycles over which exploration money may be saved up: a trial that certifies a plan takes that much."""
 HISTORY = 64
 """Cycle records that are kept."""
 CONTRASTS = 64
 LEVELS = 40
-HOPELESS = 1.64
-"""A trial is refused once its distance exceeds the tolerance with a probability of 95 %."""
+HOPELESS = 0.08
+"""A trial is refused once the chance that its plan is inside the tolerance is smaller."""
+BORN_LATE = "birth"
+"""Names the cold start of a lineage that was not given all of the history."""
 
 
 SERVED = ("champion", "start")
@@ -173,23 +177,33 @@ def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[M
     assert plan is not None
     if memory.champion is None or candidate.evaluated is None:
         notes.add("Published", "The first champion is published")
-        return _crown(k, candidate, plan.point, _step_distance(k, plan.point)), None
+        return _crown(k, candidate, plan.point), None
     gate = _gate(k, candidate.evaluated, "self", "The candidate")
     if not gate.published:
         notes.add("Rejected", f"Not published. {gate.reason}")
         return replace(memory, rejections=memory.rejections + 1, trial=None), gate
-    crowned = _crown(k, candidate, plan.point, _step_distance(k, plan.point))
+    crowned = _crown(k, candidate, plan.point)
     if memory.successor is not None and memory.successor.cycle < memory.cycle - 1:
         crowned = replace(crowned, successor=None)
     return crowned, gate
 
 
-def _crown(k: Knowledge, report: RunReport, point: Point, distance: tuple[float, float]) -> Memory:
-    """Memory with the report's checkpoint as champion and the lineage's distance (mean, bound) with it."""
-    memory = k.memory
+def _crown(k: Knowledge, report: RunReport, point: Point) -> Memory:
+    """Memory with the report's checkpoint as champion, and the lineage's distance with it."""
+    memory, origin = k.memory, k.origin
     assert report.checkpoint is not None
     assert report.position is not None
-    champion = Champion(report.checkpoint, memory.cycle, point, report.position, distance[1])
+    if origin is None:
+        late = memory.plan is not None and memory.plan.train_from > measuring.window(k)[0]
+        past, cold, cold_age = after((), point, 1.0), BORN_LATE if late else "", 0.0
+    else:
+        cycles = float(max(memory.cycle - origin.cycle, 1))
+        past, cold, cold_age = after(origin.past, point, cycles), origin.cold, origin.cold_age + cycles
+    champion = Champion(
+        report.checkpoint, memory.cycle, point, report.position, 0.0, past=past, cold=cold, cold_age=cold_age
+    )
+    lineage = replace(k, memory=replace(memory, champion=champion, successor=None)).lineage
+    bound = max(float(lineage.quantiles(float(k.spec.kpi.confidence))[0]), 0.0)
     older = () if memory.champion is None else (memory.champion, *memory.previous_champions)
     keep = k.spec.checkpoints.keep - 1
     left_reference = point != k.reference and (
@@ -197,28 +211,13 @@ def _crown(k: Knowledge, report: RunReport, point: Point, distance: tuple[float,
     )
     return replace(
         memory,
-        champion=champion,
+        champion=replace(champion, distance=bound),
         previous_champions=older[:keep],
-        distance=distance[0],
-        distance_bound=distance[1],
+        distance=max(lineage.beliefs()[0].mean, 0.0),
+        distance_bound=bound,
         rejections=0,
         last_control=memory.cycle if left_reference else memory.last_control,
     )
-
-
-def _step_distance(k: Knowledge, point: Point) -> tuple[float, float]:
-    """Distance after one more cycle under ``point``: what is left of today's plus the cycle's share."""
-    left = 1.0 if k.memory.champion is None else k.carry_over
-    share = 1.0 if k.memory.champion is None else 1.0 - left
-    return _distance(k, point, left, share)
-
-
-def _distance(k: Knowledge, point: Point, left: float, share: float) -> tuple[float, float]:
-    """Expected distance and its bound: ``left`` of today's and ``share`` of the point's."""
-    stake = k.stakes[point]
-    mean = left * k.memory.distance + share * max(stake.gap or 0.0, 0.0)
-    bound = left * k.memory.distance_bound + share * max(stake.bound or 0.0, 0.0)
-    return mean, max(bound, mean)
 
 
 def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
@@ -236,32 +235,45 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     if difference is None:
         notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
         return memory
-    cold = served.point.size != k.reference.size
-    age = None if cold else control.age
-    begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), None)
-    before = k.carry_over**control.age * (begun.distance if begun and not cold else 0.0)
-    contrasts = memory.contrasts
-    if served.point != k.reference:
-        contrasts = (*contrasts, _contrast(served.point, k.reference, memory.cycle, age, difference))
+    full: Past = (Spell(k.reference, control.age),)
+    cold_age = control.cold_age + memory.cycle - 1 - control.began if control.cold else 0.0
+    if control.cold:
+        # The other way round, so that the luck of the control's cold start is told apart.
+        turned = replace(difference, gap=1.0 / (1.0 + difference.gap) - 1.0)
+        contrast = _contrast(full, served.past, memory.cycle, None, turned)
+        contrast = replace(contrast, cold=control.cold, cold_age=cold_age)
+    else:
+        contrast = _contrast(served.past, full, memory.cycle, float(control.age), difference)
+    memory = replace(memory, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
+    lineage = replace(k, memory=memory).lineage
+    believed = lineage.beliefs()[0].mean
     memory = replace(
         memory,
-        contrasts=contrasts[-CONTRASTS:],
-        distance=max(difference.gap, 0.0),
-        distance_bound=max(difference.upper(float(k.spec.kpi.confidence)), 0.0) + before,
+        distance=max(believed, 0.0),
+        distance_bound=max(float(lineage.quantiles(float(k.spec.kpi.confidence))[0]), 0.0),
     )
     error = f"standard error {difference.standard_error:.2%}"
     told = f"The control puts the lineage at {difference.gap:+.2%}, {error}"
-    if difference.gap <= k.tolerance:
+    if difference.gap <= 0.0 or max(difference.gap, believed) <= k.tolerance:
         notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
         return memory
-    notes.add("ControlPromoted", f"{told}, above the tolerance: the lineage goes on from the control")
-    # What was believed of sampling was wrong: only what the control measured still counts.
-    kept = k.carry_over**control.age
-    before = max(before, difference.gap * kept / (1.0 - kept))
+    notes.add("ControlPromoted", f"{told}: more than is allowed, so the lineage goes on from the control")
+    begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), served)
+    successor = Champion(
+        control.checkpoint,
+        memory.cycle - 1,
+        k.reference,
+        control.position,
+        0.0,
+        past=full if control.cold else after(begun.past, k.reference, control.age),
+        cold=control.cold or begun.cold,
+        cold_age=cold_age if control.cold else begun.cold_age + control.age,
+    )
     return replace(
         memory,
+        # What was believed of sampling was wrong: only what the control measured still counts.
         contrasts=memory.contrasts[-1:],
-        successor=Champion(control.checkpoint, memory.cycle - 1, k.reference, control.position, before),
+        successor=successor,
         trial=None,
         refusals=refuse(memory, served.point),
     )
@@ -277,25 +289,45 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         return memory
     difference = paired(evaluated.models["trial"].loss, _served(evaluated).loss, evaluated.n)
     if difference is not None:
-        age = None if trial.point.size != served.point.size else trial.age
-        contrast = _contrast(trial.point, served.point, memory.cycle, age, difference)
+        mine: Past = (Spell(trial.point, max(trial.age, 1)),)
+        age = None if trial.cold else float(trial.age)
+        contrast = _contrast(mine, served.past, memory.cycle, age, difference)
+        if trial.cold:
+            contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)
         trial = replace(trial, looks=trial.looks + 1)
         memory = replace(memory, trial=trial, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
     k = replace(k, memory=memory)
-    if trial.looks >= MIN_LOOKS and certified(k, trial.point):
-        return _adopt(k, trial, served, evaluated, notes)
-    belief = k.certain[trial.point]
-    milder = [p for p in k.cheaper(k.points, served.point) if p.size == served.point.size and certified(k, p)]
-    if trial.looks >= MIN_LOOKS and belief.mean - HOPELESS * belief.sd > k.tolerance:
-        notes.add("TrialRefused", f"{trial.point} is refused: it loses about {belief.mean:.2%}")
-    elif trial.looks >= MIN_LOOKS and milder and belief.mean > k.certified_tolerance:
-        notes.add("TrialCertifiedMilder", f"{trial.point} is refused, but its trial certifies milder plans")
-        memory = replace(memory, looks=memory.looks + 1, refused_in_row=-1)
+    if trial.watch:
+        return _watched(k, trial, notes)
+    certified, inside = k.chances_of(trial)
+    target = trial.target or trial.point
+    if trial.looks >= MIN_LOOKS and certified >= k.assurance:
+        if trial.cold:
+            return _adopt(k, trial, evaluated, notes)
+        notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: the trial has told")
+        own = k.prospects[trial.point].certified
+        goes_on = target != trial.point and own >= MIN_CHANCE and trial.age < PLANNED_AGE
+        trial_after = replace(trial, target=trial.point) if goes_on else None
+        return replace(memory, trial=trial_after, refused_in_row=0)
+    if trial.looks >= MIN_LOOKS and inside < HOPELESS:
+        told = f"the chance that it stays inside the tolerance is {inside:.0%}"
+        notes.add("TrialRefused", f"{target} is refused: {told}")
+    elif target != trial.point and trial.looks >= TELLING_LOOKS * (1 if certified < 0.5 else 2):
+        notes.add("TrialUndecided", f"A trial of {trial.point} cannot tell enough of {target}")
+        return _refused(memory, trial.point)
     elif trial.age >= MAX_AGE:
-        notes.add("TrialUndecided", f"{trial.point} is refused: {trial.age} cycles could not certify it")
+        notes.add("TrialUndecided", f"{target} is refused: {trial.age} cycles could not certify it")
     else:
         return memory
-    return _refused(memory, trial.point)
+    return _refused(memory, target)
+
+
+def _watched(k: Knowledge, trial: Branch, notes: Notes) -> Memory:
+    """A watch ends when it has grown old: a new one then starts from a younger champion."""
+    if trial.age < MAX_AGE:
+        return k.memory
+    notes.add("WatchEnded", f"The watch ends after {trial.looks} looks: {k.told_distance}")
+    return replace(k.memory, trial=None)
 
 
 def _refused(memory: Memory, point: Point) -> Memory:
@@ -310,8 +342,8 @@ def _refused(memory: Memory, point: Point) -> Memory:
     )
 
 
-def _adopt(k: Knowledge, trial: Branch, served: Champion, evaluated: Evaluated, notes: Notes) -> Memory:
-    """The trial's plan comes into force. Weights go on from the champion, unless the size is another."""
+def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> Memory:
+    """A trial of another size takes over, plan and weights."""
     memory = k.memory
     assert trial.checkpoint is not None
     assert trial.position is not None
@@ -320,24 +352,23 @@ def _adopt(k: Knowledge, trial: Branch, served: Champion, evaluated: Evaluated, 
     if not gate.published:
         return memory
     notes.add("TrialAccepted", f"{trial.point} is adopted: it is certain to stay inside the tolerance")
-    successor = None
-    if trial.point.size != served.point.size:
-        bound = k.stakes[trial.point].bound or 0.0
-        successor = Champion(trial.checkpoint, memory.cycle - 1, trial.point, trial.position, bound)
-    return replace(
-        memory,
-        adopted=trial.point,
-        successor=successor,
-        trial=None,
-        looks=memory.looks + 1,
-        refused_in_row=0,
+    successor = Champion(
+        trial.checkpoint,
+        memory.cycle - 1,
+        trial.point,
+        trial.position,
+        0.0,
+        past=after((), trial.point, float(max(trial.age, 1))),
+        cold=trial.cold,
+        cold_age=trial.cold_age + trial.age,
     )
+    return replace(memory, adopted=trial.point, successor=successor, trial=None, refused_in_row=0)
 
 
-def _contrast(point: Point, against: Point, cycle: int, age: float | None, difference: Paired) -> Contrast:
+def _contrast(mine: Past, against: Past, cycle: int, age: float | None, difference: Paired) -> Contrast:
     # Student's t for few blocks, folded into the standard error so that beliefs may stay normal.
-    widened = difference.standard_error * (1.0 + 1.0 / difference.blocks) ** 1.5
-    return Contrast(point, against, cycle, age, difference.gap, max(widened, 1e-9))
+    widened = max(difference.standard_error * (1.0 + 1.0 / difference.blocks) ** 1.5, 1e-9)
+    return Contrast(mine, against, cycle, age, difference.gap, widened)
 
 
 def _branches_after(k: Knowledge, reports: dict[str, RunReport]) -> Memory:

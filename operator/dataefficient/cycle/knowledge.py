@@ -5,33 +5,35 @@ Derived anew at every decision and never stored, so that it cannot disagree with
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
 from math import sqrt
-from statistics import median
+from statistics import NormalDist, median
 
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.cycle.launch import devices
-from dataefficient.cycle.model import Measured, Memory
-from dataefficient.planner import belief, budget
-from dataefficient.planner.belief import Belief, rate_share
+from dataefficient.cycle.model import Branch, Champion, Measured, Memory
+from dataefficient.planner import budget
+from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
 from dataefficient.planner.costs import CostModel, MeasuredRun
-from dataefficient.planner.explore import Terms
+from dataefficient.planner.evidence import Contrast, Spell
+from dataefficient.planner.explore import MIN_LOOKS, Terms
 from dataefficient.planner.forecast import next_level
 from dataefficient.planner.knobs import Knobs, Point, ladder
 
-CERTIFIED_SHARE = 0.75
-"""Share of the tolerance that certified plans may use; the rest is for changes of the stream."""
-SLOW = 0.8
-"""Quantile of the carry-over that trials are planned with: slow forgetting must be excluded by them."""
-KEEP_Z = 0.84
-"""The plan in force stays while its bound of 80 % lies inside the tolerance."""
-DRIFT_SHARE = 0.02
-"""Random walk of a plan's distance per cycle, as a share of the tolerance."""
+CERTIFIED_SHARE = 0.9
+"""Share of the tolerance that new plans may use; the rest is for changes of the stream."""
+AHEAD = 8.0
+"""Cycles ahead for which a plan is certified. Until then another look or a control has told more."""
+KEEP = 0.95
+"""The plan in force stays while this bound lies inside the tolerance."""
+DRIFT = 0.02
+"""Random walk of a plan's distance per cycle, relative to it."""
 RESOLVING_CYCLES = 8
 """Cycles over which paired comparisons are pooled before a distance is called resolvable."""
 ROW_SPREAD = 0.4
@@ -59,6 +61,31 @@ def _cost_model(measured: tuple[Measured, ...]) -> CostModel:
             for m in measured
         ]
     )
+
+
+@lru_cache(maxsize=8)
+def _evidence(
+    contrasts: tuple[Contrast, ...], knobs: Knobs, tolerance: float, cycle: int, wear: Wear
+) -> Evidence:
+    return Evidence(contrasts, knobs, tolerance=tolerance, cycle=cycle, wear=wear)
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """Where the lineage will be under one plan.
+
+    Attributes:
+        belief: of the distance.
+        certified: probability that it is inside the part of the tolerance that new plans may use.
+        inside: probability that it is inside the tolerance.
+        bound: upper bound for a new plan; ``kept_bound`` for the one in force.
+    """
+
+    belief: Belief
+    certified: float
+    inside: float
+    bound: float
+    kept_bound: float
 
 
 @dataclass(frozen=True)
@@ -173,73 +200,150 @@ class Knowledge:
     @cached_property
     def carry_over(self) -> float:
         """Share of a distance that is left after one cycle: the median of what the branches showed."""
-        return self._evidence.carry_over(0.5)
+        return self.evidence.carry_over(0.5)
 
     @cached_property
-    def _evidence(self) -> belief.Evidence:
-        wear = belief.Wear(DRIFT_SHARE * self.tolerance, self.memory.seed_noise)
+    def evidence(self) -> Evidence:
+        """What the contrasts say of every plan."""
         known = set(self.points)
-        contrasts = [c for c in self.memory.contrasts if {c.point, c.against} <= known]
-        prior = belief.informative_prior(self.points[1:], self.knobs, self.tolerance)
-        scale = dict(zip(self.points[1:], prior.mean.tolist(), strict=True))
-        return belief.Evidence(contrasts, self.reference, cycle=self.memory.cycle + 1, wear=wear, scale=scale)
+        contrasts = tuple(c for c in self.memory.contrasts if c.points <= known)
+        wear = Wear(DRIFT, self.memory.seed_noise)
+        return _evidence(contrasts, self.knobs, self.tolerance, self.memory.cycle + 1, wear)
 
     @cached_property
     def accrual(self) -> float:
         """Device-seconds that exploration earns in a cycle."""
         return float(self.spec.exploration.share) * self.cycle_cost(self.reference)
 
-    @cached_property
-    def certain(self) -> dict[Point, Belief]:
-        """What measurements of each plan itself say."""
-        return self._evidence.beliefs(self.points[1:], belief.vague_prior(self.points[1:], self.tolerance))
+    @property
+    def origin(self) -> Champion | None:
+        """What the next candidate starts from; None before the first."""
+        return self.memory.successor or self.memory.champion
+
+    @property
+    def life(self) -> Life:
+        """The lineage that the next candidate goes on with."""
+        origin = self.origin
+        return Life(()) if origin is None else Life(origin.past, origin.cold, origin.cold_age)
 
     @cached_property
-    def curious(self) -> dict[Point, Belief]:
-        """What may be hoped of each plan, measured or not."""
-        prior = belief.informative_prior(self.points[1:], self.knobs, self.tolerance)
-        return self._evidence.beliefs(self.points[1:], prior)
+    def prospects(self) -> dict[Point, Prospect]:
+        """Where the lineage will be some cycles ahead under each plan. Before its birth: in the end."""
+        ahead = float("inf") if self.origin is None else AHEAD
+        mixture = self.evidence.ahead(self.life, self.points, ahead)
+        found = zip(
+            self.points,
+            mixture.beliefs(),
+            mixture.below(self.certified_tolerance),
+            mixture.below(self.tolerance),
+            mixture.quantiles(self.assurance),
+            mixture.quantiles(KEEP),
+            strict=True,
+        )
+        return {p: Prospect(b, float(c), float(t), float(q), float(s)) for p, b, c, t, q, s in found}
+
+    @cached_property
+    def ultimate(self) -> dict[Point, Belief]:
+        """What each plan costs a lineage that runs it for ever."""
+        mixture = self.evidence.ahead(Life(()), self.points, float("inf"))
+        return dict(zip(self.points, mixture.beliefs(), strict=True))
 
     @cached_property
     def stakes(self) -> dict[Point, Stake]:
         """Expected distance and bound of every point.
 
-        The bound of a new plan comes from measurements of that plan, or of a harsher one by the law of the
-        rate, at the confidence that alpha spending leaves. The plan in force passed that once and needs
-        less to stay.
+        The bound of a new plan holds at the confidence that alpha spending leaves, and asks for a
+        measurement of that plan or of a harsher one. The plan in force passed that once and needs less.
         """
-        return {p: self._stake(p, KEEP_Z if p == self.in_force else self.z) for p in self.points}
+        return {p: self._stake(p) for p in self.points}
 
     @property
     def in_force(self) -> Point | None:
         """The plan that a trial certified last, or the one that ran last."""
         return self.memory.adopted or (self.memory.plan.point if self.memory.plan else None)
 
-    def _stake(self, point: Point, z: float) -> Stake:
+    def _stake(self, point: Point) -> Stake:
         if point == self.reference:
             return Stake(0.0, 0.0)
-        known = (p for p in self.measured_points if p.size == point.size)
-        if not any(rate_share(point, harsher) is not None for harsher in known):
+        if not self.measured(point):
             return Stake(None, None)
-        own = self.curious[point]
-        bounds = [max(own.upper(z), 0.0)]
-        for harsher, certain in self.certain.items():
-            share = rate_share(point, harsher) if harsher != self.reference else None
-            if share is not None:
-                # With a smaller size only part of the harsher plan's distance falls with the rate.
-                share = share if point.size == self.reference.size else 1.0
-                bounds.append(share * max(certain.upper(z), 0.0))
-        return Stake(own.mean, min(bounds))
+        found, bound = self.prospects[point], self.prospects[point].bound
+        if self._no_step_down(point):
+            # It may use what is kept back from new plans.
+            bound = min(bound, found.kept_bound * CERTIFIED_SHARE)
+        return Stake(found.belief.mean, max(bound, 0.0))
+
+    def _no_step_down(self, point: Point) -> bool:
+        """Whether a plan is the one in force or takes more rows at its size."""
+        now = self.in_force
+        if now is None or point.size != now.size:
+            return False
+        return point == now or (point.rate > now.rate and point.policy == now.policy)
+
+    def measured(self, point: Point) -> bool:
+        """Whether contrasts speak often enough of so small a size and of so low a rate of its policy."""
+        sized = point.size == self.reference.size
+        sampled = point.rate == self.reference.rate
+        looks = self.looked_at
+        return (sized or sum(n for p, n in looks.items() if p.size <= point.size) >= MIN_LOOKS) and (
+            sampled
+            or sum(n for p, n in looks.items() if p.policy == point.policy and p.rate <= point.rate)
+            >= MIN_LOOKS
+        )
+
+    @cached_property
+    def looked_at(self) -> Counter[Point]:
+        """How often each plan was compared; a probe of the history stands alone and counts as enough."""
+        found = Counter[Point]()
+        for c in self.memory.contrasts:
+            for point in c.points:
+                found[point] += MIN_LOOKS if c.age is None and not c.cold else 1
+        return found
 
     @cached_property
     def measured_points(self) -> frozenset[Point]:
         """Plans that a contrast speaks of."""
-        return frozenset(p for c in self.memory.contrasts for p in (c.point, c.against))
+        return frozenset(p for c in self.memory.contrasts for p in c.points)
 
     @cached_property
-    def z(self) -> float:
-        """Standard deviations of a certified bound, under alpha spending over the trials so far."""
-        return spent_alpha(float(self.spec.kpi.confidence), 1 + self.memory.looks)
+    def assurance(self) -> float:
+        """Probability that a new plan's bound holds with, under alpha spending over the adoptions so far."""
+        return 1.0 - spent_alpha(float(self.spec.kpi.confidence), 1 + self.memory.looks)
+
+    def wavers(self, share: float) -> bool:
+        """Whether the plan in force may leave that share of the tolerance."""
+        now = self.in_force
+        return (
+            now is not None
+            and now != self.reference
+            and (self.prospects[now].kept_bound > share * self.tolerance)
+        )
+
+    @property
+    def told_distance(self) -> str:
+        """The lineage's distance in words."""
+        bound = max(float(self.lineage.quantiles(KEEP)[0]), 0.0)
+        return (
+            f"the lineage is about {self.lineage.beliefs()[0].mean:.2%} from full data, at most {bound:.2%}"
+        )
+
+    def chances_of(self, trial: Branch) -> tuple[float, float]:
+        """Chances that what a trial is for is certified and that it is inside the tolerance, if it took over.
+
+        With another size its model takes over too, so that its luck counts, from the next cycle on.
+        """
+        lives = [(self.life, AHEAD)]
+        if trial.cold:
+            life = Life((Spell(trial.point, 1.0),), trial.cold, trial.cold_age + trial.age)
+            lives = [(life, 1.0), (life, AHEAD)]
+        found = [self.evidence.ahead(life, (trial.target or trial.point,), cycles) for life, cycles in lives]
+        certified = min(float(m.below(self.certified_tolerance)[0]) for m in found)
+        return certified, float(found[-1].below(self.tolerance)[0])
+
+    @cached_property
+    def lineage(self) -> Mixture:
+        """Distance of the lineage as it is."""
+        return self.evidence.ahead(self.life, (self.reference,), 0.0)
 
     @cached_property
     def se_cycle(self) -> float:
@@ -292,8 +396,9 @@ class Knowledge:
         return Terms(
             tolerance=self.certified_tolerance,
             se_cycle=se,
-            z=self.z,
-            carry_over=self._evidence.carry_over(SLOW),
+            z=NormalDist().inv_cdf(self.assurance),
+            carry_over=self.carry_over,
+            ahead=AHEAD,
             horizon=self.spec.horizon_cycles,
             wrong=1.0 - float(self.spec.kpi.confidence),
             rollback=self.spec.control.lookback_cycles * self.cycle_cost(self.reference),

@@ -22,6 +22,7 @@ from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle import measuring, planning
 from dataefficient.cycle.accounting import EXHAUSTED, stop_for, take_in
+from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.judging import HISTORY, Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
@@ -208,7 +209,7 @@ def _start_later_cycle(turn: _Turn) -> bool:
     return _launch_planned(turn, planning.later_cycle(turn.know(), champion))
 
 
-def _launch_planned(turn: _Turn, planned: planning.Planned) -> bool:
+def _launch_planned(turn: _Turn, planned: Planned) -> bool:
     if planned.plan is None:
         return turn.exhausted(planned.reason)
     before, need = turn.memory, planned.wanted[0].forecast_seconds or 0.0

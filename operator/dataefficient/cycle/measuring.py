@@ -20,7 +20,7 @@ from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome
 from dataefficient.planner import convergence as converging
 from dataefficient.planner.curves import fit_curve
-from dataefficient.planner.evidence import Contrast, paired
+from dataefficient.planner.evidence import Contrast, Spell, paired
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 
@@ -127,7 +127,7 @@ def next_probe(k: Knowledge) -> Wanted | None:
     if not measured or len(tried) >= MAX_PROBES:
         return None
     start, middle, end = window(k)
-    seen = {c.point for c in k.memory.contrasts}
+    seen = k.measured_points
     refused = {s.point for s in k.memory.refusals}
     best_so_far = cheapest_certified(k)
     open_points = [
@@ -138,7 +138,7 @@ def next_probe(k: Knowledge) -> Wanted | None:
         train = (middle - (middle - start) / part, middle)
         cost = {p: probe_cost(k, p, train) for p in open_points}
         terms = k.terms(sqrt(k.se_cycle**2 + 2.0 * k.memory.seed_noise**2))
-        point = best_probe(open_points, k.curious, terms, saving=saving, cost=cost, account=k.memory.account)
+        point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=k.memory.account)
         if point is not None:
             label = name(0, f"probe-{len(tried) + 1}-part-{part}")
             return Wanted(label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point])
@@ -255,15 +255,22 @@ def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
         error = sqrt(error**2 + k.tolerance**2)
     if point.rate < k.reference.rate:
         error = sqrt(error**2 + (COLD_DOUBT * max(gap, 0.0)) ** 2)
-    contrast = Contrast(point, k.reference, 0, None, gap, error)
+    contrast = Contrast(
+        mine=(Spell(point, 1.0),),
+        against=(Spell(k.reference, 1.0),),
+        cycle=0,
+        age=None,
+        gap=gap,
+        standard_error=sqrt(error**2 + 2.0 * k.memory.seed_noise**2),
+    )
     return replace(k.memory, contrasts=(*k.memory.contrasts, contrast))
 
 
-def history_window(k: Knowledge) -> tuple[datetime, datetime, float]:
-    """What cycle 0 trains on, and the bound of the distance that leaving out the rest may cost."""
+def history_window(k: Knowledge) -> tuple[datetime, datetime]:
+    """What cycle 0 trains on: the history, or its end where that has converged."""
     start, _, end = window(k)
     found = k.memory.convergence
     if not k.enforce or found is None or found.examples is None or not k.memory.row_rate:
-        return start, end, 0.0
+        return start, end
     length = (end - start) * min(found.examples / max(k.rows(start, end), 1.0), 1.0)
-    return end - length, end, k.tolerance / 2.0 if length < end - start else 0.0
+    return end - length, end

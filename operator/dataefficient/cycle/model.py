@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
-from dataefficient.planner.evidence import Contrast
+from dataefficient.planner.evidence import Contrast, Past
 from dataefficient.planner.knobs import Point
 
 
@@ -103,6 +103,12 @@ class Champion:
     position: datetime
     distance: float
     """Upper bound of the lineage's relative distance to the reference when it was published."""
+    past: Past = ()
+    """What its lineage trained under."""
+    cold: str = ""
+    """The cold start that its lineage goes back to, where that is not the reference's."""
+    cold_age: float = 0.0
+    """Cycles' worth of rows that the lineage has trained on since."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,14 @@ class Branch:
     checkpoint: CheckpointRef | None = None
     position: datetime | None = None
     looks: int = 0
+    cold: str = ""
+    """Name of its cold start; empty: it goes on from a champion."""
+    cold_age: float = 0.0
+    """Cycles' worth of rows that the cold start was given."""
+    target: Point | None = None
+    """The plan that a trial is for, where it is a milder one that the law of the rate speaks of."""
+    watch: bool = False
+    """A trial of a neighbouring rate that tells what the plan in force loses, and is not there to serve."""
 
 
 @dataclass(frozen=True)

@@ -1,65 +1,63 @@
-"""What is believed of every plan's distance to the reference, from measured contrasts.
+"""What is believed of a lineage's distance to the reference, now and some cycles ahead.
 
-One linear Gaussian model serves both questions that are asked of it. *May this plan serve?* is asked
-with a vague prior: only measurements of the very plan count. *Which plan is worth a trial?* is asked
-with an informative one: a plan that was never run borrows from its neighbours. The reference is zero
-by definition. Nothing is decided here.
+Every contrast that was measured enters one linear Gaussian system, which answers one question: how far
+from the reference will the lineage be so many cycles from now, if it goes on under this plan? The
+reference is zero by definition. Nothing is decided here.
 
-The unknown g(P) is the relative distance to the reference that plan P reaches if it runs for ever. A
-branch that trained apart for m cycles shows the share 1 - rho^m of it, under the model that knowledge
-decays geometrically: the share rho of a gap is left after a cycle. rho is unknown as well and summed over:
-a short trial without harm says little if harm may build up slowly. Old measurements lose weight, as if g
-walked at random.
+The unknowns are what plans cost a lineage that runs them for ever: for each policy a scale times
+rate^-b - 1, for each step of size a constant, and for each plan that was measured its own deviation from that
+law. Knowledge decays geometrically: a share rho of every distance is left after a cycle, so that a branch of
+age m shows 1 - rho^m of it. A cold start has luck of its own, which fades the same way. rho and b are
+summed over on a grid; each pair is one component of the answer.
+
+rho decides how much is still to come, and young branches hardly tell it. But where it is close to 1, what
+is to come takes long: a question some cycles ahead can be answered long before one about eternity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from dataefficient.contract import Policy
-from dataefficient.planner.evidence import Contrast
+from dataefficient.planner.evidence import Contrast, Past
 from dataefficient.planner.knobs import Knobs, Point
 
 Matrix = NDArray[np.float64]
 
-RATE_EXPONENT = 0.7
-"""Assumed exponent of the harm of sampling in the informative prior, between 1/2 and 1."""
+CARRY_OVERS = (0.3, 0.5, 0.65, 0.75, 0.83, 0.89, 0.93, 0.96, 0.98)
+"""Grid of rho; without evidence each is as likely as the others."""
+EXPONENTS = (0.5, 0.7, 1.0)
+"""Grid of b. Sampling noise falls with rate^-1/2 at least; what is rare is lost up to twice as fast."""
 POLICY_HARM = {Policy.UNIFORM: 1.0, Policy.NEGATIVES: 0.5, Policy.SCORED_NEGATIVES: 0.4}
 """Prior harm relative to uniform sampling at the same rate (levers study: negatives lose far less)."""
-
-
-OWN_HARM = 0.4
-"""Spread of a policy's own factor on the harm, relative to what the policies share."""
+PRIOR_SPREAD = 1.5
+"""Prior standard deviation of what policies share, relative to its mean: nearly nothing is known."""
+OWN_SPREAD = 0.5
+"""Prior standard deviation of a policy's own part, relative to its mean."""
+SIZE_STEP = 0.5
+"""Prior mean of what one step of size costs, in tolerances; its standard deviation is one tolerance."""
+DEVIATION = 0.15
+"""Standard deviation of a plan's own distance from the law, relative to the prior mean of its harm."""
+WORN_OUT = 30
+"""Cycles after which a measurement is as far out of date as it will be: harms wander about their mean."""
+BISECTIONS = 26
+"""Of a range of some dozen standard deviations: exact to a millionth of one."""
+SEEN_AFTER = 5.0
+"""Prior harm is what shows after so many cycles, not what may come: else a slow rho would be favoured by the
+prior alone, since it makes any small gap likely."""
 
 
 @dataclass(frozen=True)
 class Belief:
-    """Normal belief of a relative distance."""
+    """Mean and standard deviation of a relative distance."""
 
     mean: float
     sd: float
-
-    def upper(self, z: float) -> float:
-        """Bound that is exceeded with the probability of z standard deviations."""
-        return self.mean + z * self.sd
-
-
-def rate_share(milder: Point, harsher: Point) -> float | None:
-    """Largest share of the harsher plan's distance that the milder one may have; None: not comparable.
-
-    Plans that differ in the rate alone follow rate^-b - 1 with b of at least 1/2, the rate at which
-    sampling noise falls. With a smaller size part of the distance is the size's, and only order is left.
-    """
-    if milder == harsher:
-        return 1.0
-    if (milder.policy, milder.size) != (harsher.policy, harsher.size) or milder.rate <= harsher.rate:
-        return None
-    return float((milder.rate**-0.5 - 1.0) / (harsher.rate**-0.5 - 1.0))
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,8 @@ class Wear:
     """How what was measured goes out of date, and how it is blurred.
 
     Attributes:
-        drift: standard deviation per cycle of the random walk of a distance, relative loss.
+        drift: standard deviation per cycle of the random walk of a distance, relative to the distance, and to
+            the tolerance at least.
         seed_noise: standard deviation between two cold starts that differ in their seed, relative loss.
     """
 
@@ -80,122 +79,224 @@ def growth(carry_over: float, age: float | None) -> float:
     return 1.0 if age is None else 1.0 - float(carry_over**age)
 
 
-@dataclass(frozen=True)
-class Prior:
-    """Normal prior over the points' distances, in the order of ``points``."""
+def rate_share(milder: Point, harsher: Point) -> float | None:
+    """Largest share of the harsher plan's harm that the milder one may have; None: not comparable.
 
-    mean: Matrix
-    covariance: Matrix
-
-
-def vague_prior(points: Sequence[Point], tolerance: float) -> Prior:
-    """Nearly nothing is known, and nothing of one plan from another."""
-    return Prior(np.full(len(points), tolerance), np.eye(len(points)) * (100.0 * tolerance) ** 2)
-
-
-def informative_prior(points: Sequence[Point], knobs: Knobs, tolerance: float) -> Prior:
-    """Harm falls with the rate as a power and with the size by steps.
-
-    Scale: a quarter of the rows costs one tolerance when chosen uniformly, give or take one; a step of
-    size costs half of one. What policies share is most of it; plans deviate from the law by a third.
+    Plans that differ in the rate alone follow rate^-b - 1 with b of at least 1/2.
     """
-    width = 1 + len(knobs.policies) + len(knobs.sizes) - 1
-    features, mean = np.zeros((len(points), width)), np.zeros(len(points))
-    quarter = 4.0**RATE_EXPONENT - 1.0
-    for i, point in enumerate(points):
-        if point.rate < knobs.rates[0]:
-            relative = point.rate / knobs.rates[0]
-            harm = POLICY_HARM[point.policy] * (relative**-RATE_EXPONENT - 1.0) / quarter
-            features[i, 0] = harm
-            features[i, 1 + knobs.policies.index(point.policy)] = OWN_HARM * harm
-            mean[i] += harm
-        for j, size in enumerate(knobs.sizes[:-1]):
-            features[i, 1 + len(knobs.policies) + j] = 0.5 * (point.size <= size)
-            mean[i] += 0.5 * (point.size <= size)
-    shared = features @ features.T * tolerance**2
-    return Prior(mean * tolerance, shared + np.diag((mean * tolerance / 3.0) ** 2))
+    if milder == harsher:
+        return 1.0
+    if (milder.policy, milder.size) != (harsher.policy, harsher.size) or milder.rate <= harsher.rate:
+        return None
+    return float((milder.rate**-0.5 - 1.0) / (harsher.rate**-0.5 - 1.0))
 
 
-CARRY_OVERS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98)
-"""Grid of rho; without evidence each is as likely as the others."""
+def law_doubt(milder: Point, harsher: Point) -> float:
+    """Relative standard deviation of a milder plan's harm, given a harsher one's: b, and deviations."""
+    if milder == harsher:
+        return 0.0
+    low, high = ((milder.rate**-b - 1.0) / (harsher.rate**-b - 1.0) for b in (EXPONENTS[-1], EXPONENTS[0]))
+    return float(np.hypot((high - low) / (high + low), DEVIATION))
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Distribution of several distances: a mixture of normals, one component for each (rho, b)."""
+
+    weights: Matrix
+    """(components,)"""
+    mean: Matrix
+    """(distances, components)"""
+    sd: Matrix
+    """(distances, components)"""
+
+    def beliefs(self) -> list[Belief]:
+        """Mean and standard deviation of each distance."""
+        overall = self.mean @ self.weights
+        spread = np.sqrt((self.sd**2 + (self.mean - overall[:, None]) ** 2) @ self.weights)
+        return [Belief(float(m), float(s)) for m, s in zip(overall, spread, strict=True)]
+
+    def below(self, limit: float) -> Matrix:
+        """Probability that each distance is at most ``limit``, shape (distances,)."""
+        return np.asarray(ndtr((limit - self.mean) / self.sd) @ self.weights)
+
+    def quantiles(self, probability: float) -> Matrix:
+        """Bound that each distance is below with this probability, shape (distances,); by bisection."""
+        low = (self.mean - 9.0 * self.sd).min(axis=1)
+        high = (self.mean + 9.0 * self.sd).max(axis=1)
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2.0
+            inside = ndtr((middle[:, None] - self.mean) / self.sd) @ self.weights >= probability
+            low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+        return np.asarray(high)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a lineage trained under, and the cold start that it goes back to."""
+
+    past: Past
+    cold: str = ""
+    cold_age: float = 0.0
 
 
 class Evidence:
-    """The contrasts as one linear Gaussian system for each rho of the grid, and the weight of each rho.
+    """The contrasts as one linear Gaussian system for each rho and b, and how likely each pair is.
 
-    A cold start's learning curve does not tell rho: it falls fast with what is common, while sampling harms
-    what is rare. So rho comes from how measured gaps grow with the age of their branches, by the marginal
-    likelihood of the contrasts (Rasmussen and Williams 2006, eq. 2.30) under independent distances of
-    mean zero whose standard deviation is ``scale``, what is expected of each plan.
+    Weights follow the marginal likelihood of the contrasts (Rasmussen and Williams 2006, eq. 2.30), the
+    unknowns the normal distribution that is conditioned on them (eq. 2.8, weight space).
     """
 
     def __init__(
-        self,
-        contrasts: Sequence[Contrast],
-        reference: Point,
-        *,
-        cycle: int,
-        wear: Wear,
-        scale: Mapping[Point, float],
+        self, contrasts: Sequence[Contrast], knobs: Knobs, *, tolerance: float, cycle: int, wear: Wear
     ) -> None:
-        self._points = list(
-            dict.fromkeys(p for c in contrasts for p in (c.point, c.against) if p != reference)
-        )
-        self._reference = reference
-        index = {point: i for i, point in enumerate(self._points)}
-        signs = np.zeros((len(contrasts), len(self._points)))
-        for row, c in enumerate(contrasts):
-            for point, sign in ((c.point, 1.0), (c.against, -1.0)):
-                if point != reference:
-                    signs[row, index[point]] += sign
-        shares = np.array([[growth(rho, c.age) for c in contrasts] for rho in CARRY_OVERS])
-        error = np.array([c.standard_error**2 for c in contrasts])
-        cold = np.array([2.0 * wear.seed_noise**2 * (c.age is None) for c in contrasts])
-        stale = np.array([wear.drift**2 * max(cycle - c.cycle, 0) for c in contrasts])
-        self._noise = error + cold + shares**2 * stale
-        self._design = shares[:, :, None] * signs
-        self._gaps = np.array([c.gap for c in contrasts])
-        spread = np.array([scale[p] ** 2 for p in self._points])
-        independent = Prior(np.zeros(len(self._points)), np.diag(spread))
-        logs = self._condition(independent)[2]
+        self._knobs, self._tolerance, self._wear = knobs, tolerance, wear
+        grid = [(rho, b) for rho in CARRY_OVERS for b in EXPONENTS]
+        self._rho, self._b = np.array(grid).T
+        mentioned = dict.fromkeys(p for c in contrasts for p in sorted(c.points) if p != knobs.reference)
+        self._own = {p: i for i, p in enumerate(mentioned)}
+        self._colds = {name: i for i, name in enumerate(dict.fromkeys(c.cold for c in contrasts if c.cold))}
+        self._first_own = len(knobs.policies) + len(knobs.sizes) - 1
+        self._first_cold = self._first_own + len(self._own)
+        self._width = self._first_cold + len(self._colds)
+        rows = [self._row(c) for c in contrasts]
+        design = np.stack(rows, axis=1) if rows else np.zeros((len(grid), 0, self._width))
+        shares = np.array([[growth(rho, c.age) for c in contrasts] for rho in self._rho])
+        gaps = np.array([c.gap for c in contrasts])
+        noise = np.array([c.standard_error**2 for c in contrasts])
+        # A harm wanders in proportion to itself.
+        wandering = np.maximum(shares * tolerance, np.abs(gaps)) * wear.drift
+        stale = np.array([min(max(cycle - c.cycle, 0), WORN_OUT) for c in contrasts])
+        noise = noise + wandering**2 * stale
+        self._scale = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
+        self._condition(design, gaps, noise, *self._prior())
+        # How far plans may lie from the law goes with how large the harm proves to be.
+        self._scale = self._found_scale()
+        self._condition(design, gaps, noise, *self._prior())
+
+    def _found_scale(self) -> Matrix:
+        """Root mean square of each policy's harm relative to its prior mean, (components, policies)."""
+        harms = np.array([POLICY_HARM[policy] for policy in self._knobs.policies]) * self._tolerance
+        policies = slice(0, len(harms))
+        variance = np.diagonal(self._covariance, axis1=1, axis2=2)[:, policies]
+        return np.asarray(np.sqrt(self._mean[:, policies] ** 2 + variance) / harms)
+
+    def _condition(self, design: Matrix, gaps: Matrix, noise: Matrix, mean: Matrix, variance: Matrix) -> None:
+        """Posterior mean (components, unknowns), covariance, and weights of the components."""
+        scaled = design / noise[:, :, None]
+        precision = np.linalg.inv(variance) + np.swapaxes(scaled, 1, 2) @ design
+        residual = gaps - (design @ mean[:, :, None])[:, :, 0]
+        pull = (np.swapaxes(scaled, 1, 2) @ residual[:, :, None])[:, :, 0]
+        self._covariance = np.linalg.inv(precision)
+        shift = (self._covariance @ pull[:, :, None])[:, :, 0]
+        self._mean = mean + shift
+        quadratic = (residual**2 / noise).sum(axis=1) - (pull * shift).sum(axis=1)
+        logdet = np.log(noise).sum(axis=1) + np.linalg.slogdet(variance)[1] + np.linalg.slogdet(precision)[1]
+        logs = -0.5 * (quadratic + logdet)
         weights = np.exp(logs - logs.max())
         self.weights: Matrix = weights / weights.sum()
 
+    def _later(self) -> Matrix:
+        """How much harm is still to come beyond what shows after ``SEEN_AFTER`` cycles, as a factor."""
+        return np.asarray(1.0 / (1.0 - self._rho**SEEN_AFTER))
+
+    def _prior(self) -> tuple[Matrix, Matrix]:
+        """Mean (components, unknowns) and covariance (components, unknowns, unknowns)."""
+        count, knobs = len(self._rho), self._knobs
+        mean = np.zeros((count, self._width))
+        variance = np.zeros((count, self._width, self._width))
+        harms = np.array([POLICY_HARM[policy] for policy in knobs.policies]) * self._tolerance
+        mean[:, : len(harms)] = self._later()[:, None] * harms
+        of_policies = PRIOR_SPREAD**2 * np.outer(harms, harms) + np.diag((OWN_SPREAD * harms) ** 2)
+        variance[:, : len(harms), : len(harms)] = self._later()[:, None, None] ** 2 * of_policies
+        for j in range(len(harms), self._first_own):
+            mean[:, j], variance[:, j, j] = SIZE_STEP * self._tolerance, self._tolerance**2
+        for point, i in self._own.items():
+            j = self._first_own + i
+            variance[:, j, j] = self._deviation(point)
+        for i in self._colds.values():
+            j = self._first_cold + i
+            variance[:, j, j] = self._cold_variance
+        return mean, variance
+
+    @property
+    def _cold_variance(self) -> float:
+        """Luck of a cold start, and what it has yet to catch up with."""
+        return float(2.0 * self._wear.seed_noise**2 + (0.5 * self._tolerance) ** 2)
+
+    def _deviation(self, point: Point) -> Matrix:
+        """Variance of a plan's own distance from the law, shape (components,)."""
+        harm = np.zeros(len(self._rho))
+        if point.rate < self._knobs.rates[0]:
+            scale = self._scale[:, self._knobs.policies.index(point.policy)]
+            harm = POLICY_HARM[point.policy] * self._law(point.rate) * scale
+        steps = SIZE_STEP * sum(point.size <= size for size in self._knobs.sizes[:-1])
+        return np.asarray((DEVIATION * self._tolerance * (harm + steps)) ** 2 + 1e-18)
+
+    def _law(self, rate: float) -> Matrix:
+        """rate^-b - 1, relative to the rate 1/4, shape (components,)."""
+        relative = rate / self._knobs.rates[0]
+        return np.asarray((relative**-self._b - 1.0) / (4.0**self._b - 1.0))
+
+    def _loading(self, point: Point) -> Matrix:
+        """How the unknowns make up the distance of ``point``, shape (components, unknowns)."""
+        row = np.zeros((len(self._rho), self._width))
+        if point.rate < self._knobs.rates[0]:
+            row[:, self._knobs.policies.index(point.policy)] = self._law(point.rate)
+        for j, size in enumerate(self._knobs.sizes[:-1]):
+            row[:, len(self._knobs.policies) + j] = float(point.size <= size)
+        if point in self._own:
+            row[:, self._first_own + self._own[point]] = 1.0
+        return row
+
+    def _exposed(self, past: Past, age: float | None) -> Matrix:
+        """Distance that a lineage gathered over its last ``age`` cycles, or over its life: a row as above."""
+        row = np.zeros((len(self._rho), self._width))
+        left, since = float("inf") if age is None else age, 0.0
+        for i in range(len(past) - 1, -1, -1):
+            spell = past[i]
+            cycles = left if i == 0 else min(spell.cycles, left)
+            share = self._rho**since * (1.0 - self._rho**cycles)
+            if spell.point != self._knobs.reference:
+                row += share[:, None] * self._loading(spell.point)
+            since, left = since + cycles, left - cycles
+            if left <= 0.0:
+                break
+        return row
+
+    def _row(self, contrast: Contrast) -> Matrix:
+        row = self._exposed(contrast.mine, contrast.age) - self._exposed(contrast.against, contrast.age)
+        if contrast.cold:
+            row[:, self._first_cold + self._colds[contrast.cold]] += self._rho**contrast.cold_age
+        return row
+
     def carry_over(self, quantile: float) -> float:
         """Quantile of rho."""
-        return CARRY_OVERS[int(np.searchsorted(np.cumsum(self.weights), quantile))]
+        by_rho = self.weights.reshape(len(CARRY_OVERS), len(EXPONENTS)).sum(axis=1)
+        return CARRY_OVERS[min(int(np.searchsorted(np.cumsum(by_rho), quantile)), len(CARRY_OVERS) - 1)]
 
-    def _condition(self, prior: Prior) -> tuple[Matrix, Matrix, Matrix]:
-        """Posterior means (rho, point), covariances (rho, point, point), log marginal likelihoods (rho)."""
-        precision = np.linalg.inv(prior.covariance)
-        scaled = self._design / self._noise[:, :, None]
-        posterior = precision + np.einsum("rcp,rcq->rpq", scaled, self._design)
-        residual = self._gaps - self._design @ prior.mean
-        pull = np.einsum("rcp,rc->rp", scaled, residual)
-        covariance = np.linalg.inv(posterior)
-        shift = np.einsum("rpq,rq->rp", covariance, pull)
-        quadratic = (residual**2 / self._noise).sum(axis=1) - (pull * shift).sum(axis=1)
-        logdet = (
-            np.log(self._noise).sum(axis=1)
-            + np.linalg.slogdet(prior.covariance)[1]
-            + np.linalg.slogdet(posterior)[1]
-        )
-        return prior.mean + shift, covariance, -0.5 * (quadratic + logdet)
+    def ahead(self, life: Life, points: Iterable[Point], cycles: float) -> Mixture:
+        """Distance of a lineage that goes on under each of ``points`` for so many cycles.
 
-    def beliefs(self, points: Sequence[Point], prior: Prior) -> dict[Point, Belief]:
-        """Posterior of each point's distance, its mean and standard deviation over all of rho.
-
-        Points without a contrast follow through the prior's covariance (eq. 2.25-26 of the same book).
-        Measured points that are not among ``points`` are left out: they must not be in the contrasts.
+        With infinitely many it is the plan's own, whatever the lineage was.
         """
-        known = [points.index(p) for p in self._points]
-        inner = Prior(prior.mean[known], prior.covariance[np.ix_(known, known)])
-        means, covariances, _ = self._condition(inner)
-        carry = np.linalg.solve(inner.covariance, prior.covariance[known]).T
-        mean = prior.mean + (means - inner.mean) @ carry.T
-        removed = inner.covariance - covariances
-        variance = np.diag(prior.covariance) - np.einsum("ik,rkl,il->ri", carry, removed, carry)
-        overall = self.weights @ mean
-        spread = self.weights @ (np.maximum(variance, 0.0) + (mean - overall) ** 2)
-        found = {p: Belief(float(overall[i]), sqrt(float(spread[i]))) for i, p in enumerate(points)}
-        return {**found, self._reference: Belief(0.0, 0.0)}
+        gathered = self._exposed(life.past, None) if cycles < float("inf") else 0.0
+        left = self._rho**cycles
+        rows, extra = [], []
+        for point in points:
+            row = left[:, None] * gathered + (1.0 - left)[:, None] * self._loading(point)
+            unseen = np.zeros(len(self._rho))
+            if point not in self._own and point != self._knobs.reference:
+                unseen = (1.0 - left) ** 2 * self._deviation(point)
+            if life.cold:
+                luck = self._rho ** (life.cold_age + cycles)
+                if life.cold in self._colds:
+                    row[:, self._first_cold + self._colds[life.cold]] += luck
+                else:
+                    unseen = unseen + luck**2 * self._cold_variance
+            rows.append(row)
+            extra.append(unseen)
+        stacked = np.stack(rows)
+        mean = np.einsum("prk,rk->pr", stacked, self._mean)
+        variance = np.einsum("prk,rkl,prl->pr", stacked, self._covariance, stacked) + np.stack(extra)
+        return Mixture(self.weights, mean, np.sqrt(np.maximum(variance, 0.0) + 1e-18))

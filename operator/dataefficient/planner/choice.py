@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from dataefficient.planner.knobs import Point
 
@@ -63,12 +62,11 @@ class Choice:
 
 
 def spent_alpha(confidence: float, look: int) -> float:
-    """z of the look-th decision under alpha spending: alpha_j = alpha * 6 / (pi j)^2, whose sum is alpha.
+    """Chance of a wrong look-th adoption under alpha spending: alpha * 6 / (pi j)^2, whose sum is alpha.
 
-    Decisions repeat for ever; this keeps the chance that any of them accepts wrongly below alpha.
+    Adoptions repeat for ever; this keeps the chance that any of them is wrong below alpha.
     """
-    alpha = (1.0 - confidence) * 0.6079271018540267 / max(look, 1) ** 2
-    return NormalDist().inv_cdf(1.0 - alpha)
+    return (1.0 - confidence) * 0.6079271018540267 / max(look, 1) ** 2
 
 
 @dataclass(frozen=True)

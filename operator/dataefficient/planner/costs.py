@@ -37,6 +37,8 @@ class CostPerExample:
 
 
 _REWEIGHTINGS = 60
+_SETTLED = 1e-9
+"""Change of the solution, in units of the median cost, below which re-weighting ends."""
 _EXACT = 1e-4
 """Relative error below which a run counts as fitted exactly."""
 
@@ -75,8 +77,10 @@ def _affine(sizes: Array, cost: Array) -> tuple[float, float]:
     target, fitted, weight = cost / unit, np.ones(sizes.shape), np.ones(sizes.shape)
     solution = np.ones(2)
     for _ in range(_REWEIGHTINGS):
-        scale = weight / fitted
+        scale, before = weight / fitted, solution
         solution, _ = nnls(design * scale[:, None], target * scale)
+        if np.abs(solution - before).max() <= _SETTLED:
+            break
         fitted = np.maximum(design @ solution, 1e-12)
         weight = np.maximum(np.abs(np.log(target / fitted)), _EXACT) ** -0.5
     return float(solution[0]) * unit, float(solution[1]) * unit / largest

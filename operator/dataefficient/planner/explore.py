@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from dataefficient.planner.belief import Belief, growth, rate_share
+from dataefficient.planner.belief import Belief, growth, law_doubt, rate_share
 from dataefficient.planner.knobs import Point
 
 MIN_LOOKS = 2
 """Paired comparisons before a trial may be accepted: one cycle decides nothing alone."""
 MIN_CHANCE = 0.15
 """A trial with a smaller chance is not begun, whatever it would save."""
-MAX_AGE = 16
+MAX_AGE = 40
 """Cycles after which a trial that is still undecided is refused."""
+TELLING_LOOKS = 4
+"""Looks at a trial after which more of them tell nothing more of a milder plan: the law's doubt is left."""
+PLANNED_AGE = 20
+"""Cycles within which a trial that is begun should decide."""
 FIRST_WAIT = 6
 """Cycles before a refused point is tried again; doubled by each further refusal."""
 PAUSE = 3
@@ -32,6 +36,8 @@ class Trial:
     """A proposed trial: its point, what it is worth and costs (device-seconds), and its chance."""
 
     point: Point
+    target: Point
+    """The plan that it may certify: its own, or a milder one."""
     value: float
     cost: float
     chance: float
@@ -47,6 +53,7 @@ class Terms:
         se_cycle: expected standard error of one cycle's paired comparison, relative loss.
         z: standard deviations of the certified bound.
         carry_over: share of a distance that is left after one cycle.
+        ahead: cycles ahead for which a plan is certified.
         horizon: cycles over which a saving counts.
         wrong: chance that an accepted plan is outside the tolerance.
         rollback: device-seconds that a roll-back costs.
@@ -56,9 +63,23 @@ class Terms:
     se_cycle: float
     z: float
     carry_over: float
+    ahead: float
     horizon: int
     wrong: float
     rollback: float
+
+    def warm_spread(self, looks: Sequence[int]) -> float:
+        """Standard error of a plan's distance ``ahead`` cycles on, from looks at a branch of these ages.
+
+        The late looks carry the information: early ones show a small part of the distance.
+        """
+        shown = sqrt(sum(growth(self.carry_over, look) ** 2 for look in looks))
+        return self.se_cycle * growth(self.carry_over, self.ahead) / shown
+
+    def cold_spread(self, looks: Sequence[int], luck: float) -> float:
+        """The same of a cold start whose ``luck`` (a standard deviation) fades as the branch grows older."""
+        faded = luck * float(self.carry_over ** max(looks))
+        return sqrt(self.se_cycle**2 / len(looks) + faded**2)
 
 
 def wait_after(count: int) -> int:
@@ -91,6 +112,8 @@ def best_trial(
     *,
     saving: Mapping[Point, float],
     cost: Callable[[Point, int, int], float],
+    spread: Callable[[Point, Sequence[int]], float],
+    speaks: Callable[[Point], bool],
     pace: Pace,
     purse: Callable[[int], float],
 ) -> Trial | None:
@@ -102,28 +125,30 @@ def best_trial(
     Args:
         saving: device-seconds saved per cycle by each candidate against the plan in force.
         cost: device-seconds of a trial of a point up to an age (cycles), with so many looks.
+        spread: standard error of a point's distance after looks at these ages.
+        speaks: whether a trial of a point speaks for milder ones: they must be open to the lineage at once.
         purse: device-seconds that a trial up to an age may take.
     """
     best: Trial | None = None
     for point in candidates:
         if saving[point] <= 0.0:
             continue
-        for age in range(pace.first, MAX_AGE + 1):
+        spoken_for = candidates if speaks(point) else (point,)
+        shares = {p: rate_share(p, point) for p in spoken_for if saving[p] > 0.0}
+        parts = [(p, share) for p, share in shares.items() if share is not None]
+        for age in range(pace.first, PLANNED_AGE + 1, pace.stride):
             looks = pace.looks(age)
             spent = cost(point, age, len(looks))
             if len(looks) < MIN_LOOKS or spent > purse(age):
                 continue
-            # The late looks carry the information: early ones show a small part of the distance.
-            spread = terms.se_cycle / sqrt(sum(growth(terms.carry_over, look) ** 2 for look in looks))
-            for milder in candidates:
-                part = rate_share(milder, point)
-                if part is None or saving[milder] <= 0.0:
-                    continue
-                accepted = chance(beliefs[milder], terms, part * spread)
-                gain = accepted * saving[milder] * max(terms.horizon - (age - pace.first), 0)
+            error = spread(point, looks)
+            for milder, part in parts:
+                doubt = law_doubt(milder, point) * max(beliefs[milder].mean, 0.0)
+                accepted = chance(beliefs[milder], terms, sqrt((part * error) ** 2 + doubt**2))
+                gain = accepted * saving[milder] * terms.horizon
                 value = gain - spent - terms.wrong * accepted * terms.rollback
                 if accepted >= MIN_CHANCE and value > 0.0 and (best is None or value > best.value):
-                    best = Trial(point, value, spent, accepted, age)
+                    best = Trial(point, milder, value, spent, accepted, age)
     return best
 
 

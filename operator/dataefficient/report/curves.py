@@ -65,10 +65,10 @@ def _curve(rungs: tuple[Rung, ...], memory: Memory) -> tuple[CurvePoint, ...]:
 def harms(k: Knowledge) -> tuple[Harm, ...]:
     """Every measured plan with its believed gap to the reference, the reference left out."""
     found = []
-    for point, belief in k.curious.items():
+    for point, belief in k.ultimate.items():
         if point == k.reference or point not in k.measured_points:
             continue
-        count = sum(point in (c.point, c.against) for c in k.memory.contrasts)
+        count = sum(point in c.points for c in k.memory.contrasts)
         found.append(Harm(point, _estimate(belief.mean, belief.sd), count))
     return tuple(sorted(found, key=lambda h: (h.point.size, h.point.policy, h.point.rate)))
 
@@ -80,7 +80,7 @@ def surface(k: Knowledge) -> Surface | None:
     verdicts = {o.point: o.verdict for o in k.memory.plan.options} if k.memory.plan else {}
     cells = []
     for point in k.points:
-        belief = k.curious[point]
+        belief = k.ultimate[point]
         known = point == k.reference or point in k.measured_points
         gap = _estimate(belief.mean, belief.sd) if known else None
         cells.append(Cell(point, k.cycle_cost(point), gap, verdicts.get(point, "")))

@@ -1,0 +1,333 @@
+"""The branches that train beside the candidate: controls, trials and watches.
+
+A control is run when its time has come, or when the certainty that a saving rests on is about to run out; a
+trial when it is worth its cost and the account pays; a watch where neither is and the plan in force is not
+sure. What the candidate itself runs is decided in ``planning``, what a branch showed in ``judging``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import sqrt
+
+from dataefficient.api.schedule import interval
+from dataefficient.contract import CheckpointRef, Role
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.launch import Wanted, name
+from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
+from dataefficient.planner.evidence import after
+from dataefficient.planner.explore import Pace, best_trial, wait_after
+from dataefficient.planner.knobs import Point
+
+CATCH_UP = 5
+"""Cycles whose rows a cold start is given where the convergence point is not known."""
+WATCH = 0.5
+"""A watch begins once the bound of the plan in force is above this share of the tolerance."""
+WATCH_FACTOR = 0.25
+"""A watch takes no less than this part of the rows in force."""
+WATCH_STRIDE = 3
+"""Cycles between two looks at a watch, which is to grow old at little cost."""
+WATCH_LOOKS = 4
+"""Looks that the account must be able to pay before a watch begins."""
+LONGEST_WAIT = 4
+"""Cycles that a trial waits for the account to pay for it."""
+LOOKS_IN_HORIZON = 10
+"""Looks at a trial that lasts for the whole horizon."""
+CONTROL_SHARE = 0.1
+"""Controls may cost at most this share of the saving that they certify; else they are spaced out."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The cycle's plan, the runs it takes, and what else was decided. ``plan`` None: the budget forbids."""
+
+    memory: Memory
+    plan: Plan | None
+    wanted: tuple[Wanted, ...]
+    notes: tuple[str, ...]
+    codes: tuple[str, ...]
+    reason: str = ""
+
+
+def with_control(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
+    """Adds a control branch where one is due, worth it and affordable."""
+    point = planned.plan.point if planned.plan else k.reference
+    if k.memory.control is not None or point == k.reference or not k.resolvable or k.memory.successor:
+        return planned
+    origin = _control_origin(k, champion)
+    if origin is None:
+        return planned
+    start, begin, age = origin
+    assert k.next_interval is not None
+    end = k.next_interval.end
+    cost = k.run_cost(k.reference, k.rows(begin, end), k.rows(k.next_interval.start, end), models=1)
+    saving = k.cycle_cost(k.reference) - k.cycle_cost(point)
+    elapsed = k.memory.cycle - k.memory.last_control
+    spacing = max(k.spec.control.every_cycles, cost / max(CONTROL_SHARE * saving, 1e-9))
+    running_out = _runs_out(k, point)
+    if elapsed < spacing and not (running_out and elapsed >= age and cost < saving * spacing / 2):
+        if elapsed == k.spec.control.every_cycles:
+            note = f"Control put off to every {spacing:.0f} cycles: it costs more than a tenth of the saving"
+            return replace(planned, notes=(*planned.notes, note), codes=(*planned.codes, "ControlSpacedOut"))
+        return planned
+    if left is not None and cost > left:
+        return replace(
+            planned,
+            notes=(*planned.notes, "A control is due, but the budget does not allow it"),
+            codes=(*planned.codes, "ControlUnaffordable"),
+        )
+    run = name(k.memory.cycle, "control")
+    wanted = Wanted(
+        run,
+        Role.CONTROL,
+        k.reference,
+        (begin, end),
+        (k.next_interval.start, end),
+        start=start.checkpoint if start else None,
+        forecast_seconds=cost,
+    )
+    branch = Branch(Role.CONTROL, k.reference, k.memory.cycle, age)
+    if start is None:
+        branch = replace(branch, cold=run, cold_age=float(age))
+    note = (
+        f"Control: full data from the champion of {age} cycles ago"
+        if start
+        else "Control: full data at the largest size, from a cold start"
+    )
+    return replace(
+        planned,
+        memory=replace(planned.memory, control=branch, last_control=k.memory.cycle),
+        wanted=(*planned.wanted, wanted),
+        notes=(*planned.notes, note),
+        codes=(*planned.codes, "ControlStarted"),
+    )
+
+
+def _control_origin(k: Knowledge, champion: Champion) -> tuple[Champion | None, datetime, int] | None:
+    """Where the control starts: champion, begin of its data and its age in cycles; None: not possible yet."""
+    assert k.next_interval is not None
+    back = k.spec.control.lookback_cycles
+    if champion.point.size == k.reference.size:
+        known = [c for c in (champion, *k.memory.previous_champions) if c.point.size == k.reference.size]
+        old = [c for c in known if c.cycle <= k.memory.cycle - back]
+        if not old:
+            return None
+        start = max(old, key=lambda c: c.cycle)
+        return start, start.position, k.memory.cycle - start.cycle
+    begin = _catch_up_from(k, k.next_interval.end)
+    cycles = max(1, round((k.next_interval.end - begin) / (k.next_interval.end - k.next_interval.start)))
+    return None, begin, cycles
+
+
+def _catch_up_from(k: Knowledge, end: datetime) -> datetime:
+    """Where a cold start that is to catch up by ``end`` begins; with the stream where nothing converged."""
+    history = interval(k.spec.schedule, 0)
+    assert history is not None
+    rows = min(_catch_up_rows(k), k.rows(history.start, end))
+    return max(end - timedelta(seconds=rows / max(k.memory.row_rate or 1.0, 1e-12)), history.start)
+
+
+def _catch_up_rows(k: Knowledge) -> float:
+    """Rows that a cold start is given: the convergence point, at least the control's lookback.
+
+    Where nothing converged it is given what catches up in a few cycles. What it lacks then only makes it look
+    worse than it is, and fades as it goes on.
+    """
+    found = k.memory.convergence
+    least = k.cycle_rows * k.spec.control.lookback_cycles
+    return max(found.examples, least) if found and found.examples else k.cycle_rows * CATCH_UP
+
+
+def _runs_out(k: Knowledge, point: Point) -> bool:
+    """Whether the plan in force will no longer be certified by the time that a control could answer."""
+    later = replace(k, memory=replace(k.memory, cycle=k.memory.cycle + 1))
+    bound = later.stakes[point].bound
+    return bound is None or bound > k.certified_tolerance
+
+
+def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
+    """Lets the running trial go on where its next look is due, or begins one."""
+    assert k.next_interval is not None
+    trial, plan = k.memory.trial, planned.plan
+    if trial is None:
+        return _new_trial(k, planned, champion, left)
+    if plan is None or trial.checkpoint is None or trial.position is None:
+        return planned
+    ended = None
+    if _is_answered(k, trial, plan.point):
+        ended = "what it was to tell is no longer asked"
+    elif k.memory.cycle < trial.began + trial.age + (WATCH_STRIDE if trial.watch else _stride(k)):
+        return planned
+    end = k.next_interval.end
+    cost = _trial_cost(k, trial.point, k.rows(trial.position, end), 1)
+    if ended is None and (cost > k.memory.account or (left is not None and cost > left)):
+        if k.memory.cycle < trial.began + trial.age + LONGEST_WAIT:
+            return planned
+        ended = "nothing is left for it"
+    if ended is not None:
+        return replace(
+            planned,
+            memory=replace(planned.memory, trial=None),
+            notes=(*planned.notes, f"The trial of {trial.point} ends undecided: {ended}"),
+            codes=(*planned.codes, "TrialEnded"),
+        )
+    wanted = Wanted(
+        name(k.memory.cycle, "trial"),
+        Role.TRIAL,
+        trial.point,
+        (trial.position, end),
+        None,
+        start=trial.checkpoint,
+        forecast_seconds=cost,
+    )
+    memory = replace(planned.memory, account=planned.memory.account - cost)
+    return replace(planned, memory=memory, wanted=(*planned.wanted, wanted))
+
+
+def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
+    """Whether the plan in force makes a trial idle: as cheap as what it is for, or not what it watches."""
+    if trial.watch:
+        return trial.point == now or trial.point.size != now.size or now == k.reference
+    return k.cycle_cost(now) <= k.cycle_cost(trial.target or trial.point)
+
+
+def _stride(k: Knowledge) -> int:
+    """Cycles between two looks at a trial: harm that builds up is seen best late, and looks cost."""
+    return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
+
+
+def _trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:
+    """Device-seconds of training a branch on ``rows`` and scoring it, frozen, in so many later cycles."""
+    scoring = k.run_cost(point, 0.0, k.cycle_rows, models=1) - k.run_cost(point, 0.0)
+    return k.run_cost(point, rows) + looks * scoring
+
+
+def _ancestors(k: Knowledge, champion: Champion) -> list[Champion]:
+    """Kept champions that the lineage came through cycle by cycle, the present one first."""
+    found = [champion]
+    for older in k.memory.previous_champions:
+        newer = found[-1]
+        if older.cycle != newer.cycle - 1 or after(older.past, newer.point, 1.0) != newer.past:
+            break
+        found.append(older)
+    return found
+
+
+def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
+    plan, current = planned.plan, k.next_interval
+    assert current is not None
+    if plan is None or not k.enforce or not k.resolvable or k.memory.rejections:
+        return planned
+    if k.memory.cycle < k.memory.no_trial_before or k.memory.successor:
+        return planned
+    blocked = {r.point for r in k.memory.refusals if r.not_before > k.memory.cycle}
+    points = [p for p in k.cheaper(k.points, plan.point) if p not in blocked]
+    origin, stride = _ancestors(k, champion)[-1], _stride(k)
+    first = k.memory.cycle - origin.cycle
+    cold_from = _catch_up_from(k, current.end)
+    cold_cycles = k.rows(cold_from, current.end) / max(k.cycle_rows, 1.0)
+    terms = k.terms(k.se_cycle)
+    luck = sqrt(2.0 * k.memory.seed_noise**2 + (k.tolerance / 2.0) ** 2)
+
+    def same_size(point: Point) -> bool:
+        return point.size == champion.point.size
+
+    def cost(point: Point, age: int, looks: int) -> float:
+        cycles = age if same_size(point) else cold_cycles + age - first
+        startups = (looks - 1) * k.run_cost(point, 0.0)
+        return _trial_cost(k, point, cycles * k.cycle_rows, looks) + startups
+
+    def spread(point: Point, looks: Sequence[int]) -> float:
+        if same_size(point):
+            return terms.warm_spread(looks)
+        since = [round(look - first + cold_cycles) for look in looks]
+        return terms.cold_spread(since, luck)
+
+    saving = {p: k.cycle_cost(plan.point) - k.cycle_cost(p) for p in points}
+    account = k.memory.account if left is None else min(k.memory.account, left)
+    found = best_trial(
+        points,
+        {p: prospect.belief for p, prospect in k.prospects.items()},
+        terms,
+        saving=saving,
+        cost=cost,
+        spread=spread,
+        speaks=same_size,
+        pace=Pace(first, stride),
+        purse=lambda age: account + k.accrual * (age - first),
+    )
+    if found is None:
+        return _new_watch(k, planned, origin, account)
+    worth = f"worth {found.value:.0f} device-seconds"
+    note = (
+        f"Trial of {found.point}, over up to {found.age} cycles: {worth} with a chance of {found.chance:.0%}"
+    )
+    if found.target != found.point:
+        note += f" to certify {found.target}"
+    if same_size(found.point):
+        branch = Branch(Role.TRIAL, found.point, origin.cycle, 0, target=found.target)
+        return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
+    run = name(k.memory.cycle, "trial")
+    branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0, cold=run, cold_age=cold_cycles)
+    return _begin_trial(k, planned, branch, (cold_from, None), note)
+
+
+def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float) -> Planned:
+    """Begins a branch at a neighbouring rate where the plan in force is not sure; cheaper than a control.
+
+    By the law of the rate the two tell what the plan in force loses, and as the branch grows old, how slowly
+    harm builds up. A lower rate is the cheaper neighbour; at the lowest it is the next higher one.
+    """
+    assert planned.plan is not None
+    assert k.next_interval is not None
+    now = planned.plan.point
+    if not k.wavers(WATCH) or now.rate == k.reference.rate:
+        return planned
+    lower = [r for r in k.knobs.rates if r < now.rate and r >= now.rate * WATCH_FACTOR]
+    rate = min(lower) if lower else min(r for r in k.knobs.rates if r > now.rate)
+    point = replace(now, rate=rate)
+    if rate == k.reference.rate:
+        point = replace(point, policy=k.reference.policy)
+    cycles = k.memory.cycle - origin.cycle + WATCH_STRIDE * WATCH_LOOKS
+    if _trial_cost(k, point, cycles * k.cycle_rows, WATCH_LOOKS) > account:
+        return planned
+    branch = Branch(Role.TRIAL, point, origin.cycle, 0, watch=True)
+    note = f"Watch with {point}: {k.told_distance}"
+    return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
+
+
+def _begin_trial(
+    k: Knowledge,
+    planned: Planned,
+    branch: Branch,
+    begin: tuple[datetime, CheckpointRef | None],
+    note: str,
+) -> Planned:
+    assert k.next_interval is not None
+    start, end = begin[0], k.next_interval.end
+    spent = _trial_cost(k, branch.point, k.rows(start, end), 1)
+    wanted = Wanted(
+        name(k.memory.cycle, "trial"),
+        Role.TRIAL,
+        branch.point,
+        (start, end),
+        None,
+        start=begin[1],
+        forecast_seconds=spent,
+    )
+    return replace(
+        planned,
+        memory=replace(planned.memory, trial=branch, account=planned.memory.account - spent),
+        wanted=(*planned.wanted, wanted),
+        notes=(*planned.notes, note),
+        codes=(*planned.codes, "WatchStarted" if branch.watch else "TrialStarted"),
+    )
+
+
+def refuse(memory: Memory, point: Point) -> tuple[Refusal, ...]:
+    """Refusals with one more of ``point``; each doubles the wait."""
+    others = tuple(r for r in memory.refusals if r.point != point)
+    count = next((r.count for r in memory.refusals if r.point == point), 0) + 1
+    return (*others, Refusal(point, count, memory.cycle + wait_after(count)))
