@@ -40,8 +40,7 @@ def cluster(cluster_programs: None, tmp_path_factory: pytest.TempPathFactory) ->
 def kind(cluster: ControlPlane) -> str:
     """The resource's kind, made known to the control plane from `crds/`; gives its name for kubectl."""
     cluster.kubectl("apply", f"--filename={CRD}")
-    cluster.kubectl("wait", "--for=condition=Established", f"--filename={CRD}", "--timeout=30s")
-    return "dataefficienttrainings.dataefficient.training"
+    return cluster.await_kind("dataefficienttrainings.dataefficient.training")
 
 
 @pytest.fixture
