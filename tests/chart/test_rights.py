@@ -10,18 +10,17 @@ OPERATOR = "system:serviceaccount:ops:det-data-efficient-training"
 
 
 NEEDED = [
-    ("get list watch", f"{KIND}"),
-    ("get update patch", f"{KIND}/status"),
-    ("get list watch create update patch delete", "jobs.batch"),
+    ("get list watch", KIND),
+    ("update", f"{KIND}/status"),
+    ("get list watch create patch delete", "jobs.batch"),
     ("get list watch", "pods"),
-    ("get create update patch delete", "configmaps"),
-    ("create patch", "events"),
-    ("create patch", "events.events.k8s.io"),
+    ("get list create update delete", "configmaps"),
+    ("get create patch", "events"),
 ]
 NEVER = [
     ("create update patch delete deletecollection approve", KIND),
     ("get list watch create", "secrets"),
-    ("list watch deletecollection", "configmaps"),
+    ("watch patch deletecollection", "configmaps"),
     ("create update patch delete", "pods"),
     ("create get", "pods/exec"),
     ("get", "pods/log"),
@@ -31,7 +30,7 @@ NEVER = [
     ("create bind escalate", "clusterroles.rbac.authorization.k8s.io"),
     ("impersonate", "users"),
     ("create", "deployments.apps"),
-    ("deletecollection", "jobs.batch"),
+    ("update deletecollection", "jobs.batch"),
 ]
 
 
