@@ -42,6 +42,7 @@ lock: $(DEV_READY) ## Renew the lock files after a change of pyproject.toml; UPG
 	printf 'uv\nsetuptools>=80\n' | $(UV_COMPILE) $(if $(UPGRADE),--upgrade) - -o requirements-bootstrap.lock
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra operator --extra trainer \
 		-c requirements-bootstrap.lock -o requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra operator -c requirements.lock -o requirements-operator.lock
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment, caches and the demo's work folder
