@@ -50,7 +50,7 @@ COPY requirements-bootstrap.lock requirements.lock /opt/
 RUN python3 -m pip install --quiet --no-cache-dir --require-hashes --target /tmp/uv -r /opt/requirements-bootstrap.lock \
     && uv() { PYTHONPATH=/tmp/uv /tmp/uv/bin/uv pip install --quiet --no-cache --target /opt/app --python "$(command -v python3)" "$@"; } \
     && if [ -z "$TORCH_INDEX" ]; then uv --require-hashes -r /opt/requirements.lock; else \
-        python3 -c 'import re, sys; parts = re.split(r"\n(?=\S)", open("/opt/requirements.lock").read().strip()); \
+        python3 -c 'import re; parts = re.split(r"\n(?=\S)", open("/opt/requirements.lock").read().strip()); \
 drop = re.compile(r"(torch|triton|nvidia-|cuda-)"); \
 open("/tmp/rest.lock", "w").write("\n".join(p for p in parts if not drop.match(p)) + "\n"); \
 open("/tmp/torch.txt", "w").write(next(p.split()[0] for p in parts if p.startswith("torch==")) + "\n")' \

@@ -4,7 +4,8 @@ Supported, on purpose no more than trainers use:
 - `command` and `args`, with `$(NAME)` of the environment; they must be there, since there is no image;
 - `env` with `value`, `fieldRef` (metadata.name, .namespace, .uid, .labels['x'], .annotations['x'],
   spec.nodeName), `configMapKeyRef` and `secretKeyRef`;
-- volumes `configMap`, `secret`, `downwardAPI`, `emptyDir` and `projected` of the first three;
+- volumes `configMap`, `secret`, `downwardAPI`, `emptyDir` and `projected` of the first three
+  and `serviceAccountToken`;
 - `terminationMessagePath`, and `terminationMessagePolicy: FallbackToLogsOnError`.
 
 There is no mount: a volume lies in a temporary folder, and its mountPath is replaced by that folder wherever
@@ -17,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -91,8 +93,10 @@ class Sandbox:
     def _place(self, mount: Object, volume: Object) -> None:
         folder = self.folder / "volumes" / volume["name"]
         if not folder.exists():
-            folder.mkdir(parents=True)
-            self._fill(folder, volume)
+            unfinished = Path(tempfile.mkdtemp(dir=self.folder))
+            self._fill(unfinished, volume)
+            folder.parent.mkdir(exist_ok=True)
+            unfinished.rename(folder)
         self._places[mount["mountPath"].rstrip("/")] = folder / mount.get("subPath", "")
 
     def _fill(self, folder: Path, volume: Object) -> None:
@@ -103,6 +107,7 @@ class Sandbox:
                 into, source, self._secret(source.get("secretName") or source["name"])
             ),
             "downwardAPI": self._write_fields,
+            "serviceAccountToken": self._write_token,
             "projected": lambda into, source: [self._fill(into, one) for one in source["sources"]],
         }
         for kind, source in volume.items():
@@ -122,6 +127,15 @@ class Sandbox:
     def _write_fields(self, folder: Path, source: Object) -> None:
         for item in source["items"]:
             (folder / item["path"]).write_text(self._field(item["fieldRef"]["fieldPath"]))
+
+    def _write_token(self, folder: Path, source: Object) -> None:
+        wanted = {"expirationSeconds": source.get("expirationSeconds", 3600)}
+        if "audience" in source:
+            wanted["audiences"] = [source["audience"]]
+        answer = self._core.create_namespaced_service_account_token(
+            self._pod["spec"]["serviceAccountName"], self._namespace, {"spec": wanted}
+        )
+        (folder / source["path"]).write_text(answer.status.token)
 
     def _config_map(self, name: str) -> dict[str, bytes]:
         found = self._core.read_namespaced_config_map(name, self._namespace)

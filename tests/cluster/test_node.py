@@ -258,3 +258,53 @@ def test_a_node_that_goes_takes_its_processes_along(
         pipe.wait_for(select.POLLIN)
     pipe.wait_for(select.POLLHUP)
     played.wait("condition=Failed")
+
+
+def test_a_native_sidecar_counts_as_running_and_holds_nothing_up(node: TestNode, played: Played):
+    proxy = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
+    played.create(job("one", "", initContainers=[proxy]))
+    played.wait("condition=Complete")
+    (sidecar,) = played.pod()["status"]["initContainerStatuses"]
+    assert sidecar["started"]
+
+
+def test_what_is_not_played_is_said_in_the_pods_status(node: TestNode, played: Played):
+    volume = {"name": "disk", "hostPath": {"path": "/"}}
+    mount = {"volumeMounts": [{"name": "disk", "mountPath": "/disk"}]}
+    played.create(job("one", "", container=mount, volumes=[volume]))
+    waiting = "{.status.containerStatuses[0].state.waiting.reason}"
+    played.kubectl("wait", "--for=create", "pod", "--all", "--timeout=30s")
+    played.wait(f"jsonpath={waiting}=CreateContainerConfigError", "pod")
+    state = played.pod()["status"]["containerStatuses"][0]["state"]
+    assert "volumes of kind hostPath are not played" in state["waiting"]["message"]
+
+
+def test_a_pod_of_higher_priority_preempts(
+    cluster: ControlPlane, node: TestNode, played: Played, pipe: Pipe, request: pytest.FixtureRequest
+):
+    urgent = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "urgent"}}
+    cluster.apply({**urgent, "value": 1000})
+    request.addfinalizer(lambda: cluster.kubectl("delete", "priorityclass", "urgent"))
+    all_gpus = {"resources": {"limits": {"nvidia.com/gpu": "4"}}}
+    script = (
+        f"import time; out = open({pipe.path!r}, 'w'); print('here', file=out, flush=True); time.sleep(600)"
+    )
+    played.create(job("cheap", script, container=all_gpus))
+    pipe.wait_for(select.POLLIN)
+    played.create(job("dear", "", container=all_gpus, priorityClassName="urgent"))
+    played.kubectl("wait", "--for=condition=Complete", "job/dear", "--timeout=60s")
+    played.kubectl("wait", "--for=condition=Failed", "job/cheap", "--timeout=60s")
+
+
+def test_a_process_finds_the_token_of_its_service_account(
+    cluster: ControlPlane, node: TestNode, played: Played, namespace: str
+):
+    script = "import os; print(open(os.environ['TOKEN']).read(), end='')"
+    path = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    played.create(job("one", script, container={"env": [{"name": "TOKEN", "value": path}]}))
+    played.wait("condition=Complete")
+    token = node.log(namespace, played.pod()["metadata"]["name"])
+    config = cluster.kubeconfig_of("the-pod", token=token)
+    assert f"system:serviceaccount:{namespace}:default" in cluster.kubectl(
+        "auth", "whoami", "--output=json", f"--kubeconfig={config}"
+    )
