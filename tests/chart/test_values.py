@@ -41,6 +41,24 @@ def test_the_definition_can_be_left_to_others(helm: Helm):
     assert "CustomResourceDefinition" not in kinds
 
 
+def test_the_policy_holds_where_resources_are_driven(helm: Helm):
+    def watched(namespaces: list[str]) -> Any:
+        objects = {one["kind"]: one for one in helm.rendered(values={"watch": {"namespaces": namespaces}})}
+        return objects["ValidatingAdmissionPolicyBinding"]["spec"].get("matchResources")
+
+    selected = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ads", "shop"]}
+    assert watched([]) is None
+    assert watched(["ads", "shop"]) == {"namespaceSelector": {"matchExpressions": [selected]}}
+
+
+def test_a_release_without_the_policy_warns(helm: Helm):
+    def notes(**values: Any) -> str:
+        return helm("install", "det", str(CHART), "--dry-run=client", "--namespace=ops", values=values)
+
+    assert "WARNING: admissionPolicy.enabled is false" in notes(admissionPolicy={"enabled": False})
+    assert "WARNING" not in notes(prices={"a100": "2.21"})
+
+
 def test_all_options_together_are_accepted_by_the_server(own: ControlPlane, helm: Helm):
     enabled = {"enabled": True}
     values = {
