@@ -84,7 +84,7 @@ class TestNode:
             capacity: beside `CAPACITY`, such as `{"nvidia.com/gpu": "4"}`.
             labels: for node selectors.
             taints: as in a Node's spec.
-            workdir: stands for the work folder of every image; default: a folder for each pod.
+            workdir: stands for the work folder of every image; default: `folder`.
         """
         node = cls(cluster, name=name, folder=folder, capacity=capacity or {}, workdir=workdir or folder)
         node._register(dict(labels or {}), taints or [])
@@ -213,10 +213,13 @@ class TestNode:
 
     def _stop(self) -> None:
         self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        # Only now is it certain that no further life begins.
         for life in self._lives.values():
             life.end(Ending("Deleted", "", grace=0, delete=True))
-        for thread in (*self._threads, *self._lives.values()):
-            thread.join()
+        for life in self._lives.values():
+            life.join()
         with contextlib.suppress(ApiException, HTTPError):
             self._core.delete_node(self.name)
 

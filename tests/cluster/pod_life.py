@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
 from cluster.processes import leashed
 from cluster.sandbox import Sandbox, UnsupportedError
@@ -123,7 +124,7 @@ class PodLife:
             except _PullError as error:
                 backing_off = waiting[0] in ("ErrImagePull", "ImagePullBackOff")
                 waiting = ("ImagePullBackOff" if backing_off else "ErrImagePull", str(error))
-            except (UnsupportedError, KeyError, OSError, ApiException) as error:
+            except (UnsupportedError, KeyError, OSError, ApiException, HTTPError) as error:
                 waiting = ("CreateContainerConfigError", f"{type(error).__name__}: {error}")
             else:
                 self._report("Running")
