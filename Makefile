@@ -24,7 +24,9 @@ demo: $(RUN_READY) ## Run examples/flights end to end; writes work/demo/report.h
 	@$(BIN)/detctl run -f examples/flights/late-flights.yaml --workdir $(DEMO) --control
 	@printf '\nThe report: %s/%s/report.html\n' "$(CURDIR)" "$(DEMO)"
 
-test: $(DEV_READY) ## Run the tests that need seconds, not minutes
+test: $(DEV_READY) ## Run the tests that need seconds, not minutes; builds a real Kubernetes once
+	@$(BIN)/python hack/cluster/build >/dev/null || \
+		printf 'make test: goes on without a real Kubernetes; the tests that need it are skipped\n' >&2
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --basetemp=.cache/pytest-tmp
 
 check: $(DEV_READY) ## Lint, format, types and the direction of imports
@@ -40,6 +42,7 @@ lock: $(DEV_READY) ## Renew the lock files after a change of pyproject.toml; UPG
 	printf 'uv\nsetuptools>=80\n' | $(UV_COMPILE) $(if $(UPGRADE),--upgrade) - -o requirements-bootstrap.lock
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra operator --extra trainer \
 		-c requirements-bootstrap.lock -o requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra operator -c requirements.lock -o requirements-operator.lock
 	$(UV_COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --all-extras -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment, caches and the demo's work folder
