@@ -54,6 +54,14 @@ def resume(memory: Memory) -> Memory:
     return replace(memory, step=memory.stopped.step, stopped=None)
 
 
+def continued(spec: Spec, memory: Memory) -> Memory:
+    """Memory as one goes on from it under a spec that may have changed: past what stopped it, and past an
+    ``endTime`` that has moved."""
+    if memory.step is Step.FINISHED and interval(spec.schedule, memory.cycle) is not None:
+        return replace(memory, step=Step.WAITING)
+    return resume(memory)
+
+
 def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
     """The decision that follows. Pure: the same arguments give the same answer.
 
@@ -366,4 +374,4 @@ STEPS: Mapping[Step, Callable[[_Turn], bool]] = MappingProxyType(
 )
 """Each step's function; it returns whether the next step may be looked at at once."""
 
-__all__ = ["RunPlan", "advance", "begin", "resume"]
+__all__ = ["RunPlan", "advance", "begin", "continued", "resume"]

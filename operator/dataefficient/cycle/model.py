@@ -45,6 +45,8 @@ class FailureKind(enum.StrEnum):
     GARBAGE = "GarbageReport"
     DEADLINE = "DeadlineExceeded"
     CRASHED = "Crashed"
+    PREEMPTED = "Preempted"
+    """Ended from outside, through no fault of its own: paid, not counted against ``limits.maxAttempts``."""
 
 
 @dataclass(frozen=True)
