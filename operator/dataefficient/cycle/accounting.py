@@ -15,6 +15,7 @@ from dataefficient.cycle import measuring
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import SHORTEST
 from dataefficient.cycle.model import (
+    EXHAUSTED,
     Entry,
     Failure,
     FailureKind,
@@ -43,7 +44,6 @@ FIRST_WAIT = 60.0
 """Seconds until data that were not ready are looked at again."""
 DOUBLINGS = 10
 LONGEST_BACKOFF = 3600.0
-EXHAUSTED = "BudgetExhausted"
 
 
 def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:

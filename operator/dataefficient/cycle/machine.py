@@ -21,11 +21,12 @@ from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle import measuring, planning
-from dataefficient.cycle.accounting import EXHAUSTED, stop_for, take_in
+from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.judging import HISTORY, Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
 from dataefficient.cycle.model import (
+    EXHAUSTED,
     CycleRecord,
     Decision,
     FailureKind,

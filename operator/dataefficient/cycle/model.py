@@ -16,6 +16,9 @@ from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
 from dataefficient.planner.evidence import Contrast
 from dataefficient.planner.knobs import Point
 
+EXHAUSTED = "BudgetExhausted"
+"""Code of a stop for want of budget."""
+
 
 class Step(enum.StrEnum):
     """Where in a cycle the resource stands; ``machine.advance`` has one function for each."""
