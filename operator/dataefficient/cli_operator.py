@@ -78,6 +78,14 @@ def _own_namespace() -> str:
     help="Port of /healthz, /readyz and /metrics.",
 )
 @click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="YAML with what this installation allows and supplies: prometheus {default, allowed}, prices by "
+    "accelerator, maxBudget {money, deviceHours}. Default: nothing is allowed, nothing supplied.",
+)
+@click.option(
     "--log-format",
     type=click.Choice([f.value for f in LogFormat]),
     default=LogFormat.TEXT.value,
@@ -108,6 +116,7 @@ def operator_command(
     lease_seconds: float,
     host: str,
     port: int,
+    policy: Path | None,
     log_format: str,
     log_level: str,
     resync_seconds: float,
@@ -136,6 +145,7 @@ def operator_command(
             lease_seconds=lease_seconds,
             host=host,
             port=port,
+            policy_file=policy,
             log_format=LogFormat(log_format),
             log_level=log_level,
             resync_seconds=resync_seconds,

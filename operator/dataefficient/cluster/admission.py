@@ -40,9 +40,9 @@ def admit(body: Body, policy: Policy) -> Resource | Refused:
     if spec.checkpoints.uri is None:
         return Refused(
             Reason.CHECKPOINTS_NEED_URI,
-            "spec.checkpoints.uri: found nothing; allowed: an address, or a path on a volume of the template, "
-            "that every pod of the resource reaches; add it, and make the resource anew, since it cannot be "
-            "changed",
+            "spec.checkpoints.uri: found nothing; allowed: an address, or a path on a volume of the "
+            "template, that every pod of the resource reaches; make the resource anew with it, since it "
+            "cannot be changed",
         )
     address = spec.prometheus.address
     if address is not None and str(address) not in policy.prometheus_allowed:

@@ -19,16 +19,18 @@ from dataefficient.cycle.model import Decision, Memory, Observation
 
 IDLE_SECONDS = 120.0
 
-Decide = Callable[[Spec, Memory, Observation, bool], Awaitable[Decision]]
-"""The decision; the last argument says whether a person has acted, so that what stopped goes on."""
+Decided = tuple[Memory, Decision]
+"""The memory that was decided from, and the decision."""
+Decide = Callable[[Spec, Memory, Observation, bool], Awaitable[Decided]]
+"""The last argument says whether a person has acted, so that what stopped goes on."""
 
 
-def decide(spec: Spec, memory: Memory, observation: Observation, acted: bool) -> Decision:  # noqa: FBT001 - pickled
+def decide(spec: Spec, memory: Memory, observation: Observation, acted: bool) -> Decided:  # noqa: FBT001 - pickled
     """The decision, in this process."""
     machine = importlib.import_module("dataefficient.cycle.machine")
     before = machine.continued(spec, memory) if acted else memory
     decision: Decision = machine.advance(spec, before, observation)
-    return decision
+    return before, decision
 
 
 class Brain:
@@ -52,7 +54,7 @@ class Brain:
         memory: Memory,
         observation: Observation,
         acted: bool,  # noqa: FBT001 - see Decide
-    ) -> Decision:
+    ) -> Decided:
         """The decision.
 
         Raises:

@@ -6,8 +6,8 @@ reading of it is taken in. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from dataefficient.api.conditions import (
     Condition,
@@ -18,7 +18,7 @@ from dataefficient.api.conditions import (
     with_condition,
 )
 from dataefficient.cluster.kpi import pooled
-from dataefficient.cluster.view import View
+from dataefficient.cluster.view import Answer, Refused, View
 from dataefficient.contract import format_time
 from dataefficient.cycle.launch import SHORTEST, devices
 from dataefficient.cycle.model import EXHAUSTED, FailureKind, Step
@@ -34,33 +34,35 @@ _PARTS = {
 }
 
 
-class Answer(NamedTuple):
-    """One condition without its times."""
-
-    kind: ConditionType
-    status: ConditionStatus
-    reason: Reason
-    message: str
-
-
 def conditions(view: View) -> tuple[Condition, ...]:
-    """Every condition of the resource."""
+    """Every condition of a resource that is acted on."""
     generation = view.resource.metadata.generation
-    found = view.before or first_conditions(generation, view.now)
-    known = {c.type for c in found}
-    found = (*found, *(c for c in first_conditions(generation, view.now) if c.type not in known))
-    for kind, status, reason, message in _answers(view):
-        found = with_condition(found, kind, status, reason, message, generation=generation, now=view.now)
+    return _with(view.before, (*_answers(view), *view.answers), generation, view.now)
+
+
+def refusal(
+    refused: Refused, before: tuple[Condition, ...], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Every condition of a resource that is not acted on; what was known otherwise stays."""
+    answers = (
+        Answer(ConditionType.ACCEPTED, FALSE, refused.reason, refused.message),
+        Answer(ConditionType.READY, FALSE, Reason.NOT_ACCEPTED, refused.message),
+        Answer(ConditionType.PROGRESSING, FALSE, Reason.NOT_ACCEPTED, refused.message),
+    )
+    return _with(before, answers, generation, now)
+
+
+def _with(
+    before: tuple[Condition, ...], answers: Iterable[Answer], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    known = {c.type for c in before}
+    found = (*before, *(c for c in first_conditions(generation, now) if c.type not in known))
+    for answer in answers:
+        found = with_condition(found, *answer, generation=generation, now=now)
     return found
 
 
 def _answers(view: View) -> Iterator[Answer]:
-    if view.refused is not None:
-        refused = view.refused
-        yield Answer(ConditionType.ACCEPTED, FALSE, refused.reason, refused.message)
-        yield Answer(ConditionType.READY, FALSE, Reason.NOT_ACCEPTED, refused.message)
-        yield Answer(ConditionType.PROGRESSING, FALSE, Reason.NOT_ACCEPTED, refused.message)
-        return
     yield Answer(ConditionType.ACCEPTED, TRUE, Reason.VALID, "Valid, and its Job is accepted here.")
     yield _ready(view)
     yield _progressing(view)
@@ -86,7 +88,6 @@ def _stopped(view: View) -> tuple[Reason, str] | None:
 def _ready(view: View) -> Answer:
     kind = ConditionType.READY
     if (stopped := _stopped(view)) is not None:
-        # Candidates or a checkpoint, the budget, the trainer: Ready has a reason for each.
         return Answer(kind, FALSE, *stopped)
     if view.resource.spec.suspend:
         return Answer(kind, TRUE, Reason.SUSPENDED, "Suspended: no run is started.")

@@ -62,8 +62,15 @@ class Elector:
         identity: str,
         seconds: float,
         clock: Callable[[], float],
+        gained: Callable[[], None],
     ) -> None:
+        """Stand for election.
+
+        Args:
+            gained: called when this process begins to lead.
+        """
         self._api = api
+        self._gained = gained
         self._leadership = leadership
         self._namespace = namespace
         self._name = name
@@ -83,7 +90,11 @@ class Elector:
         sent = self._clock()
         try:
             if await self._renew():
+                led = self._leadership.holds()
                 self._leadership.extend(sent + (1.0 - MARGIN) * self._seconds)
+                if not led:
+                    logger.info("%s leads", self._identity)
+                    self._gained()
             else:
                 self._leadership.resign()
         except ConflictError:

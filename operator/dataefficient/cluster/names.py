@@ -29,6 +29,9 @@ APPROVE_ANNOTATION = f"{GROUP}/approve"
 RESUME_ANNOTATION = f"{GROUP}/resume"
 """A person writes any new word: what stopped the resource has been mended."""
 
+STOPPED_ANNOTATION = f"{GROUP}/stopped"
+"""On a Job that the operator suspended for good: not one that waits in a queue."""
+
 
 class Key(NamedTuple):
     """A resource."""

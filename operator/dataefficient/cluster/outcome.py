@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from dataefficient.api.compute import TRAINER_CONTAINER
+from dataefficient.cluster import names
 from dataefficient.contract import ExitCode, RunReport, parse_time
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome, RunPlan
 from dataefficient.cycle.verdict import MAX_WORDS, failure_of, last_words, overdue, read_report
@@ -40,6 +41,8 @@ class Live:
     started: datetime | None = None
     """When its pod got a node."""
     waiting: Waiting | None = None
+    exists: bool = True
+    """Whether its Job is there; False: it could not be created, as ``waiting`` tells."""
 
 
 def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
@@ -96,14 +99,15 @@ def _count(job: Body) -> int:
 
 
 def _end(job: Body) -> Body | None:
-    """The condition that ended the Job, or that suspended it with no pod left."""
+    """The condition that ended the Job, or under which the operator stopped it with no pod left."""
     found = _conditions(job)
     for kind in ("Complete", "Failed"):
         if kind in found:
             return found[kind]
     status = job.get("status", {})
     alive = status.get("active") or status.get("terminating")
-    if job["spec"].get("suspend") and "Suspended" in found and not alive:
+    stopped = names.STOPPED_ANNOTATION in (job["metadata"].get("annotations") or {})
+    if stopped and "Suspended" in found and not alive:
         return found["Suspended"]
     return None
 

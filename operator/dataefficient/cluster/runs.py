@@ -71,7 +71,7 @@ class Runs:
             elif found is None:
                 unlaunched.append(plan)
             elif not _is_owned(found, resource):
-                live[run] = Live(waiting=_foreign("Job", name))
+                live[run] = _foreign("Job", name)
             else:
                 jobs[run] = found
                 state = read(plan, found, await self._pods(resource, found))
@@ -107,11 +107,11 @@ class Runs:
             for kind, body in ((CONFIG_MAPS, request_map(resource, plan)), (JOBS, job(resource, plan))):
                 if not await self._create(resource, kind, body):
                     what = "Job" if kind is JOBS else "ConfigMap"
-                    return Live(waiting=_foreign(what, body["metadata"]["name"]))
+                    return _foreign(what, body["metadata"]["name"])
         except ApiError as error:
             if not error.is_refusal:
                 raise
-            return Live(waiting=Waiting("RunFailed", f"its Job was refused: {error}"))
+            return Live(waiting=Waiting("RunFailed", f"its Job was refused: {error}"), exists=False)
         return Live()
 
     async def stop(self, resource: Resource, jobs: Mapping[str, Body]) -> None:
@@ -119,7 +119,8 @@ class Runs:
         for found in jobs.values():
             if ended_at(found) is None and not found["spec"].get("suspend"):
                 about = found["metadata"]
-                body = {"metadata": {"uid": about["uid"]}, "spec": {"suspend": True}}
+                marked = {"uid": about["uid"], "annotations": {names.STOPPED_ANNOTATION: "true"}}
+                body = {"metadata": marked, "spec": {"suspend": True}}
                 await self._api.patch(JOBS, resource.metadata.namespace, about["name"], body)
 
     def settle(self, resource: Resource, plans: Sequence[RunPlan]) -> None:
@@ -164,6 +165,6 @@ def _is_owned(body: Body, resource: Resource) -> bool:
     return any(o.get("uid") == resource.metadata.uid for o in owners)
 
 
-def _foreign(kind: str, name: str) -> Waiting:
+def _foreign(kind: str, name: str) -> Live:
     told = f"a {kind} named {name} is there and belongs to another; remove it, or rename the resource"
-    return Waiting("RunFailed", told)
+    return Live(waiting=Waiting("RunFailed", told), exists=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class LogFormat(enum.StrEnum):
@@ -33,5 +34,7 @@ class Settings:
     """Serves /healthz, /readyz and /metrics."""
     log_format: LogFormat = LogFormat.TEXT
     log_level: str = "info"
+    policy_file: Path | None = None
+    """What the installation allows and supplies; see ``policy``."""
     resync_seconds: float = 600.0
     """Every resource is looked at again at least so often, whatever the watches missed."""

@@ -7,6 +7,7 @@ known is absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,9 @@ from dataefficient.api import status as shown
 from dataefficient.api.conditions import Condition
 from dataefficient.api.quantity import number
 from dataefficient.api.spec import Mode
-from dataefficient.cluster.conditions import conditions
+from dataefficient.cluster.conditions import conditions, refusal
 from dataefficient.cluster.kpi import pooled
-from dataefficient.cluster.view import View
+from dataefficient.cluster.view import Refused, View
 from dataefficient.cycle.model import Champion, CycleRecord, Forecast, Gate, Plan, RunOutcome, RunPlan
 
 HOUR = 3600.0
@@ -48,9 +49,11 @@ def status(view: View) -> dict[str, Any]:
     return _plain(body)
 
 
-def refused(view: View, found: Mapping[str, Any]) -> dict[str, Any]:
+def refused(why: Refused, found: Mapping[str, Any], generation: int, now: datetime) -> dict[str, Any]:
     """The status of a resource that is not acted on: what was known, and why not."""
-    body = shown.Status(observed_generation=view.resource.metadata.generation, conditions=conditions(view))
+    body = shown.Status(
+        observed_generation=generation, conditions=refusal(why, previous(found), generation, now)
+    )
     return {**found, **_plain(body)}
 
 
