@@ -1,8 +1,10 @@
 """Resources, Jobs and pods as the API server gives them, for tests."""
 
 import copy
+from dataclasses import replace
+from random import Random
 
-from cycle.playing import schedule
+from cycle.playing import made_up_report, schedule
 from dataefficient.api.load import parse_object
 from dataefficient.contract import Role, to_json
 from dataefficient.cycle.launch import Wanted, name, plan_run
@@ -59,8 +61,6 @@ def plan(parsed, run="pilot", *, attempt=1, reserved=600.0):
     span = (history.history_from, history.start_time)
     point = Point("Uniform", 1.0, 32)
     wanted = Wanted(name(0, run), Role.PROBE, point, span, span)
-    from dataclasses import replace
-
     return replace(plan_run(parsed.spec, Memory("default/made-up"), wanted, reserved), attempt=attempt)
 
 
@@ -135,8 +135,4 @@ def pod(
 
 
 def report_text(parsed_plan):
-    from random import Random
-
-    from cycle.playing import made_up_report
-
     return to_json(made_up_report(parsed_plan, Random(1)))
