@@ -6,7 +6,7 @@ from random import Random
 
 from cycle.playing import made_up_report, schedule
 from dataefficient.api.load import parse_object
-from dataefficient.contract import Role, to_json
+from dataefficient.contract import Policy, Role, to_json
 from dataefficient.cycle.launch import Wanted, name, plan_run
 from dataefficient.cycle.model import Memory
 from dataefficient.planner.knobs import Point
@@ -59,7 +59,7 @@ def plan(parsed, run="pilot", *, attempt=1, reserved=600.0):
     """A run that is to be launched."""
     history = parsed.spec.schedule
     span = (history.history_from, history.start_time)
-    point = Point("Uniform", 1.0, 32)
+    point = Point(Policy.UNIFORM, 1.0, 32)
     wanted = Wanted(name(0, run), Role.PROBE, point, span, span)
     return replace(plan_run(parsed.spec, Memory("default/made-up"), wanted, reserved), attempt=attempt)
 

@@ -6,6 +6,7 @@ known is absent.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +22,7 @@ from dataefficient.cluster.view import Refused, View
 from dataefficient.cycle.model import Champion, CycleRecord, Forecast, Gate, Plan, RunOutcome, RunPlan
 
 HOUR = 3600.0
-TELLING = 5
+TELLING = 3
 """Cycles of the history that keep their whole sentence and forecast; older ones are one line."""
 
 
@@ -62,7 +63,7 @@ def previous(found: Mapping[str, Any]) -> tuple[Condition, ...]:
     known = []
     for item in found.get("conditions") or []:
         try:
-            known.append(Condition.model_validate(item))
+            known.append(Condition.model_validate_json(json.dumps(item)))
         except ValueError:
             continue
     return tuple(known)
@@ -274,7 +275,7 @@ def _cycle(view: View, record: CycleRecord, *, telling: bool) -> shown.Cycle:
         gap=gap,
         cost=_cost(view, record.spent_seconds),
         forecast=_forecast(view, record.plan) if telling and record.plan else None,
-        reason=_cut(told, 400 if telling else 80),
+        reason=_cut(told, 400 if telling else 60),
     )
 
 
