@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from cluster.running import Watched, eventually, operating, quick
+from cluster.running import RESUMING_TRAINER, Watched, eventually, operating, quick
 from dataefficient.cycle.model import Step
 
 KILLS = 4
@@ -116,3 +116,15 @@ def test_a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_wakes(
                 watched.config_map("quick-ledger")["metadata"]["resourceVersion"],
                 watched.body()["metadata"]["resourceVersion"],
             ]
+
+
+def test_deleting_without_an_operator_does_not_hang_either(cluster, kind, node, namespace, tmp_path):
+    slow = {"program": RESUMING_TRAINER, "env": {"SLOW_RUN": "c000-pilot"}}
+    cluster.apply(quick(namespace, tmp_path, **slow))
+    watched = Watched(cluster, namespace)
+    with operating(cluster, tmp_path, namespace) as operator:
+        eventually((tmp_path / "launches").exists, of=operator)
+        operator.kill()
+    cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+    eventually(lambda: not watched.jobs())
+    assert watched.config_map("quick-ledger") is not None
