@@ -128,3 +128,15 @@ def test_deleting_without_an_operator_does_not_hang_either(cluster, kind, node, 
     cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
     eventually(lambda: not watched.jobs())
     assert watched.config_map("quick-ledger") is not None
+
+
+def test_a_cluster_that_cannot_be_reached_ends_it_with_a_message(cluster, tmp_path, namespace):
+    body = cluster.kubeconfig.read_text().replace(cluster.server, "https://127.0.0.1:9")
+    (tmp_path / "nowhere").write_text(body)
+
+    class Nowhere:
+        kubeconfig = tmp_path / "nowhere"
+
+    with operating(Nowhere, tmp_path, namespace) as operator:
+        assert operator.process.wait(timeout=90) != 0
+        assert "Traceback" not in operator.log.read_text()
