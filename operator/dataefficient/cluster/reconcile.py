@@ -129,6 +129,8 @@ class Reconciler:
                 await self._refuse(body, rejected)
                 return None
         book, version = await self._remembered(key, resource, empty=not found)
+        if version is None and not await self._runs.clear(resource):
+            return SOON
         seen = await self._runs.look(resource, book, book.memory.running)
         if seen.departing:
             return SOON
