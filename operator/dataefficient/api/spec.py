@@ -282,7 +282,11 @@ def _hours_fit_money(spec: Spec) -> Iterator[Problem]:
                 )
 
 
-_SEEN = {CostSource.DCGM: (Device.NVIDIA,), CostSource.GKE: (Device.NVIDIA, Device.TPU)}
+_SEEN = {
+    CostSource.OPENCOST: (Device.NVIDIA, Device.CPU),
+    CostSource.DCGM: (Device.NVIDIA,),
+    CostSource.GKE: (Device.NVIDIA, Device.TPU),
+}
 """What a source sees, where that is not everything."""
 
 
@@ -293,8 +297,8 @@ def _source_sees_devices(spec: Spec) -> Iterator[Problem]:
         yield Problem(
             ("prometheus", "cost", "source"),
             source.value,
-            f"a source that sees {device.value}, which is accelerators[0].resource; {source.value} sees {seen}",
-            "choose KubeStateMetrics or OpenCost",
+            f"a source that sees accelerators[0].resource, {device.value}; {source.value} sees {seen}",
+            "choose another, such as KubeStateMetrics",
         )
 
 
@@ -373,9 +377,11 @@ class Spec(Model):
             needs=("prometheus", "accelerators"),
             check=_source_sees_devices,
             cel=Cel(
-                "!(self.prometheus.cost.source in ['DCGM', 'GKE'] && self.accelerators[0].resource == 'cpu')"
-                " && !(self.prometheus.cost.source == 'DCGM' && self.accelerators[0].resource == "
-                "'google.com/tpu')",
+                "self.prometheus.cost.source in ['None', 'KubeStateMetrics']"
+                " || self.accelerators[0].resource == 'nvidia.com/gpu'"
+                " || (self.prometheus.cost.source == 'OpenCost' && self.accelerators[0].resource == 'cpu')"
+                " || (self.prometheus.cost.source == 'GKE'"
+                " && self.accelerators[0].resource == 'google.com/tpu')",
                 "the cost source does not see these accelerators",
                 ".prometheus.cost.source",
             ),

@@ -1,0 +1,90 @@
+import io
+import json
+import logging
+
+import pytest
+
+from dataefficient.telemetry.logs import Format, bound, configure
+
+
+@pytest.fixture
+def written():
+    """Configures the root logger and gives what was written; the root is put back afterwards."""
+    root = logging.getLogger()
+    before, level = tuple(root.handlers), root.level
+    stream = io.StringIO()
+    yield lambda style, **how: (configure(style, stream, **how), stream)[1]
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+LOGGER = logging.getLogger("dataefficient.test")
+
+
+def test_a_json_line_carries_what_it_is_bound_to(written):
+    stream = written(Format.JSON)
+    bound(LOGGER, resource="ads/flights").to(cycle=3).to(run="c003-candidate").warning("is %s", "late")
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line) | {"time": ""} == {
+        "time": "",
+        "level": "warning",
+        "logger": "dataefficient.test",
+        "resource": "ads/flights",
+        "cycle": 3,
+        "run": "c003-candidate",
+        "message": "is late",
+    }
+    assert json.loads(line)["time"].endswith("+00:00")
+
+
+def test_a_line_that_is_bound_to_nothing_has_no_empty_fields(written):
+    stream = written(Format.JSON)
+    LOGGER.info("ready")
+    assert set(json.loads(stream.getvalue())) == {"time", "level", "logger", "message"}
+
+
+def test_an_exception_stays_on_the_json_line(written):
+    stream = written(Format.JSON)
+    try:
+        raise ValueError("why")
+    except ValueError:
+        LOGGER.exception("failed")
+    (line,) = stream.getvalue().splitlines()
+    assert "ValueError: why" in json.loads(line)["exception"]
+
+
+def test_a_console_line_shows_where_it_belongs(written):
+    stream = written(Format.CONSOLE)
+    bound(LOGGER, resource="ads/flights", cycle=3).info("planned")
+    LOGGER.info("ready")
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("INFO    [ads/flights 3] planned")
+    assert second.endswith("INFO    ready")
+
+
+def test_a_message_cannot_forge_a_line(written):
+    stream = written(Format.CONSOLE)
+    LOGGER.info("bad\n2026-01-01 ERROR forged")
+    assert len(stream.getvalue().splitlines()) == 1
+    stream = written(Format.JSON)
+    LOGGER.info("bad\nforged")
+    assert json.loads(stream.getvalue().splitlines()[-1])["message"] == "bad\nforged"
+
+
+def test_only_lines_of_the_level_and_above_are_written_and_each_once(written):
+    written(Format.JSON)
+    stream = written(Format.JSON, level=logging.WARNING)
+    LOGGER.info("quiet")
+    LOGGER.warning("loud")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["loud"]
+
+
+def test_an_extra_of_one_call_is_added(written):
+    stream = written(Format.JSON)
+    bound(LOGGER, resource="ads/flights").info("x", extra={"run": "r"})
+    assert json.loads(stream.getvalue())["run"] == "r"
+
+
+def test_a_line_is_bound_to_known_fields_only():
+    with pytest.raises(AssertionError, match="pod"):
+        bound(LOGGER, pod="x")
