@@ -58,8 +58,10 @@ _OPENCOST = (
     " * on (node) group_left () max by (node) (max_over_time(node_%(kind)s_hourly_cost[%(window)s]))) / 3600"
 )
 _DCGM = (
-    "sum(max by (pod, UUID, GPU_I_ID) (max_over_time(timestamp(DCGM_FI_DEV_FB_USED{%(pod)s})[%(window)s:15s]))"
-    " - min by (pod, UUID, GPU_I_ID) (min_over_time(timestamp(DCGM_FI_DEV_FB_USED{%(pod)s})[%(window)s:15s])))"
+    "sum(max by (pod, UUID, GPU_I_ID)"
+    " (max_over_time(timestamp(DCGM_FI_DEV_FB_USED{%(pod)s})[%(window)s:15s]))"
+    " - min by (pod, UUID, GPU_I_ID)"
+    " (min_over_time(timestamp(DCGM_FI_DEV_FB_USED{%(pod)s})[%(window)s:15s])))"
 )
 _GKE = (
     "sum(max by (namespace_name, pod_name) (sum_over_time("

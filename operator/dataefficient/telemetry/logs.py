@@ -28,6 +28,7 @@ class Bound(logging.LoggerAdapter[logging.Logger]):
     """A logger whose lines carry what it is bound to; ``extra`` of one call is added to it."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """The message as it is, its ``extra`` joined with what the logger is bound to."""
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs
 
@@ -55,6 +56,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, what it is bound to, and the exception."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -71,6 +73,7 @@ class ConsoleFormatter(logging.Formatter):
     """Time, level, what the line is bound to, and the message."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as one line, an exception below it."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
         where = " ".join(str(value) for value in _given(record).values())
         # On one line, because a name in a message may hold a line break and pass for a line of its own.
