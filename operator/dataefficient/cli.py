@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "replay": ("cli_look:replay_command", "Make a cycle's recorded decisions again; must be identical."),
     "curve": ("cli_fits:curve_command", "How much data is enough, from a measured learning curve."),
     "fit": ("cli_fits:fit_command", "Best model size and data for a compute budget, from measured runs."),
+    "operator": ("cli_operator:operator_command", "Drive the resources of a Kubernetes cluster."),
     "crd": ("cli_look:crd_command", "Print the CustomResourceDefinition for a cluster."),
 }
 """Name to module (in this package) and attribute, and the line that help shows."""

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import glob
-from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from dataefficient.api.schedule import interval
 from dataefficient.api.spec import Resource
 from dataefficient.cli import Session
 from dataefficient.cli_look import show_report
-from dataefficient.cycle.machine import advance, begin, resume
+from dataefficient.cycle.machine import advance, begin, continued
 from dataefficient.cycle.model import FailureKind, Memory, Step
 from dataefficient.local.command import command_of
 from dataefficient.local.drive import Driver, Work, cores
@@ -137,7 +135,7 @@ def _drive(
     folder = file.resolve().parent
     command = command_of(resource.spec, folder)
     check_data(resource, folder)
-    memory = _continued(store.memory(), resource) if store.has_memory() else None
+    memory = continued(resource.spec, store.memory()) if store.has_memory() else None
     changes = store.adopt(resource, file.read_bytes())
     if changes and memory is not None:
         screen.say(f"The resource has changed: {'; '.join(changes)}")
@@ -147,14 +145,6 @@ def _drive(
     name = f"{resource.metadata.namespace}/{resource.metadata.name}"
     work = Work(resource.spec, folder, command, cycles, control)
     return Driver(work, store, lock, screen, advance=advance).drive(memory or begin(name))
-
-
-def _continued(memory: Memory, resource: Resource) -> Memory:
-    """What was remembered, as one goes on from it: past what stopped it, and past an endTime since moved."""
-    more = interval(resource.spec.schedule, memory.cycle) is not None
-    if memory.step is Step.FINISHED and more:
-        return replace(memory, step=Step.WAITING)
-    return resume(memory)
 
 
 def check_data(resource: Resource, folder: Path) -> None:

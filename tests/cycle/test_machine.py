@@ -567,3 +567,28 @@ def test_random_noise_of_another_seed_changes_no_name_and_no_interval():
         ]
 
     assert candidates(first) == candidates(other)
+
+
+def test_a_preempted_run_is_paid_and_tried_again_as_often_as_it_takes():
+    preemptions = 7
+    player = Player(
+        resource(cycles=2, limits={"maxAttempts": 2}),
+        failing(("001-candidate", FailureKind.PREEMPTED, preemptions)),
+    )
+    memory = player.play()
+    assert memory.step is Step.FINISHED
+    entries = [e for e in memory.ledger.entries if e.run == "c001-candidate"]
+    assert [e.attempt for e in entries] == list(range(1, preemptions + 2))
+    assert all(e.seconds > 0 for e in entries)
+
+
+def test_preemptions_do_not_use_up_the_attempts_of_a_run_that_then_crashes():
+    player = Player(
+        resource(cycles=2, limits={"maxAttempts": 2}),
+        lambda plan: (
+            failure(plan, FailureKind.PREEMPTED if plan.attempt <= 3 else FailureKind.CRASHED)
+            if plan.request.run == "c001-candidate" and plan.attempt <= 4
+            else success(plan)
+        ),
+    )
+    assert player.play().step is Step.FINISHED

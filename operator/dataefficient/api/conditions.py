@@ -60,6 +60,8 @@ class Reason(enum.StrEnum):
     NOT_ACCEPTED = "NotAccepted"
     CANDIDATES_REJECTED = "CandidatesRejected"
     RUN_FAILED = "RunFailed"
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_NOT_PULLED = "ImageNotPulled"
     RUNNING = "Running"
     WAITING_FOR_INTERVAL = "WaitingForInterval"
     DATA_NOT_READY = "DataNotReady"
@@ -112,6 +114,8 @@ REASONS: dict[ConditionType, frozenset[Reason]] = {
             Reason.NOT_ACCEPTED,
             Reason.CANDIDATES_REJECTED,
             Reason.RUN_FAILED,
+            Reason.UNSCHEDULABLE,
+            Reason.IMAGE_NOT_PULLED,
             Reason.CHECKPOINT_MISSING,
             Reason.BUDGET_EXHAUSTED,
             Reason.SUSPENDED,
@@ -124,6 +128,8 @@ REASONS: dict[ConditionType, frozenset[Reason]] = {
             Reason.AWAITING_APPROVAL,
             Reason.NOT_ACCEPTED,
             Reason.RUN_FAILED,
+            Reason.UNSCHEDULABLE,
+            Reason.IMAGE_NOT_PULLED,
             Reason.BUDGET_EXHAUSTED,
             Reason.SUSPENDED,
             Reason.FINISHED,

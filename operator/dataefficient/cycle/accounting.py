@@ -15,6 +15,7 @@ from dataefficient.cycle import measuring
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import SHORTEST
 from dataefficient.cycle.model import (
+    EXHAUSTED,
     Entry,
     Failure,
     FailureKind,
@@ -36,12 +37,13 @@ FINAL = {
     FailureKind.EMPTY_INTERVAL,
 }
 """Trying again cannot help."""
+BLAMELESS = {FailureKind.DATA_NOT_READY, FailureKind.PREEMPTED}
+"""Not counted against ``limits.maxAttempts``; the pauses before further attempts still grow."""
 FIRST_BACKOFF = 10.0
 FIRST_WAIT = 60.0
 """Seconds until data that were not ready are looked at again."""
 DOUBLINGS = 10
 LONGEST_BACKOFF = 3600.0
-EXHAUSTED = "BudgetExhausted"
 
 
 def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:
@@ -103,11 +105,12 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
     memory, run = k.memory, plan.request.run
     told = f"{run}, attempt {plan.attempt}: {failure.kind.value}. {failure.message}"
     waits = failure.kind is FailureKind.DATA_NOT_READY
-    final = failure.kind in FINAL or not (waits or plan.failures + 1 < k.spec.limits.max_attempts)
+    blameless = failure.kind in BLAMELESS
+    final = failure.kind in FINAL or not (blameless or plan.failures + 1 < k.spec.limits.max_attempts)
     reserved = _reservation(k, plan)
     if not final and reserved >= SHORTEST * plan.devices:
-        failures = plan.failures if waits else plan.failures + 1
-        earlier = plan.attempt - 1 - plan.failures if waits else plan.failures
+        failures = plan.failures if blameless else plan.failures + 1
+        earlier = plan.attempt - 1 - plan.failures if blameless else plan.failures
         first = FIRST_WAIT if waits else FIRST_BACKOFF
         wait = min(first * 2.0 ** min(earlier, DOUBLINGS), LONGEST_BACKOFF)
         retry = replace(
@@ -157,6 +160,7 @@ ADVICE = MappingProxyType(
         FailureKind.GARBAGE: "See its log; the report must keep the trainer contract",
         FailureKind.DEADLINE: "Raise the budget, or see in its log what it waits for",
         FailureKind.CRASHED: "See its log",
+        FailureKind.PREEMPTED: "See why its machine is taken away, or ask for one that stays",
     }
 )
 """What a person can do about a run that nothing goes on without."""

@@ -27,6 +27,8 @@ SLACK = 3.0
 GRACE = 60.0
 SHORTEST = 1.0
 """Seconds per device below which no run is launched."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""Environment variables of a run that bound thread pools, which would take every core otherwise."""
 _DEVICES = {Device.CPU: "cpu", Device.NVIDIA: "cuda", Device.TPU: "tpu"}
 
 

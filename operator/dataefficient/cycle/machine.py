@@ -21,11 +21,12 @@ from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle import measuring, planning
-from dataefficient.cycle.accounting import EXHAUSTED, stop_for, take_in
+from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.judging import HISTORY, Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
 from dataefficient.cycle.model import (
+    EXHAUSTED,
     CycleRecord,
     Decision,
     FailureKind,
@@ -52,6 +53,14 @@ def resume(memory: Memory) -> Memory:
         return memory
     assert memory.stopped is not None
     return replace(memory, step=memory.stopped.step, stopped=None)
+
+
+def continued(spec: Spec, memory: Memory) -> Memory:
+    """Memory as one goes on from it under a spec that may have changed: past what stopped it, and past an
+    ``endTime`` that has moved."""
+    if memory.step is Step.FINISHED and interval(spec.schedule, memory.cycle) is not None:
+        return replace(memory, step=Step.WAITING)
+    return resume(memory)
 
 
 def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
@@ -366,4 +375,4 @@ STEPS: Mapping[Step, Callable[[_Turn], bool]] = MappingProxyType(
 )
 """Each step's function; it returns whether the next step may be looked at at once."""
 
-__all__ = ["RunPlan", "advance", "begin", "resume"]
+__all__ = ["RunPlan", "advance", "begin", "continued", "resume"]

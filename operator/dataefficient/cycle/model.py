@@ -16,6 +16,9 @@ from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
 from dataefficient.planner.evidence import Contrast
 from dataefficient.planner.knobs import Point
 
+EXHAUSTED = "BudgetExhausted"
+"""Code of a stop for want of budget."""
+
 
 class Step(enum.StrEnum):
     """Where in a cycle the resource stands; ``machine.advance`` has one function for each."""
@@ -45,6 +48,8 @@ class FailureKind(enum.StrEnum):
     GARBAGE = "GarbageReport"
     DEADLINE = "DeadlineExceeded"
     CRASHED = "Crashed"
+    PREEMPTED = "Preempted"
+    """Ended from outside, through no fault of its own: paid, not counted against ``limits.maxAttempts``."""
 
 
 @dataclass(frozen=True)

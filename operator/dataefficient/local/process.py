@@ -21,28 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataefficient import contract
-from dataefficient.contract import ContractError, ExitCode, RunReport, RunRequest
+from dataefficient.contract import ExitCode, RunReport, RunRequest
+from dataefficient.cycle.launch import THREAD_VARIABLES
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome
+from dataefficient.cycle.verdict import failure_of, last_words, overdue, read_report
 from dataefficient.local import guard
 from dataefficient.local.command import Command
 from dataefficient.local.files import disk_errors, write_atomic
 
 GRACE_SECONDS = 10.0
 """Between SIGTERM and SIGKILL."""
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _TAIL_BYTES = 8192
-_MAX_MESSAGE = 500
 _HEADING = "--- attempt "
 """Begins the line that this program writes to the log before each launch."""
-
-_KINDS: Mapping[int, FailureKind] = {
-    ExitCode.USER_ERROR: FailureKind.USER_ERROR,
-    ExitCode.DATA_ERROR: FailureKind.DATA_ERROR,
-    ExitCode.DATA_NOT_READY: FailureKind.DATA_NOT_READY,
-    ExitCode.EMPTY_INTERVAL: FailureKind.EMPTY_INTERVAL,
-    ExitCode.CHECKPOINT_MISSING: FailureKind.CHECKPOINT_MISSING,
-    ExitCode.NOT_FINITE: FailureKind.NOT_FINITE,
-}
 
 
 @dataclass(frozen=True)
@@ -156,17 +147,10 @@ class Attempt:
 
     def _verdict(self, code: int | None, cause: str | None) -> RunReport | Failure:
         if cause == "deadline":
-            limit = self.job.reserved_seconds / self.job.devices
-            return Failure(
-                FailureKind.DEADLINE, f"ended after {limit:.0f} s, the time that was set aside for it"
-            )
+            return overdue(self.job.reserved_seconds / self.job.devices)
         if code == ExitCode.OK:
             return self._read_report()
-        words = self._last_words()
-        if code is not None and code in _KINDS:
-            return Failure(_KINDS[code], words or f"exit code {code} without a word")
-        ended = _ending(code)
-        return Failure(FailureKind.CRASHED, f"{ended}: {words}" if words else f"{ended}, without a word")
+        return failure_of(code, self._last_words())
 
     def _read_report(self) -> RunReport | Failure:
         try:
@@ -180,20 +164,14 @@ class Attempt:
             )
         except OSError as error:
             return Failure(FailureKind.NO_REPORT, f"its report cannot be read: {error.strerror}")
-        try:
-            return contract.parse_report(text, self.job.request)
-        except ContractError as error:
-            return Failure(FailureKind.GARBAGE, str(error)[:_MAX_MESSAGE])
-        except RecursionError:
-            return Failure(FailureKind.GARBAGE, "report: nested without end")
+        return read_report(text, self.job.request)
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
-            words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-            return "" if words.startswith(_HEADING) else words[-_MAX_MESSAGE:]
+            words = last_words(file.read().decode(errors="replace"))
+            return "" if words.startswith(_HEADING) else words
         return ""
 
 
@@ -236,7 +214,7 @@ class Process:
             write_atomic(request, contract.to_json(job.request).encode())
             environment = {
                 **os.environ,
-                **dict.fromkeys(_THREADS, str(job.request.threads)),
+                **dict.fromkeys(THREAD_VARIABLES, str(job.request.threads)),
                 "PYTHONUNBUFFERED": "1",  # so that the last line of the log is the last word
                 **command.env,
                 contract.REQUEST_VARIABLE: str(request),
@@ -293,15 +271,6 @@ class Process:
             os.killpg(self._guard.pid, signal.SIGKILL)
         self._guard.wait()
         self.release()
-
-
-def _ending(code: int | None) -> str:
-    if code is not None and code > 128:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(code - 128).name
-            hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
-            return f"ended by {name}{hint}"
-    return f"exit code {code}"
 
 
 def _json(path: Path) -> dict[str, object] | None:

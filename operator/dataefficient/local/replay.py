@@ -1,60 +1,32 @@
-"""Decisions kept with what they were made from, so that any of them can be made again.
+"""The decisions of a work folder: writing them down, and making them again.
 
-Each line holds the memory before, the observation, the decision and the version of the resource; the
-memory before is left out where it is the previous line's memory after. Each line is a gzip member of
-its own: an interrupted write loses at most the line that was being written.
+Each line is a gzip member of its own: an interrupted write loses at most the line that was being written.
+What a line holds is in ``cycle.recording``.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from dataefficient import contract
-from dataefficient.api.spec import Spec
 from dataefficient.cycle.model import Decision, Memory, Observation
+from dataefficient.cycle.recording import (
+    Advance,
+    DamagedError,
+    Difference,
+    Recorded,
+    compare,
+    line_of,
+    parse,
+)
 from dataefficient.local.errors import WrongInputError
 from dataefficient.local.files import append, disk_errors
 from dataefficient.local.store import Store
 
-Advance = Callable[[Spec, Memory, Observation], Decision]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """One decision as it was made; ``decision`` is its JSON."""
-
-    cycle: int
-    number: int
-    """From 1, within the cycle."""
-    resource: str
-    """Version of the resource, for :meth:`Store.resource_version`."""
-    before: Memory
-    observation: Observation
-    decision: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Where a decision, made again, is another one."""
-
-    cycle: int
-    number: int
-    path: str
-    recorded: object
-    recomputed: object
-
-    def __str__(self) -> str:
-        return (
-            f"cycle {self.cycle}, decision {self.number}: {self.path} was {_short(self.recorded)}, "
-            f"now {_short(self.recomputed)}"
-        )
+__all__ = ["Advance", "Difference", "Recorded", "Recorder", "recorded", "replay"]
 
 
 class Recorder:
@@ -71,12 +43,8 @@ class Recorder:
             DiskError: nothing was added.
         """
         path = _file(self._store, before.cycle)
-        body: dict[str, Any] = {"resource": self._store.resource_digest()}
-        if self._last != (path, before):
-            body["before"] = contract.encode(before)
-        body["observation"] = contract.encode(observation)
-        body["decision"] = contract.encode(decision)
-        line = json.dumps(body, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        follows = self._last == (path, before)
+        line = line_of(self._store.resource_digest(), before, observation, decision, follows=follows)
         with disk_errors(self._store.folder):
             path.parent.mkdir(exist_ok=True)
             if self._last is None or self._last[0] != path:
@@ -98,24 +66,10 @@ def recorded(store: Store, cycle: int) -> Iterator[Recorded]:
             f"recorded are the cycles {cycles[0]} to {cycles[-1]}" if cycles else "nothing is recorded yet"
         )
         raise WrongInputError(f"{store.folder}: no decision of cycle {cycle} is recorded; {known}")
-    before: Any = None
-    for number, (line, _) in enumerate(_lines(path), start=1):
-        try:
-            body = json.loads(line)
-            before = body.get("before", before)
-            yield Recorded(
-                cycle,
-                number,
-                body["resource"],
-                contract.decode(Memory, before, "before"),
-                contract.decode(Observation, body["observation"], "observation"),
-                body["decision"],
-            )
-            before = body["decision"]["memory"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise WrongInputError(
-                f"{path}: decision {number} is damaged ({error}); put a copy of it back"
-            ) from error
+    try:
+        yield from parse((line for line, _ in _lines(path)), cycle)
+    except DamagedError as error:
+        raise WrongInputError(f"{path}: {error}; put a copy of it back") from error
 
 
 def replay(store: Store, cycle: int, advance: Advance) -> tuple[int, Difference | None]:
@@ -127,13 +81,7 @@ def replay(store: Store, cycle: int, advance: Advance) -> tuple[int, Difference 
     Raises:
         WrongInputError: as :func:`recorded`.
     """
-    count = 0
-    for count, one in enumerate(recorded(store, cycle), start=1):
-        decision = advance(store.resource_version(one.resource).spec, one.before, one.observation)
-        again = json.loads(json.dumps(contract.encode(decision)))
-        for path, old, new in _differences(one.decision, again, "decision"):
-            return count, Difference(cycle, one.number, path, old, new)
-    return count, None
+    return compare(recorded(store, cycle), lambda name: store.resource_version(name).spec, advance)
 
 
 def _file(store: Store, cycle: int) -> Path:
@@ -162,19 +110,3 @@ def _lines(path: Path) -> Iterator[tuple[bytes, int]]:
             return
         data = reader.unused_data
         yield line, before - len(data)
-
-
-def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, object, object]]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in {**old, **new}:
-            yield from _differences(old.get(name), new.get(name), f"{path}.{name}")
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for i, (a, b) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(a, b, f"{path}[{i}]")
-    elif old != new:
-        yield path, old, new
-
-
-def _short(value: object) -> str:
-    text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,56 @@
+"""``/healthz``, ``/readyz`` and ``/metrics`` of the operator process.
+
+Answers from what it is told; knows nothing of resources. Ready means that the watches have been filled,
+on a standby too, since a rollout waits for it; who leads is a metric. Unhealthy means that reconciling
+has stopped while there was work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+
+@asynccontextmanager
+async def serving(
+    *,
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    healthy: Callable[[], str | None],
+    ready: Callable[[], str | None],
+) -> AsyncIterator[int]:
+    """Serve while the context lasts; gives the port that was bound.
+
+    Args:
+        healthy: None, or what is wrong.
+        ready: None, or what is waited for.
+    """
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", _probe(healthy))
+    app.router.add_get("/readyz", _probe(ready))
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def _probe(ask: Callable[[], str | None]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_request: web.Request) -> web.Response:
+        trouble = ask()
+        return web.Response(text=trouble or "ok\n", status=503 if trouble else 200)
+
+    return answer

@@ -1,0 +1,81 @@
+"""What the installation allows and supplies for all resources, read once from a file.
+
+prometheus: {default: "", allowed: []}
+prices: {a100: "2.21"}                 # money per device hour, by accelerators[].name
+maxBudget: {money: "", deviceHours: ""}    # cap on budget.total; empty: none
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class PolicyError(ValueError):
+    """The file cannot be used; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Allowed addresses, default prices, and the cap on budgets."""
+
+    prometheus_default: str = ""
+    prometheus_allowed: tuple[str, ...] = ()
+    prices: Mapping[str, str] = field(default_factory=dict)
+    max_money: Decimal | None = None
+    max_hours: Decimal | None = None
+
+
+def read_policy(path: Path | None) -> Policy:
+    """The policy in ``path``; nothing is allowed and nothing supplied where there is no file.
+
+    Raises:
+        PolicyError: not YAML of this form.
+    """
+    if path is None or not path.exists():
+        return Policy()
+    try:
+        body = yaml.safe_load(path.read_text()) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise PolicyError(f"{path}: cannot be read ({error})") from error
+    prometheus = _mapping(body, "prometheus", path)
+    allowed = prometheus.get("allowed") or []
+    if not isinstance(allowed, list) or not all(isinstance(a, str) for a in allowed):
+        raise PolicyError(f"{path}: prometheus.allowed: found {allowed!r}; allowed: a list of addresses")
+    cap = _mapping(body, "maxBudget", path)
+    prices = _mapping(body, "prices", path)
+    for name, price in prices.items():
+        _amount(price, f"prices.{name}", path)
+    return Policy(
+        prometheus_default=str(prometheus.get("default") or ""),
+        prometheus_allowed=tuple(allowed),
+        prices={str(k): str(v) for k, v in prices.items()},
+        max_money=_amount(cap.get("money"), "maxBudget.money", path),
+        max_hours=_amount(cap.get("deviceHours"), "maxBudget.deviceHours", path),
+    )
+
+
+def _mapping(body: Any, name: str, path: Path) -> dict[str, Any]:
+    found = body.get(name) if isinstance(body, dict) else body
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise PolicyError(f"{path}: {name}: found {found!r}; allowed: a mapping")
+    return found
+
+
+def _amount(value: Any, name: str, path: Path) -> Decimal | None:
+    if value in (None, ""):
+        return None
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount <= 0:
+        raise PolicyError(f'{path}: {name}: found {value!r}; allowed: a number above 0, such as "2.21"')
+    return amount

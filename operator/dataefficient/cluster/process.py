@@ -1,0 +1,207 @@
+"""The operator process: its parts put together, from start to SIGTERM.
+
+Nothing is decided here. SIGTERM and SIGINT end it cleanly: no new visit is begun, what is being written is
+finished, the Lease is given back, and the runs on the cluster are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from kubernetes.aio.client import ApiClient, Configuration
+from prometheus_client import CollectorRegistry
+
+from dataefficient.cluster.aio import AioApi, configuration
+from dataefficient.cluster.api import TRAININGS, ApiError
+from dataefficient.cluster.brain import Brain
+from dataefficient.cluster.events import Events
+from dataefficient.cluster.evidence import Evidence
+from dataefficient.cluster.health import serving
+from dataefficient.cluster.lease import Elector, Leadership, LeaseThread, boot_clock
+from dataefficient.cluster.logs import configure
+from dataefficient.cluster.metrics import Metrics
+from dataefficient.cluster.names import Key
+from dataefficient.cluster.policy import PolicyError, read_policy
+from dataefficient.cluster.queue import WorkQueue
+from dataefficient.cluster.reconcile import Reconciler
+from dataefficient.cluster.runs import Runs
+from dataefficient.cluster.settings import Settings
+from dataefficient.cluster.store import Store
+from dataefficient.cluster.watch import Watch
+from dataefficient.cluster.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+WORKERS = 4
+STUCK_SECONDS = 600.0
+"""A resource that was marked so long ago and not visited: reconciling has stopped."""
+ENDING_SECONDS = 20.0
+"""What visits get to finish after SIGTERM; less than the grace of an ordinary pod."""
+
+
+def main(settings: Settings) -> int:
+    """Run until a signal; the exit code."""
+    configure(settings.log_format, settings.log_level)
+    try:
+        return asyncio.run(operate(settings))
+    except PolicyError as error:
+        logger.error("--policy: %s", error)
+        return 64
+
+
+async def operate(settings: Settings) -> int:
+    """Drive the cluster's resources until SIGTERM or SIGINT; the exit code."""
+    policy = read_policy(settings.policy_file)
+    stop, filled, watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    reach = await configuration()
+    leadership = Leadership(clock=boot_clock)
+    queue = WorkQueue(clock=time.monotonic)
+    evidence = Evidence()
+    watch = Watch(mark=queue.add, pod=evidence.see)
+    registry = CollectorRegistry()
+    lease = _lease(settings, reach, leadership, queue, watch)
+
+    def healthy() -> str | None:
+        if settings.leader_election and not lease.alive():
+            return "the Lease is not renewed any more\n"
+        if leadership.holds() and queue.oldest() > STUCK_SECONDS:
+            return "reconciling has stopped\n"
+        return None
+
+    def ready() -> str | None:
+        return None if filled.is_set() and watching.is_set() else "the watches have not begun\n"
+
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(ApiClient(reach))
+        api = AioApi(client, may_write=leadership.holds)
+        metrics = Metrics(
+            registry,
+            leads=leadership.holds,
+            requests=lambda: api.requests,
+            resources=lambda: len(watch.keys),
+        )
+        brain = await stack.enter_async_context(Brain())
+        reconciler = Reconciler(
+            api=api,
+            store=Store(api=api),
+            runs=Runs(api=api, evidence=evidence),
+            events=Events(api=api, now=_now),
+            decide=brain,
+            policy=policy,
+            now=_now,
+            decided=metrics.decision_delay.observe,
+        )
+        port = await stack.enter_async_context(
+            serving(host=settings.host, port=settings.port, registry=registry, healthy=healthy, ready=ready)
+        )
+        logger.info("Serving on port %d", port)
+        watcher = asyncio.create_task(
+            watch.run(settings=reach, namespaces=settings.namespaces, ready=watching, stop=stop)
+        )
+        # What watches ends with this process or by its own fault; either way there is nothing more to do.
+        watcher.add_done_callback(lambda _: stop.set())
+        await _begun(watching, watcher)
+        _listen(stop)
+        await _fill(api, settings, queue, watch)
+        filled.set()
+        if settings.leader_election:
+            lease.start()
+            stack.callback(lease.stop)
+        else:
+            leadership.extend(float("inf"))
+        failures: dict[Key, int] = {}
+        workers = [
+            Worker(
+                queue=queue,
+                reconcile=reconciler.reconcile,
+                leads=leadership.holds,
+                metrics=metrics,
+                clock=time.monotonic,
+                resync_seconds=settings.resync_seconds,
+                failures=failures,
+            )
+            for _ in range(WORKERS)
+        ]
+        await _work(workers, stop)
+        await asyncio.wait([watcher], timeout=ENDING_SECONDS)
+    if watcher.done() and not watcher.cancelled() and (error := watcher.exception()) is not None:
+        logger.error("Watching has ended: %s", error)
+        return 70
+    logger.info("Ended")
+    return 0
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _listen(stop: asyncio.Event) -> None:
+    """Take the signals back from the watcher, which would end before the visits do."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _begun(watching: asyncio.Event, watcher: asyncio.Task[None]) -> None:
+    waiting = asyncio.create_task(watching.wait())
+    await asyncio.wait([waiting, watcher], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _fill(api: AioApi, settings: Settings, queue: WorkQueue, watch: Watch) -> None:
+    """Mark every resource that is there, so that readiness means having seen them."""
+    for namespace in settings.namespaces or (None,):
+        try:
+            found = await api.list(TRAININGS, namespace)
+        except ApiError as error:
+            logger.warning("Resources cannot be listed yet: %s", error)
+            continue
+        for body in found:
+            key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+            watch.keys.add(key)
+            queue.add(key)
+
+
+async def _work(workers: list[Worker], stop: asyncio.Event) -> None:
+    """Visit until ``stop``, then let the visits that have begun end."""
+    tasks = [asyncio.create_task(worker.run(stop)) for worker in workers]
+    await stop.wait()
+    _, late = await asyncio.wait(tasks, timeout=ENDING_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _lease(
+    settings: Settings, reach: Configuration, leadership: Leadership, queue: WorkQueue, watch: Watch
+) -> LeaseThread:
+    loop = asyncio.get_running_loop()
+
+    def mark_all() -> None:
+        for key in watch.keys:
+            queue.add(key)
+
+    def gained() -> None:
+        loop.call_soon_threadsafe(mark_all)
+
+    @contextlib.asynccontextmanager
+    async def elector() -> AsyncIterator[Elector]:
+        async with ApiClient(reach) as client:
+            yield Elector(
+                api=AioApi(client, may_write=lambda: True),
+                leadership=leadership,
+                namespace=settings.lease_namespace,
+                name=settings.lease_name,
+                identity=settings.identity,
+                seconds=settings.lease_seconds,
+                clock=boot_clock,
+                gained=gained,
+            )
+
+    return LeaseThread(elector)

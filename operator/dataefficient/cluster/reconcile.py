@@ -1,0 +1,305 @@
+"""One visit to one resource: look at everything, decide, remember, act, tell.
+
+Level-triggered: it is the same visit whatever led to it, and after a kill at any step the next visit ends
+where this one would have. The order is what makes that true: the memory is written first, under the condition
+that it is still the one that was read; then Jobs are created under names that follow from it; the status is
+only told. It decides nothing: ``decide`` does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dataefficient import contract
+from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
+from dataefficient.api.spec import Resource
+from dataefficient.cluster import names
+from dataefficient.cluster.admission import admit, try_template
+from dataefficient.cluster.api import TRAININGS, Api, Body
+from dataefficient.cluster.brain import Decide
+from dataefficient.cluster.events import Events
+from dataefficient.cluster.ledger import Book, LedgerError, trimmed
+from dataefficient.cluster.manifests import job_name
+from dataefficient.cluster.names import Key
+from dataefficient.cluster.outcome import Live
+from dataefficient.cluster.policy import Policy
+from dataefficient.cluster.runs import Runs, Seen
+from dataefficient.cluster.status import previous, refused, status
+from dataefficient.cluster.store import ForeignError, Store
+from dataefficient.cluster.view import Readback, Refused, View
+from dataefficient.cycle.model import Decision, Memory, Observation, Step
+
+logger = logging.getLogger(__name__)
+
+SOON = 5.0
+"""Seconds until a visit that had to wait for something brief."""
+REFUSED_AGAIN = 60.0
+"""Seconds until a Job that the server refused is tried again: a quota may have room by then."""
+HANDLED = 16
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A visit after which nothing is to be decided until something changes."""
+
+    version: str
+    generation: int
+    until: datetime | None
+
+
+class Reconciler:
+    """Visits resources. One visit at a time for each key."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        store: Store,
+        runs: Runs,
+        events: Events,
+        decide: Decide,
+        policy: Policy,
+        now: Callable[[], datetime],
+        readback: Readback | None = None,
+        decided: Callable[[float], None],
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            decided: told the seconds between a run's end and the decision that took it in.
+        """
+        self._api = api
+        self._store = store
+        self._runs = runs
+        self._events = events
+        self._decide = decide
+        self._policy = policy
+        self._now = now
+        self._readback = readback
+        self._decided = decided
+        self._quiet: dict[Key, Quiet] = {}
+        self._swept: dict[Key, int] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Visit the resource ``key``.
+
+        Returns:
+            Seconds until it must be visited again whatever happens; None: not before something changes.
+
+        Raises:
+            ApiError: the server could not be asked, or another wrote meanwhile: visit again.
+            NotLeaderError: nothing more may be written from here.
+        """
+        body = await self._api.get(TRAININGS, key.namespace, key.name)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            self._forget(key)
+            return None
+        admitted = admit(body, self._policy)
+        if isinstance(admitted, Resource):
+            try:
+                return await self._visit(key, body, admitted)
+            except (LedgerError, ForeignError) as error:
+                admitted = Refused(Reason.INVALID, str(error))
+        await self._refuse(body, admitted)
+        return None
+
+    def _forget(self, key: Key) -> None:
+        self._store.forget(key)
+        self._quiet.pop(key, None)
+        self._swept.pop(key, None)
+
+    async def _refuse(self, body: Body, why: Refused) -> None:
+        generation = body["metadata"].get("generation", 0)
+        found = body.get("status") or {}
+        await self._store.show(body, refused(why, found, generation, self._now()))
+
+    async def _visit(self, key: Key, body: Body, resource: Resource) -> float | None:
+        found = body.get("status") or {}
+        if not _is_tried(found, resource):
+            rejected = await try_template(self._api, resource)
+            if rejected is not None:
+                await self._refuse(body, rejected)
+                return None
+        book, version = await self._remembered(key, resource, empty=not found)
+        seen = await self._runs.look(resource, book, book.memory.running)
+        if seen.departing:
+            return SOON
+        acted = _has_acted(resource, book)
+        wait_until = None
+        if self._is_quiet(key, resource, version, seen) and not acted:
+            wait_until = self._quiet[key].until
+        else:
+            book, version, decision = await self._think(resource, book, version, seen, acted=acted)
+            wait_until = decision.wait_until
+            assert version is not None, "a decision is always remembered"
+            self._quiet[key] = Quiet(version, resource.metadata.generation, wait_until)
+        live = await self._act(key, resource, book, seen)
+        book, version = await self._mark(resource, book, version, live)
+        if key in self._quiet:
+            self._quiet[key] = replace(self._quiet[key], version=version)
+        await self._store.publish(resource, book.memory)
+        await self._show(body, resource, book, live, wait_until)
+        return self._again(book.memory, live, wait_until)
+
+    async def _remembered(self, key: Key, resource: Resource, *, empty: bool) -> tuple[Book, str | None]:
+        """The book and its version; a new one where nothing is remembered."""
+        assert resource.metadata.uid is not None
+        held = await self._store.book(key)
+        if held is None:
+            return Book(Memory(str(key)), resource.metadata.uid, resource.metadata.generation), None
+        book, version = held
+        if empty or book.uid != resource.metadata.uid:
+            told = f"Goes on from cycle {book.memory.cycle}, as ConfigMap {names.ledger(key.name)} remembers."
+            await self._events.tell(resource, "Restored", told)
+        return book, version
+
+    def _is_quiet(self, key: Key, resource: Resource, version: str | None, seen: Seen) -> bool:
+        last = self._quiet.get(key)
+        return (
+            last is not None
+            and not seen.outcomes
+            and last.version == version
+            and last.generation == resource.metadata.generation
+            and (last.until is None or last.until > self._now())
+        )
+
+    async def _think(
+        self, resource: Resource, book: Book, version: str | None, seen: Seen, *, acted: bool
+    ) -> tuple[Book, str | None, Decision]:
+        """Decide, and remember the decision before anything follows from it."""
+        observation = Observation(self._now(), seen.outcomes)
+        before, decision = await self._decide(resource.spec, book.memory, observation, acted)
+        for end in seen.ended:
+            self._decided(max((self._now() - end).total_seconds(), 0.0))
+        after = _as_kept(trimmed(replace(_taken_up(resource, book), memory=decision.memory)))
+        if after != book or version is None:
+            if after.memory != before:
+                kept = replace(decision, memory=after.memory)
+                await self._store.record(resource, before, observation, kept)
+            version = await self._store.save(resource, after, version)
+        self._runs.settle(
+            resource, [p for p in book.memory.running if p.request.run in {o.run for o in seen.outcomes}]
+        )
+        await self._tell(resource, after.memory, decision)
+        return after, version, decision
+
+    async def _act(self, key: Key, resource: Resource, book: Book, seen: Seen) -> dict[str, Live]:
+        """Make what runs what should run; how the runs stand then."""
+        memory = book.memory
+        ended = {o.run for o in seen.outcomes}
+        live = {run: state for run, state in seen.live.items() if run not in ended}
+        if resource.spec.suspend:
+            await self._runs.stop(resource, {r: j for r, j in seen.jobs.items() if r in live})
+            due = []
+        else:
+            due = [p for p in memory.running if p.not_before is None or p.not_before <= self._now()]
+        for plan in due:
+            run = plan.request.run
+            if run not in live:
+                live[run] = await self._runs.launch(resource, plan)
+                if live[run].exists:
+                    told = f"{run}, attempt {plan.attempt}: {plan.point}"
+                    await self._events.tell(resource, "RunStarted", told)
+        if self._swept.get(key) != memory.cycle:
+            await self._runs.sweep(resource, memory.cycle)
+            self._swept[key] = memory.cycle
+        return live
+
+    async def _mark(
+        self, resource: Resource, book: Book, version: str | None, live: dict[str, Live]
+    ) -> tuple[Book, str]:
+        """Remember which Jobs are there, so that one that goes missing is known to have run."""
+        assert version is not None
+        plans = [p for p in book.memory.running if p.request.run in live]
+        launched = tuple(job_name(resource, p) for p in plans if live[p.request.run].exists)
+        if launched != book.launched:
+            book = replace(book, launched=launched)
+            version = await self._store.save(resource, book, version)
+        return book, version
+
+    async def _tell(self, resource: Resource, memory: Memory, decision: Decision) -> None:
+        stopped = memory.stopped if memory.step is Step.STOPPED else None
+        for sentence in decision.events:
+            if stopped is not None and sentence == stopped.message:
+                await self._events.tell(resource, stopped.code, sentence, warning=True)
+            elif ", attempt " in sentence.partition(":")[0]:
+                await self._events.tell(resource, "RunFailed", sentence, warning=True)
+            else:
+                await self._events.tell(resource, "Decided", sentence)
+
+    async def _show(
+        self,
+        body: Body,
+        resource: Resource,
+        book: Book,
+        live: dict[str, Live],
+        wait_until: datetime | None,
+    ) -> None:
+        view = View(
+            resource=resource,
+            memory=book.memory,
+            now=self._now(),
+            live=live,
+            wait_until=wait_until,
+            before=previous(body.get("status") or {}),
+            handled=book.handled,
+        )
+        if self._readback is not None:
+            view = replace(view, answers=await self._readback.read(view))
+        await self._store.show(body, status(view))
+
+    def _again(self, memory: Memory, live: dict[str, Live], wait_until: datetime | None) -> float | None:
+        times = [wait_until, *(p.not_before for p in memory.running if p.request.run not in live)]
+        seconds = [(t - self._now()).total_seconds() for t in times if t is not None]
+        if any(state.waiting is not None and state.waiting.kind == "RunFailed" for state in live.values()):
+            seconds.append(REFUSED_AGAIN)
+        return min(seconds, default=None)
+
+
+def _as_kept(book: Book) -> Book:
+    """What the ConfigMap will say is what goes on, so that a restart decides the same."""
+    encoded = json.loads(json.dumps(contract.encode(book), allow_nan=False))
+    kept: Book = contract.decode(Book, encoded, "book")
+    return kept
+
+
+def _is_tried(found: Body, resource: Resource) -> bool:
+    """Whether the Job of this generation was accepted by the server before."""
+    accepted = next((c for c in previous(found) if c.type is ConditionType.ACCEPTED), None)
+    return (
+        accepted is not None
+        and accepted.status is ConditionStatus.TRUE
+        and accepted.observed_generation == resource.metadata.generation
+    )
+
+
+def _request(resource: Resource) -> str:
+    return resource.metadata.annotations.get(names.RESUME_ANNOTATION, "")[:63]
+
+
+def _has_acted(resource: Resource, book: Book) -> bool:
+    """Whether a person has done something about the resource since the last decision."""
+    request = _request(resource)
+    return (
+        (bool(request) and request not in book.handled)
+        or resource.metadata.generation != book.generation
+        or resource.metadata.uid != book.uid
+    )
+
+
+def _taken_up(resource: Resource, book: Book) -> Book:
+    """``book`` with what a person has done taken note of."""
+    assert resource.metadata.uid is not None
+    request = _request(resource)
+    new = bool(request) and request not in book.handled
+    return replace(
+        book,
+        uid=resource.metadata.uid,
+        generation=resource.metadata.generation,
+        handled=(*book.handled, request)[-HANDLED:] if new else book.handled,
+        launched=book.launched if book.uid == resource.metadata.uid else (),
+    )

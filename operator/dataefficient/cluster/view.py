@@ -1,0 +1,54 @@
+"""What everything shown of a resource is made from: what is declared, remembered and seen just now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from dataefficient.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from dataefficient.api.spec import Resource
+from dataefficient.cluster.outcome import Live
+from dataefficient.cycle.model import Memory
+
+
+class Answer(NamedTuple):
+    """One condition without its times."""
+
+    kind: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why the resource is not acted on: the reason of the condition Accepted, and a sentence."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One resource at one time."""
+
+    resource: Resource
+    memory: Memory
+    now: datetime
+    live: Mapping[str, Live] = field(default_factory=dict)
+    """Launched attempts that have not ended, by run."""
+    wait_until: datetime | None = None
+    answers: tuple[Answer, ...] = ()
+    """What was read back from Prometheus; it has the last word."""
+    before: tuple[Condition, ...] = ()
+    """Conditions as they stand in the status, for the times of their transitions."""
+    handled: tuple[str, ...] = ()
+
+
+class Readback(Protocol):
+    """Reads quality and cost back from where serving and billing measure them."""
+
+    async def read(self, view: View) -> tuple[Answer, ...]:
+        """What it says of the resource; never an exception for a server that does not answer."""

@@ -1,0 +1,369 @@
+"""A resource's whole life, with faults at every step that a real server cannot be made to show on demand."""
+
+import pytest
+
+from cluster import objects
+from cluster.fake_api import Killed
+from cluster.living import Life
+from cycle.playing import Player
+from dataefficient.cluster import decisions, names
+from dataefficient.cluster.api import CONFIG_MAPS, JOBS, TRAININGS, ApiError, ConflictError
+from dataefficient.cluster.manifests import job_name
+from dataefficient.cluster.policy import Policy
+from dataefficient.cycle.machine import advance
+from dataefficient.cycle.model import FailureKind, Step
+
+
+def lived(cycles=3, **changes):
+    life = Life(objects.body(cycles=cycles, **changes))
+    life.play()
+    return life
+
+
+@pytest.fixture(scope="module")
+def steady():
+    return lived()
+
+
+def test_a_resource_runs_all_of_its_cycles(steady):
+    memory = steady.memory()
+    assert memory.step is Step.FINISHED
+    assert [r.cycle for r in memory.history] == [0, 1, 2, 3]
+    assert set(steady.launches().values()) == {1}
+
+
+def test_the_first_visit_sets_every_condition_and_makes_what_always_exists():
+    life = Life(objects.body())
+    life.visit()
+    assert len(life.api.status()["conditions"]) == 9
+    assert life.api.condition("Accepted")["status"] == "True"
+    assert life.api.condition("CostAgrees")["reason"] == "NotYetKnown"
+    maps = life.api.of(CONFIG_MAPS)
+    assert maps["made-up-champion"]["data"] == maps["made-up-candidate"]["data"] == {"state": "None"}
+    assert "ownerReferences" not in maps["made-up-ledger"]["metadata"]
+
+
+def test_the_champion_is_published_for_serving(steady):
+    told = steady.api.of(CONFIG_MAPS)["made-up-champion"]["data"]
+    champion = steady.memory().champion
+    assert told["state"] == "Published"
+    assert (told["uri"], told["digest"]) == (champion.checkpoint.uri, champion.checkpoint.digest)
+
+
+def test_only_the_last_cycles_jobs_stay(steady):
+    cycles = {int(j["metadata"]["labels"][names.CYCLE_LABEL]) for j in steady.api.of(JOBS).values()}
+    assert cycles == {3}
+
+
+def test_a_visit_with_nothing_to_do_writes_nothing(steady):
+    writes, reads = steady.api.writes, steady.api.reads
+    steady.visit()
+    assert steady.api.writes == writes
+    assert steady.api.reads - reads == 2
+
+
+def test_a_kill_after_any_write_creates_no_job_twice_and_changes_no_decision():
+    whole = lived(cycles=1)
+    expected = whole.memory()
+    for kill_after in range(1, whole.api.writes):
+        life = Life(objects.body(cycles=1))
+        life.api.kill_after = kill_after
+        memory = life.play()
+        assert set(life.launches().values()) == {1}, kill_after
+        assert memory == expected, kill_after
+
+
+def test_a_conflict_is_read_anew_and_nothing_is_lost(steady):
+    life = Life(objects.body(cycles=3))
+    for turn in range(400):
+        if turn % 3 == 0:
+            life.api.refuse[("PUT", "configmaps")] = ConflictError(409, "Conflict", "changed")
+        if turn % 5 == 0:
+            life.api.refuse[("GET", "jobs")] = ApiError(410, "Expired", "too old")
+        life.turn()
+        if life.memory() and life.memory().step is Step.FINISHED:
+            break
+    assert set(life.launches().values()) == {1}
+    assert len(life.memory().history) == 4
+
+
+def test_two_operators_at_once_do_not_both_decide():
+    life = Life(objects.body())
+    life.visit()
+    other = Life(objects.body())
+    other.api, other.clock = life.api, life.clock
+    other.start()
+    life.node.run()
+    held = life.api.of(CONFIG_MAPS)["made-up-ledger"]
+    life.visit()
+
+    # The other one acts on what it read before: its write names a version that is gone.
+    async def stale(kind, namespace, name, get=life.api.get):
+        return held if name == "made-up-ledger" else await get(kind, namespace, name)
+
+    life.api.get = stale
+    with pytest.raises(ConflictError):
+        other.visit()
+
+
+def test_deleting_and_making_it_again_goes_on_from_the_ledger():
+    life = Life(objects.body(cycles=4))
+    before = life.play(until=lambda m: m.cycle == 2)
+    life.api.remove()
+    life.visit()
+    assert life.api.of(CONFIG_MAPS)["made-up-champion"]["data"]["state"] == "Published"
+    life.api.apply(objects.body(cycles=4, uid="another-uid"))
+    life.start()
+    after = life.play()
+    assert after.ledger.settled > before.ledger.settled
+    assert [r.cycle for r in after.history] == [0, 1, 2, 3, 4]
+    assert "Restored" in {reason for reason, _ in life.api.events()}
+
+
+def test_a_run_cut_off_by_deleting_the_resource_is_paid_and_made_again():
+    life = Life(objects.body(cycles=2))
+    life.visit()
+    (pilot,) = life.memory().running
+    life.api.remove()
+    life.api.apply(objects.body(cycles=2, uid="another-uid"))
+    life.start()
+    life.visit()
+    memory = life.memory()
+    assert memory.ledger.settled == pilot.reserved_seconds
+    assert memory.running[0].attempt == 2
+    assert memory.running[0].failures == 0
+
+
+def test_a_wiped_status_is_written_again_and_says_so():
+    life = Life(objects.body(cycles=3))
+    before = life.play(until=lambda m: m.cycle == 2)
+    del life.api.of(TRAININGS)["made-up"]["status"]
+    life.start()
+    life.visit()
+    assert life.api.status()["cycle"] == before.cycle
+    assert "Restored" in {reason for reason, _ in life.api.events()}
+
+
+def test_deleting_the_ledger_starts_anew():
+    life = Life(objects.body(cycles=3))
+    life.play(until=lambda m: m.cycle == 2)
+    life.patient_visit()
+    del life.api.objects[("configmaps", "default", "made-up-ledger")]
+    life.start()
+    life.patient_visit()
+    assert life.memory().cycle == 0
+    assert life.memory().ledger.settled == 0.0
+
+
+def test_a_job_that_was_deleted_is_paid_and_made_again():
+    life = Life(objects.body(cycles=2))
+    life.visit()
+    (name,) = life.api.of(JOBS)
+    del life.api.objects[("jobs", "default", name)]
+    life.visit()
+    memory = life.memory()
+    assert memory.ledger.settled > 0
+    assert memory.running[0].attempt == 2
+
+
+def test_a_job_of_another_owner_is_never_adopted():
+    life = Life(objects.body(cycles=2))
+    parsed = objects.resource(cycles=2)
+    name = job_name(parsed, objects.plan(parsed))
+    life.api.objects[("jobs", "default", name)] = {
+        "metadata": {"name": name, "namespace": "default", "uid": "x", "ownerReferences": [{"uid": "other"}]},
+        "spec": {},
+    }
+    life.visit()
+    assert life.api.condition("Ready")["status"] == "False"
+    assert name in life.api.condition("Ready")["message"]
+    assert life.api.of(JOBS)[name]["metadata"]["uid"] == "x"
+    assert life.memory().ledger.settled == 0.0
+
+
+def test_a_foreign_config_map_is_never_overwritten():
+    life = Life(objects.body())
+    life.api.objects[("configmaps", "default", "made-up-ledger")] = {
+        "metadata": {"name": "made-up-ledger", "namespace": "default", "uid": "x", "resourceVersion": "1"},
+        "data": {"mine": "yes"},
+    }
+    life.visit()
+    assert life.api.condition("Accepted")["reason"] == "Invalid"
+    assert life.api.of(CONFIG_MAPS)["made-up-ledger"]["data"] == {"mine": "yes"}
+
+
+def test_a_damaged_ledger_stops_with_a_way_out_and_is_not_overwritten():
+    life = Life(objects.body())
+    life.visit()
+    held = life.api.of(CONFIG_MAPS)["made-up-ledger"]
+    held["binaryData"] = {"memory.json.gz": "AAAA"}
+    life.start()
+    life.visit()
+    assert "delete it to start anew" in life.api.condition("Accepted")["message"]
+    assert life.api.of(CONFIG_MAPS)["made-up-ledger"]["binaryData"] == {"memory.json.gz": "AAAA"}
+
+
+def test_a_suspended_resource_starts_nothing_and_stops_what_runs():
+    life = Life(objects.body())
+    life.visit()
+    (name,) = life.api.of(JOBS)
+    life.api.apply(objects.body(suspend=True, generation=2))
+    life.visit()
+    job = life.api.of(JOBS)[name]
+    assert job["spec"]["suspend"] is True
+    assert life.api.condition("Progressing")["reason"] == "Suspended"
+    job["status"] = {"conditions": [{"type": "Suspended", "status": "True"}]}
+    life.clock.pass_(60)
+    life.visit()
+    life.visit()
+    assert len(life.api.of(JOBS)) == 1
+    life.api.apply(objects.body(generation=3))
+    life.clock.pass_(60)
+    life.visit()
+    assert sorted(n[-1] for n in life.api.of(JOBS)) == ["1", "2"]
+    assert life.memory().running[0].failures == 0
+
+
+def test_a_preempted_run_goes_on_in_another_attempt_that_is_not_counted():
+    life = Life(
+        objects.body(cycles=1, limits={"maxAttempts": 1}),
+        disrupt=lambda run, attempt: run == "c001-candidate" and attempt <= 3,
+    )
+    memory = life.play()
+    assert memory.step is Step.FINISHED
+    entries = [e for e in memory.ledger.entries if e.run == "c001-candidate"]
+    assert [e.attempt for e in entries] == [1, 2, 3, 4]
+    assert [e.seconds for e in entries[:3]] == [7.0, 7.0, 7.0]
+
+
+def test_an_exhausted_budget_stops_and_a_raised_one_goes_on():
+    body = {"budget": {"total": {"deviceHours": "0.05"}}}
+    life = Life(objects.body(cycles=3, **body))
+    memory = life.play()
+    assert memory.stopped.code == "BudgetExhausted"
+    assert life.api.condition("WithinBudget")["status"] == "False"
+    assert life.api.condition("Ready")["reason"] == "BudgetExhausted"
+    assert memory.ledger.settled <= 0.05 * 3600
+    life.api.apply(objects.body(cycles=3, generation=2, budget={"total": {"deviceHours": "5"}}))
+    assert life.play().step is Step.FINISHED
+
+
+def test_what_stopped_goes_on_when_asked_by_annotation_and_only_once():
+    faulty = {"on": True}
+    life = Life(
+        objects.body(cycles=1),
+        fault=lambda run, attempt: (64, "config.rate: found 7") if faulty["on"] else None,
+    )
+    memory = life.play()
+    assert memory.stopped.code == FailureKind.USER_ERROR.value
+    assert "config.rate: found 7" in life.api.condition("Ready")["message"]
+    attempts = len(life.launches())
+    life.api.apply(objects.body(cycles=1, annotations={names.RESUME_ANNOTATION: "once"}))
+    life.play()
+    assert len(life.launches()) == attempts + 1
+    life.patient_visit()
+    life.patient_visit()
+    assert len(life.launches()) == attempts + 1
+    assert life.api.status()["handledRequests"] == ["once"]
+    faulty["on"] = False
+    life.api.apply(objects.body(cycles=1, annotations={names.RESUME_ANNOTATION: "twice"}))
+    assert life.play().step is Step.FINISHED
+
+
+def test_an_invalid_resource_is_told_with_the_field_and_left_alone():
+    life = Life(
+        objects.body(budget={"total": {"money": "5"}}, accelerators=[{"name": "a", "resource": "cpu"}])
+    )
+    assert life.visit() is None
+    accepted = life.api.condition("Accepted")
+    assert accepted["reason"] == "Invalid"
+    assert "spec.accelerators[0].pricePerDeviceHour" in accepted["message"]
+    assert life.api.condition("Ready")["status"] == "False"
+    assert not life.api.of(JOBS)
+    writes = life.api.writes
+    life.visit()
+    assert life.api.writes == writes
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy", "reason"),
+    [
+        ({"checkpoints": {"keep": 5}}, Policy(), "CheckpointsNeedUri"),
+        ({"prometheus": {"address": "http://evil:1"}}, Policy(), "AddressNotAllowed"),
+        ({}, Policy(max_hours=1), "BudgetAboveCap"),
+    ],
+)
+def test_what_the_installation_does_not_allow_is_refused(changes, policy, reason):
+    life = Life(objects.body(**changes), policy=policy)
+    life.visit()
+    assert life.api.condition("Accepted")["reason"] == reason
+
+
+def test_a_price_that_is_missing_comes_from_the_installation():
+    body = objects.body(budget={"total": {"money": "5"}}, accelerators=[{"name": "a", "resource": "cpu"}])
+    life = Life(body, policy=Policy(prices={"a": "2"}))
+    life.visit()
+    assert life.api.condition("Accepted")["status"] == "True"
+    assert life.api.status()["spent"]["settled"]["money"]
+
+
+def test_a_template_that_the_server_refuses_is_told_before_anything_is_spent():
+    life = Life(objects.body())
+    life.api.refuse[("DRYRUN", "jobs")] = ApiError(422, "Invalid", "Job is invalid: spec.template: nope")
+    life.visit()
+    accepted = life.api.condition("Accepted")
+    assert accepted["reason"] == "TemplateRejected"
+    assert "nope" in accepted["message"]
+    assert life.memory() is None
+    life.visit()
+    assert life.api.condition("Accepted")["status"] == "True"
+
+
+def test_a_pod_security_warning_refuses_the_template():
+    life = Life(objects.body())
+    life.api.warnings = ('would violate PodSecurity "restricted:latest": runAsNonRoot != true',)
+    life.visit()
+    assert life.api.condition("Accepted")["reason"] == "TemplateRejected"
+
+
+def test_a_job_that_a_quota_refuses_waits_and_says_why():
+    life = Life(objects.body())
+    life.api.refuse[("POST", "jobs")] = ApiError(403, "Forbidden", "exceeded quota: jobs")
+    after = life.visit()
+    assert after is not None
+    assert "exceeded quota" in life.api.condition("Ready")["message"]
+    life.visit()
+    assert len(life.api.of(JOBS)) == 1
+
+
+def test_a_lost_answer_to_a_create_does_not_create_twice():
+    life = Life(objects.body())
+    life.api.kill_after = 4
+    with pytest.raises(Killed):
+        life.visit()
+    life.api.kill_after = None
+    life.start()
+    life.visit()
+    assert set(life.launches().values()) == {1}
+
+
+def test_decisions_recorded_on_the_cluster_are_made_again_the_same(steady):
+    (name,) = [n for n in steady.api.of(CONFIG_MAPS) if n.endswith("-decisions")]
+    held = decisions.files(steady.api.of(CONFIG_MAPS)[name])
+    for cycle in range(4):
+        count, difference = decisions.replay(held, cycle, advance)
+        assert count > 0
+        assert difference is None
+
+
+def test_both_drivers_decide_the_same_from_the_same_reports(steady):
+    spec = objects.resource(cycles=3).spec
+    player = Player(spec)
+    player.play()
+    plans = [(r.plan.point, r.plan.code) for r in player.memory.history]
+    assert plans == [(r.plan.point, r.plan.code) for r in steady.memory().history]
+
+
+def test_the_delay_from_a_runs_end_to_its_decision_is_measured(steady):
+    assert len(steady.delays) == len(steady.memory().ledger.entries)
+    assert all(delay >= 0 for delay in steady.delays)

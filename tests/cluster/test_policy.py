@@ -1,0 +1,42 @@
+"""The installation's file: what it supplies, and mistakes in it."""
+
+from decimal import Decimal
+
+import pytest
+
+from dataefficient.cluster.policy import Policy, PolicyError, read_policy
+
+
+def written(tmp_path, text):
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_nothing_is_allowed(tmp_path):
+    assert read_policy(None) == read_policy(tmp_path / "none") == Policy()
+
+
+def test_a_file_is_read(tmp_path):
+    text = """
+prometheus: {default: "http://p:9090", allowed: ["http://p:9090"]}
+prices: {a100: "2.21"}
+maxBudget: {money: "100", deviceHours: ""}
+"""
+    policy = read_policy(written(tmp_path, text))
+    assert policy == Policy("http://p:9090", ("http://p:9090",), {"a100": "2.21"}, Decimal(100), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("prices: {a100: cheap}", "prices.a100"),
+        ("maxBudget: {money: -1}", "maxBudget.money"),
+        ("prometheus: {allowed: all}", "prometheus.allowed"),
+        ("prices: 3", "prices"),
+        ("[", "cannot be read"),
+    ],
+)
+def test_a_mistake_names_its_field(tmp_path, text, field):
+    with pytest.raises(PolicyError, match=field):
+        read_policy(written(tmp_path, text))

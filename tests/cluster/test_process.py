@@ -1,0 +1,54 @@
+"""The operator as a program: its options, and what it loads."""
+
+import subprocess
+import sys
+
+from click.testing import CliRunner
+
+from dataefficient import cli_operator
+from dataefficient.cluster import process
+from dataefficient.cluster.settings import LogFormat
+
+
+def settings(monkeypatch, *arguments, **environment):
+    found = []
+    monkeypatch.setattr(process, "main", lambda given: found.append(given) or 0)
+    result = CliRunner().invoke(cli_operator.operator_command, arguments, env=environment)
+    assert result.exit_code == 0, result.output
+    return found[0]
+
+
+def test_options_come_from_the_command_line_or_the_environment(monkeypatch):
+    given = settings(
+        monkeypatch,
+        "--port",
+        "9",
+        DETCTL_OPERATOR_NAMESPACES="a b",
+        DETCTL_OPERATOR_LOG_FORMAT="json",
+        DETCTL_OPERATOR_LEASE_NAME="other",
+        DETCTL_OPERATOR_LEADER_ELECTION="false",
+        DETCTL_OPERATOR_POLICY="/etc/detctl/policy.yaml",
+    )
+    assert given.port == 9
+    assert given.namespaces == ("a", "b")
+    assert given.log_format is LogFormat.JSON
+    assert given.lease_name == "other"
+    assert given.leader_election is False
+    assert str(given.policy_file) == "/etc/detctl/policy.yaml"
+
+
+def test_by_default_it_drives_all_namespaces_as_leader(monkeypatch):
+    given = settings(monkeypatch)
+    assert given.namespaces == ()
+    assert given.leader_election
+    assert given.identity
+
+
+def test_the_process_that_watches_does_not_load_what_fits():
+    code = (
+        "import sys, dataefficient.cluster.process\n"
+        "heavy = {'scipy.optimize', 'scipy.stats', 'dataefficient.cycle.machine', 'torch', 'pyarrow'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
