@@ -24,7 +24,9 @@ demo: $(RUN_READY) ## Run examples/flights end to end; writes work/demo/report.h
 	@$(BIN)/detctl run -f examples/flights/late-flights.yaml --workdir $(DEMO) --control
 	@printf '\nThe report: %s/%s/report.html\n' "$(CURDIR)" "$(DEMO)"
 
-test: $(DEV_READY) ## Run the tests that need seconds, not minutes
+test: $(DEV_READY) ## Run the tests that need seconds, not minutes; builds a real Kubernetes once
+	@$(BIN)/python hack/cluster/build >/dev/null || \
+		printf 'make test: goes on without a real Kubernetes; the tests that need it are skipped\n' >&2
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --basetemp=.cache/pytest-tmp
 
 check: $(DEV_READY) ## Lint, format, types and the direction of imports

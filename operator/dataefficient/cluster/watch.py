@@ -56,7 +56,7 @@ class Watch:
         options.posting.enabled = False
         options.scanning.disabled = True
         options.peering.standalone = True
-        options.watching.server_timeout = 300.0
+        options.watching.server_timeout = 300
         selector = names.RESOURCE_LABEL
         options.watching.label_selectors[f"{_BATCH[2]}.{_BATCH[1]}.{_BATCH[0]}"] = selector
         options.watching.label_selectors[_CORE[2]] = selector

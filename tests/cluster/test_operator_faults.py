@@ -1,0 +1,120 @@
+"""The operator, killed, stopped and cut off, on a real API server."""
+
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from cluster.running import Watched, eventually, operating, quick
+from dataefficient.cycle.model import Step
+
+
+def launches(folder):
+    path = folder / "launches"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.split()[1] for line in lines if line.startswith("start")]
+
+
+@pytest.fixture
+def watched(cluster, kind, node, namespace, tmp_path):
+    cluster.apply(quick(namespace, tmp_path, cycles=3))
+    return Watched(cluster, namespace)
+
+
+def test_an_operator_killed_again_and_again_makes_no_run_twice(watched, cluster, namespace, tmp_path):
+    rng = random.Random(7)
+    kills = 0
+    while watched.finished() is None:
+        assert kills < 60
+        with operating(cluster, tmp_path, namespace, "--identity", "same") as operator:
+            operator.ready()
+            end = time.monotonic() + rng.uniform(0.0, 4.0)
+            while time.monotonic() < end and watched.finished() is None:
+                time.sleep(0.05)
+            if watched.finished() is None:
+                operator.kill()
+                kills += 1
+    assert kills >= 1
+    memory = watched.finished()
+    assert memory.step is Step.FINISHED
+    runs = launches(tmp_path)
+    assert sorted(runs) == sorted(set(runs))
+    assert sorted(e.run for e in memory.ledger.entries) == sorted(set(runs))
+
+
+def test_the_server_goes_away_and_comes_back(watched, cluster, namespace, tmp_path):
+    with operating(cluster, tmp_path, namespace) as operator:
+        eventually(lambda: launches(tmp_path), of=operator)
+        cluster.stop_api_server()
+        time.sleep(3.0)
+        cluster.start_api_server()
+        assert eventually(watched.finished, of=operator, seconds=180).step is Step.FINISHED
+        runs = launches(tmp_path)
+        assert len(runs) == len(set(runs))
+
+
+def test_conflicts_are_read_anew(watched, cluster, namespace, tmp_path):
+    stop = threading.Event()
+
+    def meddle():
+        while not stop.wait(0.3):
+            if watched.config_map("quick-ledger"):
+                stamp = f"meddled={time.monotonic_ns()}"
+                cluster.kubectl(
+                    "annotate", "configmap", "quick-ledger", stamp, "--overwrite", "--namespace", namespace
+                )
+
+    meddler = threading.Thread(target=meddle)
+    with operating(cluster, tmp_path, namespace) as operator:
+        meddler.start()
+        try:
+            assert eventually(watched.finished, of=operator).step is Step.FINISHED
+        finally:
+            stop.set()
+            meddler.join()
+        runs = launches(tmp_path)
+        assert len(runs) == len(set(runs))
+
+
+def test_sigterm_ends_it_cleanly_and_the_next_one_takes_over_at_once(watched, cluster, namespace, tmp_path):
+    with operating(cluster, tmp_path, namespace, "--lease-seconds", "60") as first:
+        eventually(lambda: launches(tmp_path), of=first)
+        assert first.terminate() == 0
+    with operating(cluster, tmp_path, namespace, "--lease-seconds", "60") as second:
+        assert eventually(watched.finished, of=second, seconds=50).step is Step.FINISHED
+
+
+def test_a_standby_is_ready_does_nothing_and_takes_over(watched, cluster, namespace, tmp_path):
+    with operating(cluster, tmp_path, namespace) as leader:
+        eventually(lambda: leader.metric("dataefficient_operator_leader") == 1.0, of=leader)
+        with operating(cluster, tmp_path, namespace) as standby:
+            standby.ready()
+            assert standby.metric("dataefficient_operator_leader") == 0.0
+            assert standby.metric("dataefficient_operator_visits_total") == 0.0
+            leader.kill()
+            assert eventually(watched.finished, of=standby).step is Step.FINISHED
+
+
+def test_a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_wakes(
+    watched, cluster, namespace, tmp_path
+):
+    with operating(cluster, tmp_path, namespace) as sleeper:
+        eventually(lambda: launches(tmp_path), of=sleeper)
+        sleeper.process.send_signal(signal.SIGSTOP)
+        with operating(cluster, tmp_path, namespace) as other:
+            assert eventually(watched.finished, of=other).step is Step.FINISHED
+            eventually(lambda: watched.status().get("step") == "Finished", of=other)
+            time.sleep(1.0)
+            versions = [
+                watched.config_map("quick-ledger")["metadata"]["resourceVersion"],
+                watched.body()["metadata"]["resourceVersion"],
+            ]
+            sleeper.process.send_signal(signal.SIGCONT)
+            eventually(lambda: sleeper.metric("dataefficient_operator_leader") == 0.0, of=sleeper)
+            time.sleep(1.0)
+            assert versions == [
+                watched.config_map("quick-ledger")["metadata"]["resourceVersion"],
+                watched.body()["metadata"]["resourceVersion"],
+            ]
