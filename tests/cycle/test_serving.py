@@ -4,8 +4,8 @@ import pytest
 
 from cycle.playing import resource
 from dataefficient.contract import Policy
-from dataefficient.cycle.answers import Answer, Cause, Verdict
-from dataefficient.cycle.serving import Heard, Ruling, level, rule
+from dataefficient.cycle.answers import Answer, Cause, Heard, Verdict
+from dataefficient.cycle.serving import Ruling, level, rule
 from dataefficient.planner.knobs import Point
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,10 +26,8 @@ def bad(verdict):
 
 def heard(*cycles):
     """Of (plan, value or answer) by cycle."""
-    return [
-        Heard(i, point, found if isinstance(found, Answer) else ok(found))
-        for i, (point, found) in enumerate(cycles)
-    ]
+    cycles = [(point, found if isinstance(found, Answer) else ok(found)) for point, found in cycles]
+    return [Heard(i, point, a.verdict, a.value, a.message) for i, (point, a) in enumerate(cycles)]
 
 
 def ruling(*cycles, kpi=KPI, guardrails=(), guarded=None):

@@ -11,6 +11,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from dataefficient.planner.knobs import Point
+
 
 class Verdict(enum.StrEnum):
     """What an answer is worth."""
@@ -89,3 +91,14 @@ class Answer:
         ok = self.verdict is Verdict.OK
         if ok is (self.value is None) or ok is (self.cause is not None):
             raise ValueError(f"{self.verdict.value} with value {self.value} and cause {self.cause}")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What ``kpi.query`` gave in one cycle, as the memory keeps it, and the plan of what served then."""
+
+    cycle: int
+    point: Point
+    verdict: Verdict
+    value: float | None = None
+    message: str = ""

@@ -13,17 +13,8 @@ from dataclasses import dataclass
 
 from dataefficient.api.measure import Direction, Kpi
 from dataefficient.api.serving import ServingGuardrail
-from dataefficient.cycle.answers import Answer, Verdict
+from dataefficient.cycle.answers import Answer, Heard, Verdict
 from dataefficient.planner.knobs import Point
-
-
-@dataclass(frozen=True)
-class Heard:
-    """The answer to ``kpi.query`` in one cycle, and the plan of what served in it."""
-
-    cycle: int
-    point: Point
-    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -76,21 +67,21 @@ def meets(kpi: Kpi, value: float) -> bool:
 
 
 def _mean(heard: Sequence[Heard]) -> float | None:
-    values = [one.answer.value for one in heard if one.answer.value is not None]
+    values = [one.value for one in heard if one.value is not None]
     return sum(values) / len(values) if values else None
 
 
 def _on_kpi(kpi: Kpi, reference: Point, heard: Sequence[Heard]) -> Ruling:
     if not heard:
         return Ruling(hold=("kpi.query was not asked yet",))
-    newest = heard[-1].answer
+    newest = heard[-1]
     if newest.verdict is not Verdict.OK:
         return Ruling(hold=(_unknown("kpi.query", newest),))
     pooled = level(kpi, heard)
     if pooled is None or meets(kpi, pooled):
         return Ruling()
     told = f"kpi.query is at {pooled:.6g} over {kpi.over_cycles} cycles and misses the target {kpi.target}"
-    in_force = heard[-1].point
+    in_force = newest.point
     under = 0
     while under < len(heard) and heard[-1 - under].point == in_force:
         under += 1
@@ -114,5 +105,5 @@ def _on_guardrail(guardrail: ServingGuardrail, answer: Answer | None) -> Ruling:
     return Ruling()
 
 
-def _unknown(title: str, answer: Answer) -> str:
+def _unknown(title: str, answer: Answer | Heard) -> str:
     return f"{title} is {answer.verdict.value}: {answer.message}"
