@@ -44,6 +44,7 @@ def put(asked, question):
         question.query,
         freshness_query=question.freshness_query,
         assume_fresh=question.assume_fresh,
+        of_the_past=question.of_the_past,
         max_age_seconds=question.max_age_seconds,
     )
 

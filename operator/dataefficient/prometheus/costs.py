@@ -95,10 +95,7 @@ def cost_template(source: CostSource, device: Device) -> str:
 
 
 def cost_question(prometheus: Prometheus, device: Device, subject: Subject) -> Question | None:
-    """What to ask for the cost of the run ``subject``; None without a source.
-
-    The run is named in the query and over, so the age of its samples says nothing.
-    """
+    """What to ask for the cost of the run ``subject``, which is over; None without a source."""
     cost = prometheus.cost
     if cost.source is CostSource.NONE:
         return None
@@ -107,7 +104,7 @@ def cost_question(prometheus: Prometheus, device: Device, subject: Subject) -> Q
         name="spec.prometheus.cost",
         query=resolved(template, subject),
         max_age_seconds=READ_BACK_AGE,
-        assume_fresh=True,
+        of_the_past=True,
     )
 
 

@@ -46,6 +46,8 @@ class Question:
     freshness_query: str = ""
     """PromQL for the Unix time of the newest data; empty: ``query`` must be a bare selector."""
     assume_fresh: bool = False
+    of_the_past: bool = False
+    """It names a time that is over, so that the age of its samples says nothing."""
 
 
 def is_bare_selector(query: str) -> bool:
@@ -72,7 +74,9 @@ async def ask(server: Server, question: Question, *, now: Callable[[], datetime]
     if isinstance(found, _Bad):
         return _answer(question, asked_at, found, warnings)
     sampled_at: float | None = None
-    if question.assume_fresh:
+    if question.of_the_past:
+        pass
+    elif question.assume_fresh:
         warnings = (*warnings, "the age of the data was not checked (assumeFresh)")
     else:
         newest = await _newest(server, question, found.at)
