@@ -31,6 +31,8 @@ def test_warnings_are_kept_and_bounded():
     assert len(reply.warnings) == MAX_WARNINGS + 1
     assert reply.warnings[-1] == "and 16 more"
     assert read(200, body("matrix", [], warnings=["partial"])).warnings == ("partial",)
+    assert read(200, body("vector", [], infos=["no counter"])).warnings == ("no counter",)
+    assert read(200, body("vector", [], warnings="text", infos=None)).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,10 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def _warnings(content: Mapping[str, Any]) -> tuple[str, ...]:
-    told = content.get("warnings")
-    found = [shortened(text) for text in told if isinstance(text, str)] if isinstance(told, list) else []
+    told = [content.get(name) for name in ("warnings", "infos")]
+    found = [
+        shortened(text) for one in told if isinstance(one, list) for text in one if isinstance(text, str)
+    ]
     if len(found) > MAX_WARNINGS:
         return (*found[:MAX_WARNINGS], f"and {len(found) - MAX_WARNINGS} more")
     return tuple(found)
