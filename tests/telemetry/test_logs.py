@@ -1,10 +1,11 @@
+import asyncio
 import io
 import json
 import logging
 
 import pytest
 
-from dataefficient.telemetry.logs import Format, bound, configure
+from dataefficient.telemetry.logs import Format, about, configure
 
 
 @pytest.fixture
@@ -21,9 +22,10 @@ def written():
 LOGGER = logging.getLogger("dataefficient.test")
 
 
-def test_a_json_line_carries_what_it_is_bound_to(written):
+def test_a_json_line_carries_what_it_is_about(written):
     stream = written(Format.JSON)
-    bound(LOGGER, resource="ads/flights").to(cycle=3).to(run="c003-candidate").warning("is %s", "late")
+    with about(resource="ads/flights"), about(cycle=3, run="c003-candidate"):
+        LOGGER.warning("is %s", "late")
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line) | {"time": ""} == {
         "time": "",
@@ -37,7 +39,7 @@ def test_a_json_line_carries_what_it_is_bound_to(written):
     assert json.loads(line)["time"].endswith("+00:00")
 
 
-def test_a_line_that_is_bound_to_nothing_has_no_empty_fields(written):
+def test_a_line_about_nothing_has_no_empty_fields(written):
     stream = written(Format.JSON)
     LOGGER.info("ready")
     assert set(json.loads(stream.getvalue())) == {"time", "level", "logger", "message"}
@@ -55,7 +57,8 @@ def test_an_exception_stays_on_the_json_line(written):
 
 def test_a_console_line_shows_where_it_belongs(written):
     stream = written(Format.CONSOLE)
-    bound(LOGGER, resource="ads/flights", cycle=3).info("planned")
+    with about(resource="ads/flights", cycle=3):
+        LOGGER.info("planned")
     LOGGER.info("ready")
     first, second = stream.getvalue().splitlines()
     assert first.endswith("INFO    [ads/flights 3] planned")
@@ -79,12 +82,26 @@ def test_only_lines_of_the_level_and_above_are_written_and_each_once(written):
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["loud"]
 
 
-def test_an_extra_of_one_call_is_added(written):
+def test_tasks_that_run_at_once_are_not_mixed_up(written):
     stream = written(Format.JSON)
-    bound(LOGGER, resource="ads/flights").info("x", extra={"run": "r"})
-    assert json.loads(stream.getvalue())["run"] == "r"
+
+    async def visit(name, mine, others):
+        with about(resource=name):
+            mine.set()
+            await others.wait()
+            await asyncio.create_task(inner())
+
+    async def inner():
+        LOGGER.info("inner")
+
+    async def both():
+        first, second = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(visit("ads/a", first, second), visit("ads/b", second, first))
+
+    asyncio.run(both())
+    assert {json.loads(line)["resource"] for line in stream.getvalue().splitlines()} == {"ads/a", "ads/b"}
 
 
-def test_a_line_is_bound_to_known_fields_only():
-    with pytest.raises(AssertionError, match="pod"):
-        bound(LOGGER, pod="x")
+def test_a_line_is_about_known_fields_only():
+    with pytest.raises(AssertionError, match="pod"), about(pod="x"):
+        pass

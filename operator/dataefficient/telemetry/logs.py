@@ -1,7 +1,8 @@
 """Structured logs on the standard logging module: JSON for machines, one line for people.
 
-Whoever works on a resource takes a logger that is bound to it, so that each line carries resource, cycle
-and run, also lines of code that knows none of them. What is logged is for the callers to say.
+Whoever works on a resource says so once, with ``about``, and each line written meanwhile carries resource,
+cycle and run, also lines of code and of tasks begun there that know none of them. What is logged is for the
+callers to say.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ from __future__ import annotations
 import enum
 import json
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from types import MappingProxyType
+from typing import TextIO
+
+Fields = Mapping[str, str | int]
 
 FIELDS = ("resource", "cycle", "run")
-"""What a line may be bound to, in the order in which it is shown."""
+"""What a line may be about, in the order in which it is shown."""
+_about: ContextVar[Fields] = ContextVar("about", default=MappingProxyType({}))
 
 
 class Format(enum.StrEnum):
@@ -24,36 +31,24 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
-class Bound(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose lines carry what it is bound to; ``extra`` of one call is added to it."""
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """The message as it is, its ``extra`` joined with what the logger is bound to."""
-        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
-        return msg, kwargs
-
-    def to(self, **fields: str | int) -> Bound:
-        """The same, bound to more, such as the cycle and then the run."""
-        return Bound(self.logger, {**(self.extra or {}), **_checked(fields)})
-
-
-def bound(logger: logging.Logger, **fields: str | int) -> Bound:
-    """``logger`` bound to some of ``resource`` (``namespace/name``), ``cycle`` and ``run``."""
-    return Bound(logger, _checked(fields))
-
-
-def _checked(fields: Mapping[str, str | int]) -> Mapping[str, str | int]:
+@contextmanager
+def about(**fields: str | int) -> Iterator[None]:
+    """Lines written meanwhile are about some of ``resource`` (``namespace/name``), ``cycle`` and ``run``."""
     assert set(fields) <= set(FIELDS), f"{sorted(set(fields) - set(FIELDS))} is no field of a log line"
-    return fields
+    token = _about.set({**_about.get(), **fields})
+    try:
+        yield
+    finally:
+        _about.reset(token)
 
 
-def _given(record: logging.LogRecord) -> dict[str, Any]:
-    found = {name: getattr(record, name, None) for name in FIELDS}
-    return {name: value for name, value in found.items() if value is not None}
+def _given() -> dict[str, str | int]:
+    found = _about.get()
+    return {name: found[name] for name in FIELDS if name in found}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, what it is bound to, and the exception."""
+    """One JSON object a line: time, level, logger, message, what it is about, and the exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
@@ -61,7 +56,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            **_given(record),
+            **_given(),
             "message": record.getMessage(),
         }
         if record.exc_info:
@@ -70,12 +65,12 @@ class JsonFormatter(logging.Formatter):
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Time, level, what the line is bound to, and the message."""
+    """Time, level, what the line is about, and the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, an exception below it."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
-        where = " ".join(str(value) for value in _given(record).values())
+        where = " ".join(str(value) for value in _given().values())
         # On one line, because a name in a message may hold a line break and pass for a line of its own.
         message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
         line = f"{time} {record.levelname:<7} {f'[{where}] ' if where else ''}{message}"
