@@ -157,6 +157,13 @@ class ControlPlane:
         """Apply manifests and return kubectl's output."""
         return self.kubectl("apply", "--filename=-", given=list(manifests), user=user)
 
+    def await_kind(self, definition: str) -> str:
+        """Wait until a CustomResourceDefinition is served, and give its name back."""
+        # In this order, since kubectl fails where it waits for a condition and there are none at all.
+        for state in ("jsonpath={.status.acceptedNames.kind}", "condition=Established"):
+            self.kubectl("wait", f"--for={state}", f"crd/{definition}", "--timeout=30s")
+        return definition
+
     def stop_api_server(self) -> None:
         """Take the API server away, as an upgrade does; what was stored stays."""
         self._servers.pop("kube-apiserver").stop()
