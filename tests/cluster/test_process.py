@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from dataefficient import cli_operator
 from dataefficient.cluster import process
-from dataefficient.cluster.settings import LogFormat
+from dataefficient.telemetry.logs import Format
 
 
 def settings(monkeypatch, *arguments, **environment):
@@ -31,7 +31,7 @@ def test_options_come_from_the_command_line_or_the_environment(monkeypatch):
     )
     assert given.port == 9
     assert given.namespaces == ("a", "b")
-    assert given.log_format is LogFormat.JSON
+    assert given.log_format is Format.JSON
     assert given.lease_name == "other"
     assert given.leader_election is False
     assert str(given.policy_file) == "/etc/detctl/policy.yaml"

@@ -10,19 +10,20 @@ import pytest
 from cluster import objects
 from cluster.fake_api import FakeApi, FakeNode
 from cluster.living import KEY, Clock
-from dataefficient.cluster import brain
-from dataefficient.cluster.api import TRAININGS, ApiError
+from dataefficient.cluster import brain, decisions
+from dataefficient.cluster.api import CONFIG_MAPS, TRAININGS, ApiError, ConflictError
 from dataefficient.cluster.board import Board
 from dataefficient.cluster.events import Events
 from dataefficient.cluster.evidence import Evidence
 from dataefficient.cluster.policy import Policy
+from dataefficient.cluster.reaching import Reach
 from dataefficient.cluster.readback import PrometheusReadback
 from dataefficient.cluster.reconcile import Reconciler
 from dataefficient.cluster.runs import Runs
 from dataefficient.cluster.secrets import LABEL, SECRETS
 from dataefficient.cluster.store import Store
 from dataefficient.cycle.answers import Cause, Verdict
-from dataefficient.cycle.model import Observation
+from dataefficient.cycle.machine import advance
 from dataefficient.prometheus.response import Refused, Sample, Samples
 from dataefficient.telemetry.run_series import log_loss
 
@@ -62,7 +63,7 @@ class Stage:
         self.runner = asyncio.Runner()
         self.api, self.clock, self.server = FakeApi(), Clock(), FakePrometheus()
         self.node = FakeNode(self.api, self.clock)
-        self.keys, self.marked = {KEY}, []
+        self.keys, self.marked, self.noted = {KEY}, [], []
         self.policy = policy or Policy(prometheus_default=ADDRESS)
         self.api.apply(objects.body(**{"kpi": KPI, "prometheus": PROMETHEUS, **spec}))
         self.start()
@@ -75,12 +76,11 @@ class Stage:
 
         self.board = Board(there=lambda: self.keys)
         self.readback = PrometheusReadback(
-            api=self.api,
+            reach=Reach(api=self.api, policy=self.policy, connect=self.server),
             board=self.board,
-            policy=self.policy,
             mark=self.marked.append,
             now=self.clock.now,
-            connect=self.server,
+            answered=lambda answer, seconds: self.noted.append((answer.verdict, seconds)),
         )
         self.reconciler = Reconciler(
             api=self.api,
@@ -108,11 +108,15 @@ class Stage:
                 self.clock.pass_(max(after, 0.0))
         raise AssertionError("it never gets there")
 
-    def answered(self):
-        """Lets what is asked be answered, and visits once more."""
+    def reply(self):
+        """Lets what is asked be answered."""
         state = self.readback._states[KEY]
         if state.task is not None:
             self.runner.run(asyncio.wait_for(asyncio.shield(state.task), 10.0))
+
+    def answered(self):
+        """Lets what is asked be answered, and visits once more."""
+        self.reply()
         self.visit()
 
     def condition(self, kind):
@@ -213,39 +217,121 @@ def test_nothing_is_asked_before_it_has_settled(stage):
     assert on.server.asked == []
 
 
-def test_a_reading_waits_for_a_decision_and_is_handed_over_once(stage):
+def test_a_reading_is_in_the_next_decision_and_in_no_other(stage):
     on = stage()
     run, _ = reported(on.until(1))
-    spent = run.outcome.device_seconds
+    more = run.outcome.device_seconds + 30.0
     on.server.replies["ctr"] = number(0.12)
-    on.server.replies["kube_pod_completion_time"] = number(spent + 30.0)
-    before = Observation(on.clock.now())
-    assert on.readback.told(KEY, before) == before
+    on.server.replies["kube_pod_completion_time"] = number(more)
+    before = on.board.views()[0].memory
     on.answered()
-    assert on.readback.news(KEY)
-    told = on.readback.told(KEY, before)
-    assert told.kpi.value == 0.12
-    assert told.guardrails == {}
-    (cost,) = told.costs
-    assert (cost.run, cost.seconds) == (
-        run.outcome.run,
-        pytest.approx(min(spent + 30.0, run.plan.reserved_seconds)),
-    )
-    on.readback.decided(KEY)
-    assert not on.readback.news(KEY)
-    assert on.readback.told(KEY, before) == before
+    (after,) = on.board.views()
+    (heard,) = after.memory.heard
+    assert (heard.cycle, heard.value) == (1, 0.12)
+    added = min(more, run.plan.reserved_seconds) - run.outcome.device_seconds
+    assert added > 0.0
+    assert after.memory.ledger.settled == pytest.approx(before.ledger.settled + added)
+    assert on.condition("TargetMet")[:2] == ("True", "Met")
+    writes = on.api.writes
+    on.visit()
+    assert on.api.writes == writes
+    assert {verdict for verdict, _ in on.noted} == {Verdict.OK, Verdict.EMPTY}
 
 
-def test_guardrails_are_asked_about_the_candidate(stage):
-    on = stage(
-        servingGuardrails=[{"name": "p99", "query": 'p99{run="${run}"}', "max": "1", "assumeFresh": True}]
-    )
+def test_a_reading_is_kept_until_a_decision_with_it_is_remembered(stage):
+    on = stage()
     on.until(1)
-    on.server.replies["p99"] = number(0.5)
+    on.server.replies["ctr"] = number(0.12)
+    on.reply()
+    on.api.refuse[("PUT", "configmaps")] = ConflictError(409, "Conflict", "changed")
+    with pytest.raises(ConflictError):
+        on.visit()
+    assert on.readback.news(KEY)
+    on.visit()
+    assert not on.readback.news(KEY)
+    assert on.board.views()[0].memory.heard[-1].value == 0.12
+
+
+def test_a_decision_with_a_reading_can_be_made_again_from_its_record(stage):
+    on = stage()
+    on.until(1)
+    on.server.replies["ctr"] = number(0.12)
     on.answered()
-    told = on.readback.told(KEY, Observation(on.clock.now()))
-    assert told.guardrails["p99"].value == 0.5
+    maps = on.api.of(CONFIG_MAPS)
+    held = decisions.files(next(body for name, body in maps.items() if name.endswith("-decisions")))
+    assert decisions.recorded(held, 1)[-1].observation.kpi.query == "ctr"
+    count, difference = decisions.replay(held, 1, advance)
+    assert count
+    assert difference is None
+
+
+GUARDED = {
+    "kpi": {"tolerance": "0.02"},
+    "servingGuardrails": [{"name": "p99", "query": 'p99{run="${run}"}', "max": "1", "assumeFresh": True}],
+}
+
+
+def held(on):
+    """Visits until the end of a candidate is held back; the memory then."""
+    for _ in range(100):
+        after = on.visit()
+        if on.readback._guarding._held.get(KEY):
+            return on.board.views()[0].memory
+        if not on.node.run() and after is not None:
+            on.clock.pass_(max(after, 0.0))
+    raise AssertionError("no candidate has ended")
+
+
+def guard(on):
+    on.runner.run(asyncio.wait_for(asyncio.shield(on.readback._guarding._held[KEY].task), 10.0))
+    on.visit()
+    return on.board.views()[0].memory
+
+
+def test_a_candidate_is_judged_only_with_the_answers_about_it(stage):
+    on = stage(**GUARDED)
+    on.server.replies["p99"] = number(0.5)
+    before = held(on)
+    created = list(on.api.created)
+    on.visit()
+    assert on.board.views()[0].memory == before
+    assert on.api.created == created, "a run that has ended is not launched again"
+    after = guard(on)
+    assert after.cycle == before.cycle + 1
+    assert after.guarded["p99"].value == 0.5
     assert 'p99{run="c000-candidate"}' in on.server.asked
+
+
+def test_a_server_that_is_away_ends_the_wait_for_a_candidate(stage):
+    on = stage(**GUARDED, policy=Policy())
+    before = held(on)
+    after = guard(on)
+    assert after.cycle == before.cycle + 1
+    assert after.guarded["p99"].verdict is Verdict.FAILED
+    assert "no default" in after.guarded["p99"].message
+
+
+def test_after_a_restart_a_candidate_that_waited_is_asked_about_again(stage):
+    on = stage(**GUARDED)
+    on.server.replies["p99"] = number(0.5)
+    held(on)
+    on.runner.run(on.readback.close())
+    on.start()
+    before = held(on)
+    assert guard(on).cycle == before.cycle + 1
+
+
+def test_a_candidate_that_failed_waits_for_nothing(stage):
+    on = stage(**GUARDED)
+    on.node.fault = lambda run, attempt: (64, "wrong") if run.endswith("candidate") else None
+    for _ in range(100):
+        after = on.visit()
+        if on.board.views() and on.board.views()[0].memory.stopped:
+            break
+        if not on.node.run() and after is not None:
+            on.clock.pass_(max(after, 0.0))
+    assert on.board.views()[0].memory.stopped
+    assert on.readback._guarding._held == {}
 
 
 def test_after_a_restart_what_serves_is_asked_again_and_no_run_is_invented(stage):
@@ -343,5 +429,4 @@ def test_a_resource_that_is_gone_leaves_nothing_behind(stage):
     on.keys.clear()
     on.visit()
     assert on.board.views() == ()
-    on.readback.forget(KEY)
     assert on.readback._states == {}

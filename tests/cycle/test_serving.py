@@ -61,9 +61,9 @@ def test_what_is_not_known_holds_the_plan_and_blocks_nothing(verdict):
     assert not found.block
 
 
-def test_what_was_never_asked_holds_the_plan():
-    assert ruling().hold
-    assert ruling((FULL, 0.11), guardrails=[LATENCY]).hold
+def test_from_what_was_never_asked_nothing_follows():
+    assert ruling() == Ruling()
+    assert ruling((FULL, 0.11), guardrails=[LATENCY]) == Ruling()
 
 
 def test_a_missed_target_holds_the_plan():

@@ -55,8 +55,8 @@ def test_an_exception_stays_on_the_json_line(written):
     assert "ValueError: why" in json.loads(line)["exception"]
 
 
-def test_a_console_line_shows_where_it_belongs(written):
-    stream = written(Format.CONSOLE)
+def test_a_text_line_shows_where_it_belongs(written):
+    stream = written(Format.TEXT)
     with about(resource="ads/flights", cycle=3):
         LOGGER.info("planned")
     LOGGER.info("ready")
@@ -66,7 +66,7 @@ def test_a_console_line_shows_where_it_belongs(written):
 
 
 def test_a_message_cannot_forge_a_line(written):
-    stream = written(Format.CONSOLE)
+    stream = written(Format.TEXT)
     LOGGER.info("bad\n2026-01-01 ERROR forged")
     assert len(stream.getvalue().splitlines()) == 1
     stream = written(Format.JSON)

@@ -15,7 +15,7 @@ from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 from dataefficient.telemetry.reference import page
 from dataefficient.telemetry.resource_series import RESOURCE_SERIES
 from dataefficient.telemetry.run_series import MAX_EXTRA, RUN_SERIES, log_loss
-from dataefficient.telemetry.view import MAX_RUNS, FinishedRun, ResourceView, finished
+from dataefficient.telemetry.view import MAX_RUNS, FinishedRun, ResourceView
 
 BUDGET = {
     "initial": {"deviceHours": "400"},
@@ -299,27 +299,13 @@ def test_an_evaluation_without_rows_gives_no_quality(lived):
     assert not {"dataefficient_run_log_loss", "dataefficient_run_calibration_ratio"} & names
 
 
-def test_a_driver_keeps_each_finished_run_once_and_the_newest(lived):
-    player = Player(resource())
-    seen, most = (), 0
-    while player.memory.cycle < 6:
-        player.turn()
-        most = max(most, len(player.memory.done))
-        seen = finished(seen, player.memory)
-        if not player.memory.running and player.decisions[-1].wait_until is None:
-            break
-    names = [run.outcome.run for run in seen]
-    assert most
-    assert len(names) == len(set(names)) <= MAX_RUNS
-
-
 def test_the_operators_own_series_are_read_at_the_scrape():
     registry, queued = CollectorRegistry(), [3]
     metrics = ProcessMetrics(registry, ProcessState(lambda: True, lambda: 2, lambda: queued[0], lambda: 17))
     metrics.visits.labels("done").inc()
     metrics.visit_seconds.observe(0.2)
-    metrics.api_errors.labels("409").inc()
-    metrics.answers.labels("Ok").inc()
+    metrics.note_failure(409)
+    metrics.note_answer(Answer("q", "x", LONG_AFTER, Verdict.OK, 1.0), 0.5)
     get = registry.get_sample_value
     assert get("dataefficient_operator_leader") == 1
     assert get("dataefficient_operator_resources") == 2
@@ -330,6 +316,8 @@ def test_the_operators_own_series_are_read_at_the_scrape():
     assert get("dataefficient_operator_visits_total", {"result": "done"}) == 1
     assert get("dataefficient_operator_visit_seconds_count") == 1
     assert get("dataefficient_operator_api_errors_total", {"code": "409"}) == 1
+    assert get("dataefficient_operator_prometheus_answers_total", {"verdict": "Ok"}) == 1
+    assert get("dataefficient_operator_prometheus_query_seconds_sum") == 0.5
 
 
 def test_names_follow_the_conventions():

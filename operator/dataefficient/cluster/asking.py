@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
@@ -20,7 +20,7 @@ from dataefficient.cluster.names import Key
 from dataefficient.cluster.view import Answer as Condition
 from dataefficient.cluster.view import View
 from dataefficient.contract import Role
-from dataefficient.cycle.answers import Answer
+from dataefficient.cycle.answers import Answer, Cause, Verdict
 from dataefficient.cycle.launch import name as run_name
 from dataefficient.cycle.model import Champion, CostEvidence, Memory
 from dataefficient.prometheus import agreement
@@ -54,7 +54,6 @@ class Reading:
 
     conditions: tuple[Condition, ...] = ()
     kpi: Answer | None = None
-    guardrails: dict[str, Answer] = field(default_factory=dict)
     costs: tuple[CostEvidence, ...] = ()
     answers: tuple[Answer, ...] = ()
     """All of them, for the metrics."""
@@ -68,22 +67,26 @@ def occasion(view: View, finished: tuple[FinishedRun, ...]) -> Occasion:
 
 
 async def read(
-    server: Server, key: Key, spec: Spec, memory: Memory, on: Occasion, *, now: Callable[[], datetime]
+    server: Server,
+    key: Key,
+    spec: Spec,
+    memory: Memory,
+    on: Occasion,
+    *,
+    now: Callable[[], datetime],
+    told: Callable[[Answer, float], None],
 ) -> Reading:
-    """Ask everything that there is to ask, at once."""
+    """Ask everything that there is to ask, at once; ``told`` hears each answer and the seconds it took."""
     run, champion = on.candidate, on.champion
     kpi = kpi_question(spec, _of_champion(key, spec, champion)) if champion else None
-    guarded = guardrail_questions(spec, _of_run(key, spec, run)) if run else {}
     back = _read_back(key, spec, run) if run else None
     device = spec.accelerators[0].resource
     cost = cost_question(spec.prometheus, device, _of_run(key, spec, run)) if run else None
 
     async def answered(question: Question | None) -> Answer | None:
-        return None if question is None else await ask(server, question, now=now)
+        return None if question is None else await _answer(server, question, now=now, told=told)
 
-    questions = [kpi, back, cost, *guarded.values()]
-    kpi_answer, quality, costs, *answers = await asyncio.gather(*map(answered, questions))
-    found = dict(zip(guarded, (a for a in answers if a is not None), strict=True))
+    kpi_answer, quality, costs = await asyncio.gather(*map(answered, (kpi, back, cost)))
     conditions, evidence = [], []
     if kpi_answer is not None:
         reported = any(record.kpi is not None for record in memory.history)
@@ -98,15 +101,47 @@ async def read(
     if run is not None:
         compared = _compared(spec, memory, run, costs)
         conditions.append(_condition(ConditionType.COST_AGREES, compared.finding))
-        if costs is not None and costs.value is not None:
+        if compared.counted > _settled(memory, run):
             evidence.append(CostEvidence(run.outcome.run, compared.counted))
     return Reading(
         tuple(conditions),
         kpi_answer,
-        found,
         tuple(evidence),
-        tuple(a for a in (kpi_answer, quality, costs, *answers) if a is not None),
+        tuple(a for a in (kpi_answer, quality, costs) if a is not None),
     )
+
+
+async def guard(
+    server: Server,
+    key: Key,
+    spec: Spec,
+    run: FinishedRun,
+    *,
+    now: Callable[[], datetime],
+    told: Callable[[Answer, float], None],
+) -> dict[str, Answer]:
+    """The serving guardrails' answers about a candidate, by their names; all asked at once."""
+    questions = guardrail_questions(spec, _of_run(key, spec, run))
+    asked = (_answer(server, question, now=now, told=told) for question in questions.values())
+    return dict(zip(questions, await asyncio.gather(*asked), strict=True))
+
+
+def unguarded(key: Key, spec: Spec, run: FinishedRun, why: str, now: datetime) -> dict[str, Answer]:
+    """The same where nobody can be asked."""
+    questions = guardrail_questions(spec, _of_run(key, spec, run))
+    return {
+        name: Answer(one.name, one.query, now, Verdict.FAILED, cause=Cause.UNREACHABLE, message=why)
+        for name, one in questions.items()
+    }
+
+
+async def _answer(
+    server: Server, question: Question, *, now: Callable[[], datetime], told: Callable[[Answer, float], None]
+) -> Answer:
+    begun = now()
+    answer = await ask(server, question, now=now)
+    told(answer, (now() - begun).total_seconds())
+    return answer
 
 
 def without_server(spec: Spec, why: str, reason: Reason = Reason.NOT_COMPARED) -> Reading:
@@ -128,10 +163,11 @@ def _compared(spec: Spec, memory: Memory, run: FinishedRun, answer: Answer | Non
     """The run's cost, all attempts together: the queries see the pods of all."""
     entries = [e for e in memory.ledger.entries if e.run == run.outcome.run]
     earlier = sum(e.seconds for e in entries if e.attempt != run.plan.attempt)
+    settled = _settled(memory, run)
     price = spec.accelerators[0].price_per_device_hour
     cost = RunCost(
         run.outcome.run,
-        settled=sum(e.seconds for e in entries),
+        settled=settled,
         reserved=earlier + run.plan.reserved_seconds,
         devices=run.plan.devices,
         price_per_hour=None if price is None else float(price),
@@ -139,6 +175,11 @@ def _compared(spec: Spec, memory: Memory, run: FinishedRun, answer: Answer | Non
     check = spec.prometheus.cost
     source = CostSource.NONE if not entries else check.source
     return agreement.cost(cost, answer, source, float(check.max_difference))
+
+
+def _settled(memory: Memory, run: FinishedRun) -> float:
+    """What the ledger holds of a run, all its attempts."""
+    return sum(entry.seconds for entry in memory.ledger.entries if entry.run == run.outcome.run)
 
 
 def _read_back(key: Key, spec: Spec, run: FinishedRun) -> Question | None:

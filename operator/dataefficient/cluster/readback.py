@@ -10,38 +10,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
 
 from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
 from dataefficient.api.spec import Spec
 from dataefficient.cluster import asking
-from dataefficient.cluster.api import Api, ApiError
+from dataefficient.cluster.api import ApiError
 from dataefficient.cluster.asking import Occasion, Reading
 from dataefficient.cluster.board import Board
+from dataefficient.cluster.guarding import Guarding
 from dataefficient.cluster.names import Key
-from dataefficient.cluster.policy import Policy
-from dataefficient.cluster.secrets import prometheus_access
+from dataefficient.cluster.reaching import NobodyToAskError, Reach
+from dataefficient.cluster.runs import Seen
 from dataefficient.cluster.view import Answer as Condition
 from dataefficient.cluster.view import View
 from dataefficient.cycle import serving
+from dataefficient.cycle.answers import Answer
 from dataefficient.cycle.model import Memory, Observation
-from dataefficient.prometheus.access import Access, AccessRefused, chosen_address
-from dataefficient.prometheus.question import Server
-from dataefficient.prometheus.server import HttpServer
+from dataefficient.prometheus.access import AccessRefused
+from dataefficient.telemetry.view import FinishedRun
 
 logger = logging.getLogger(__name__)
-
-
-class Connect(Protocol):
-    """Reaches a server; ``HttpServer`` is one."""
-
-    def __call__(
-        self, address: str, *, access: Access, timeout_seconds: float
-    ) -> AbstractAsyncContextManager[Server]:
-        """The server at ``address``, for as long as the context lasts."""
 
 
 @dataclass
@@ -52,7 +42,9 @@ class _State:
     task: asyncio.Task[None] | None = None
     reading: Reading = field(default_factory=Reading)
     fresh: bool = False
-    """The reading was not handed to a decision yet."""
+    """The reading has something for a decision, and is in none that is remembered."""
+    handed: Reading | None = None
+    """The reading that the last decision was given."""
 
 
 class PrometheusReadback:
@@ -61,20 +53,25 @@ class PrometheusReadback:
     def __init__(
         self,
         *,
-        api: Api,
+        reach: Reach,
         board: Board,
-        policy: Policy,
         mark: Callable[[Key], None],
         now: Callable[[], datetime],
-        connect: Connect = HttpServer,
+        answered: Callable[[Answer, float], None],
     ) -> None:
-        self._api = api
+        """Set up.
+
+        Args:
+            mark: called with a resource about which something has come back.
+            answered: told every answer and the seconds that it took.
+        """
+        self._reach = reach
         self._board = board
-        self._policy = policy
         self._mark = mark
         self._now = now
-        self._connect = connect
+        self._answered = answered
         self._states: dict[Key, _State] = {}
+        self._guarding = Guarding(ask=self._guard, mark=mark)
 
     async def read(self, view: View) -> tuple[Condition, ...]:
         """The conditions that the newest reading gives; begins another one where there is an occasion."""
@@ -88,8 +85,13 @@ class PrometheusReadback:
             work = self._ask(key, view.resource.spec, view.memory, on, state)
             state.task = asyncio.create_task(work)
         conditions = (*state.reading.conditions, *_target(view.resource.spec, view.memory))
-        self._board.show(replace(view, answers=conditions), state.reading.answers)
+        guarded = tuple(view.memory.guarded.values())
+        self._board.show(replace(view, answers=conditions), (*state.reading.answers, *guarded))
         return conditions
+
+    def pass_on(self, key: Key, spec: Spec, memory: Memory, seen: Seen) -> Seen:
+        """``seen`` without the end of a candidate whose serving guardrails were not answered yet."""
+        return self._guarding.pass_on(key, spec, memory, seen)
 
     def news(self, key: Key) -> bool:
         """Whether a reading waits to be handed to a decision."""
@@ -97,26 +99,31 @@ class PrometheusReadback:
         return state is not None and state.fresh
 
     def told(self, key: Key, observation: Observation) -> Observation:
-        """``observation`` with the reading in it that waits for a decision, if there is one."""
+        """``observation`` with what was answered about a candidate in it, and since the last one."""
+        guarded = self._guarding.answers(key, observation.outcomes)
+        observation = replace(observation, guardrails=dict(guarded))
         state = self._states.get(key)
         if state is None or not state.fresh:
             return observation
-        reading = state.reading
-        return replace(observation, costs=reading.costs, kpi=reading.kpi, guardrails=dict(reading.guardrails))
+        reading = state.handed = state.reading
+        return replace(observation, costs=reading.costs, kpi=reading.kpi)
 
     def decided(self, key: Key) -> None:
         """The decision with the reading in it is remembered."""
-        if (state := self._states.get(key)) is not None:
+        state = self._states.get(key)
+        if state is not None and state.handed is state.reading:  # another may have come meanwhile
             state.fresh = False
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""
+        self._guarding.forget(key)
         state = self._states.pop(key, None)
         if state is not None and state.task is not None:
             state.task.cancel()
 
     async def close(self) -> None:
         """End what is under way."""
+        await self._guarding.close()
         tasks = [state.task for state in self._states.values() if state.task is not None]
         for task in tasks:
             task.cancel()
@@ -131,34 +138,42 @@ class PrometheusReadback:
             state.reading = asking.without_server(spec, told, Reason.FAILED)
             state.asked = None  # asked again at the next visit, whatever brings it
             return
-        state.fresh = True
+        except Exception:
+            logger.exception("A fault of the operator: nothing is read back on this occasion")
+            return
+        state.fresh = state.reading.kpi is not None or bool(state.reading.costs)
         self._mark(key)
 
     async def _reading(self, key: Key, spec: Spec, memory: Memory, on: Occasion) -> Reading:
-        prometheus = spec.prometheus
         try:
-            address = chosen_address(
-                prometheus.address,
-                default=self._policy.prometheus_default or None,
-                allowed=self._policy.prometheus_allowed,
-            )
-            if address is None:
-                told = "spec.prometheus.address is not given and the installation has no default."
-                return asking.without_server(spec, told)
-            access = await prometheus_access(self._api, key.namespace, prometheus.secret_name)
+            async with self._reach.server(key.namespace, spec) as server:
+                reading = await asking.read(server, key, spec, memory, on, now=self._now, told=self._note)
+        except NobodyToAskError as error:
+            return asking.without_server(spec, f"{error}.")
         except AccessRefused as error:
             reading = asking.without_server(spec, str(error), Reason.FAILED)
             refused = Condition(
                 ConditionType.ACCEPTED, ConditionStatus.FALSE, Reason.SECRET_NOT_USABLE, str(error)
             )
             return replace(reading, conditions=(refused, *reading.conditions))
-        timeout = float(prometheus.timeout_seconds)
-        async with self._connect(address, access=access, timeout_seconds=timeout) as server:
-            reading = await asking.read(server, key, spec, memory, on, now=self._now)
-        for answer in reading.answers:
-            if answer.warnings:
-                logger.warning("%s: %s: %s", key, answer.name, "; ".join(answer.warnings))
         return reading
+
+    async def _guard(self, key: Key, spec: Spec, run: FinishedRun) -> dict[str, Answer]:
+        """The answers about a candidate; where nobody can be asked, each says why."""
+        try:
+            async with self._reach.server(key.namespace, spec) as server:
+                return await asking.guard(server, key, spec, run, now=self._now, told=self._note)
+        except (NobodyToAskError, AccessRefused, ApiError) as error:
+            why = str(error)
+        except Exception:
+            logger.exception("A fault of the operator: the guardrails of this candidate are not known")
+            why = "a fault of the operator; see its log"
+        return asking.unguarded(key, spec, run, why, self._now())
+
+    def _note(self, answer: Answer, seconds: float) -> None:
+        self._answered(answer, seconds)
+        if answer.warnings:
+            logger.warning("%s: %s", answer.name, "; ".join(answer.warnings))
 
 
 def _target(spec: Spec, memory: Memory) -> tuple[Condition, ...]:

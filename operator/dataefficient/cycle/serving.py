@@ -40,16 +40,17 @@ def rule(
     heard: Sequence[Heard],
     guarded: Mapping[str, Answer],
 ) -> Ruling:
-    """The ruling on all that was asked.
+    """The ruling on all that was asked. What never was is no reason: the local driver asks nobody.
 
     Args:
         reference: full data at the largest size; there is nothing to withdraw from it to.
         heard: answers to ``kpi.query`` by cycle, oldest first, the newest of the cycle in hand.
-        guarded: answers by the guardrail's name; one that is absent was not asked yet.
+        guarded: answers by the guardrail's name.
     """
-    ruling = _on_kpi(kpi, reference, heard) if kpi.query else Ruling()
+    ruling = _on_kpi(kpi, reference, heard) if kpi.query and heard else Ruling()
     for guardrail in guardrails:
-        ruling += _on_guardrail(guardrail, guarded.get(guardrail.name))
+        if guardrail.name in guarded:
+            ruling += _on_guardrail(guardrail, guarded[guardrail.name])
     return ruling
 
 
@@ -72,8 +73,6 @@ def _mean(heard: Sequence[Heard]) -> float | None:
 
 
 def _on_kpi(kpi: Kpi, reference: Point, heard: Sequence[Heard]) -> Ruling:
-    if not heard:
-        return Ruling(hold=("kpi.query was not asked yet",))
     newest = heard[-1]
     if newest.verdict is not Verdict.OK:
         return Ruling(hold=(_unknown("kpi.query", newest),))
@@ -92,10 +91,8 @@ def _on_kpi(kpi: Kpi, reference: Point, heard: Sequence[Heard]) -> Ruling:
     return Ruling(hold=(told,), withdraw=(fell,))
 
 
-def _on_guardrail(guardrail: ServingGuardrail, answer: Answer | None) -> Ruling:
+def _on_guardrail(guardrail: ServingGuardrail, answer: Answer) -> Ruling:
     title = f"Serving guardrail {guardrail.name}"
-    if answer is None:
-        return Ruling(hold=(f"{title} was not asked yet",))
     if answer.value is None:
         return Ruling(hold=(_unknown(title, answer),))
     if guardrail.min is not None and answer.value < float(guardrail.min):

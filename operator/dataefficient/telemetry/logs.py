@@ -27,7 +27,7 @@ _about: ContextVar[Fields] = ContextVar("about", default=MappingProxyType({}))
 class Format(enum.StrEnum):
     """How a line is written."""
 
-    CONSOLE = "console"
+    TEXT = "text"
     JSON = "json"
 
 
@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class ConsoleFormatter(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """Time, level, what the line is about, and the message."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -77,10 +77,10 @@ class ConsoleFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def configure(style: Format, stream: TextIO, *, level: int = logging.INFO) -> None:
+def configure(style: Format, stream: TextIO, *, level: int | str = logging.INFO) -> None:
     """Send the records of all loggers to ``stream``, in place of whatever was configured before."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter() if style is Format.JSON else ConsoleFormatter())
+    handler.setFormatter(JsonFormatter() if style is Format.JSON else TextFormatter())
     root = logging.getLogger()
     for before in tuple(root.handlers):
         root.removeHandler(before)

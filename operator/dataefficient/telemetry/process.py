@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from dataefficient.cycle.answers import Answer
 from dataefficient.telemetry.series import PREFIX
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -65,6 +66,15 @@ class ProcessMetrics(Collector):
             registry=registry,
         )
         registry.register(self)
+
+    def note_failure(self, status: int) -> None:
+        """A request to the API server failed; 0: without an answer."""
+        self.api_errors.labels(str(status)).inc()
+
+    def note_answer(self, answer: Answer, seconds: float) -> None:
+        """Prometheus has answered, after so many seconds."""
+        self.answers.labels(answer.verdict.value).inc()
+        self.query_seconds.observe(max(seconds, 0.0))
 
     def collect(self) -> Iterator[Metric]:
         """What is read at the moment of the scrape."""

@@ -34,11 +34,3 @@ class ResourceView:
     """Oldest first; the memory forgets a cycle's runs when it has judged them, its driver should not."""
     answers: tuple[Answer, ...] = ()
     """The newest of each query, those of other cycles included."""
-
-
-def finished(known: tuple[FinishedRun, ...], memory: Memory) -> tuple[FinishedRun, ...]:
-    """``known`` and the memory's finished runs, each once, the newest ``MAX_RUNS``."""
-    plans = {plan.request.run: plan for plan in memory.launched}
-    fresh = [FinishedRun(plans[o.run], o) for o in memory.done if o.run in plans]
-    joined = {run.outcome.run: run for run in (*known, *fresh)}
-    return tuple(joined.values())[-MAX_RUNS:]
