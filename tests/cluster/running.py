@@ -31,10 +31,9 @@ class Operator:
         self.log = folder / f"operator-{time.monotonic_ns()}.log"
         environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
         options = [
-            "--namespace",
-            namespace,
+            *(["--namespace", namespace] if namespace else []),
             "--lease-namespace",
-            namespace,
+            namespace or "default",
             "--port",
             "0",
             "--host",
@@ -81,7 +80,7 @@ class Operator:
 
 @contextmanager
 def operating(cluster, folder, namespace, *arguments):
-    """An operator for the block; its log is shown where the block fails."""
+    """An operator of one namespace, or of all where it is None; its log is shown where the block fails."""
     one = Operator(cluster, folder, namespace, *arguments)
     try:
         yield one

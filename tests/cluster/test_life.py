@@ -367,3 +367,16 @@ def test_both_drivers_decide_the_same_from_the_same_reports(steady):
 def test_the_delay_from_a_runs_end_to_its_decision_is_measured(steady):
     assert len(steady.delays) == len(steady.memory().ledger.entries)
     assert all(delay >= 0 for delay in steady.delays)
+
+
+def test_in_mode_recommend_the_plan_that_would_be_chosen_is_shown_and_approving_it_is_told_to_do_nothing():
+    body = objects.body(
+        cycles=2, mode="Recommend", exploration={"share": "1"}, annotations={names.APPROVE_ANNOTATION: "x"}
+    )
+    life = Life(body)
+    memory = life.play()
+    told = life.api.status()["recommendation"]
+    assert float(told["rate"]) < 1.0
+    assert told["digest"] == memory.plan.digest
+    assert {r.plan.point.rate for r in memory.history} == {1.0}
+    assert "NotApproved" in {reason for reason, _ in life.api.events()}

@@ -7,8 +7,11 @@ import time
 
 import pytest
 
-from cluster.running import Watched, eventually, operating, quick
+from cluster.running import RESUMING_TRAINER, Watched, eventually, operating, quick
 from dataefficient.cycle.model import Step
+
+KILLS = 4
+"""A hundred are made by ``hack/bench_operator.py``."""
 
 
 def launches(folder):
@@ -25,19 +28,14 @@ def watched(cluster, kind, node, namespace, tmp_path):
 
 def test_an_operator_killed_again_and_again_makes_no_run_twice(watched, cluster, namespace, tmp_path):
     rng = random.Random(7)
-    kills = 0
-    while watched.finished() is None:
-        assert kills < 60
+    for _ in range(KILLS):
         with operating(cluster, tmp_path, namespace, "--identity", "same") as operator:
             operator.ready()
-            end = time.monotonic() + rng.uniform(0.0, 4.0)
-            while time.monotonic() < end and watched.finished() is None:
-                time.sleep(0.05)
-            if watched.finished() is None:
-                operator.kill()
-                kills += 1
-    assert kills >= 1
-    memory = watched.finished()
+            end = time.monotonic() + rng.uniform(1.0, 7.0)
+            eventually(lambda end=end: time.monotonic() > end or watched.finished(), of=operator)
+            operator.kill()
+    with operating(cluster, tmp_path, namespace, "--identity", "same") as operator:
+        memory = eventually(watched.finished, of=operator)
     assert memory.step is Step.FINISHED
     runs = launches(tmp_path)
     assert sorted(runs) == sorted(set(runs))
@@ -118,3 +116,27 @@ def test_a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_wakes(
                 watched.config_map("quick-ledger")["metadata"]["resourceVersion"],
                 watched.body()["metadata"]["resourceVersion"],
             ]
+
+
+def test_deleting_without_an_operator_does_not_hang_either(cluster, kind, node, namespace, tmp_path):
+    slow = {"program": RESUMING_TRAINER, "env": {"SLOW_RUN": "c000-pilot"}}
+    cluster.apply(quick(namespace, tmp_path, **slow))
+    watched = Watched(cluster, namespace)
+    with operating(cluster, tmp_path, namespace) as operator:
+        eventually((tmp_path / "launches").exists, of=operator)
+        operator.kill()
+    cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+    eventually(lambda: not watched.jobs())
+    assert watched.config_map("quick-ledger") is not None
+
+
+def test_a_cluster_that_cannot_be_reached_ends_it_with_a_message(cluster, tmp_path, namespace):
+    body = cluster.kubeconfig.read_text().replace(cluster.server, "https://127.0.0.1:9")
+    (tmp_path / "nowhere").write_text(body)
+
+    class Nowhere:
+        kubeconfig = tmp_path / "nowhere"
+
+    with operating(Nowhere, tmp_path, namespace) as operator:
+        assert operator.process.wait(timeout=90) != 0
+        assert "Traceback" not in operator.log.read_text()

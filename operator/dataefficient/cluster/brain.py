@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -88,6 +91,14 @@ class Brain:
 
 
 def _alone() -> None:
-    """The operator's signals are not for its worker, which ends with its pipe."""
+    """The operator's signals are not for its worker, which ends with it also where it was killed."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker was started by someone"
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(0)

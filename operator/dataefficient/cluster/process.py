@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException
 from prometheus_client import CollectorRegistry
 
 from dataefficient.cluster.aio import AioApi, configuration
@@ -43,6 +44,8 @@ from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 
 logger = logging.getLogger(__name__)
 
+OK, WRONG_INPUT, UNAVAILABLE, FAULT = 0, 64, 69, 70
+"""Exit codes, as ``detctl`` has them."""
 WORKERS = 4
 STUCK_SECONDS = 600.0
 """A resource that was marked so long ago and not visited: reconciling has stopped."""
@@ -60,7 +63,13 @@ def main(settings: Settings) -> int:
         return asyncio.run(operate(settings))
     except PolicyError as error:
         logger.error("--policy: %s", error)
-        return 64
+        return WRONG_INPUT
+    except ConfigException as error:
+        logger.error("The cluster is not found: %s. Set KUBECONFIG, or run in a pod.", error)
+        return WRONG_INPUT
+    except ApiError as error:
+        logger.error("The resources cannot be listed, so nothing can be done: %s", error)
+        return UNAVAILABLE
 
 
 async def operate(settings: Settings) -> int:
@@ -128,8 +137,9 @@ async def operate(settings: Settings) -> int:
         watcher.add_done_callback(lambda _: stop.set())
         await _begun(watching, watcher)
         _listen(stop)
-        await _fill(api, settings, queue, watch)
-        filled.set()
+        if not stop.is_set():
+            await _fill(api, settings, queue, watch)
+            filled.set()
         if settings.leader_election:
             lease.start()
             stack.callback(lease.stop)
@@ -152,9 +162,9 @@ async def operate(settings: Settings) -> int:
         await asyncio.wait([watcher], timeout=ENDING_SECONDS)
     if watcher.done() and not watcher.cancelled() and (error := watcher.exception()) is not None:
         logger.error("Watching has ended: %s", error)
-        return 70
+        return FAULT
     logger.info("Ended")
-    return 0
+    return OK
 
 
 def _now() -> datetime:
@@ -175,14 +185,13 @@ async def _begun(watching: asyncio.Event, watcher: asyncio.Task[None]) -> None:
 
 
 async def _fill(api: AioApi, settings: Settings, queue: WorkQueue, watch: Watch) -> None:
-    """Mark every resource that is there, so that readiness means having seen them."""
+    """Mark every resource that is there, so that readiness means having seen them.
+
+    Raises:
+        ApiError: without the kind or the right to see it, waiting would look like working.
+    """
     for namespace in settings.namespaces or (None,):
-        try:
-            found = await api.list(TRAININGS, namespace)
-        except ApiError as error:
-            logger.warning("Resources cannot be listed yet: %s", error)
-            continue
-        for body in found:
+        for body in await api.list(TRAININGS, namespace):
             key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
             watch.keys.add(key)
             queue.add(key)

@@ -40,6 +40,10 @@ SOON = 5.0
 REFUSED_AGAIN = 60.0
 """Seconds until a Job that the server refused is tried again: a quota may have room by then."""
 HANDLED = 16
+NOT_APPROVED = (
+    f"The annotation {names.APPROVE_ANNOTATION} changes nothing yet: single plans cannot be approved. Set "
+    "spec.mode to Enforce to act on what is recommended."
+)
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ class Reconciler:
         if key in self._quiet:
             self._quiet[key] = replace(self._quiet[key], version=version)
         await self._store.publish(resource, book.memory)
+        if names.APPROVE_ANNOTATION in resource.metadata.annotations:
+            await self._events.tell(resource, "NotApproved", NOT_APPROVED, warning=True)
         await self._show(body, resource, book, live, wait_until)
         return self._again(book.memory, live, wait_until)
 
