@@ -61,7 +61,7 @@ def repeats(schema: dict[str, Any], value: list[Any], path: str) -> Iterator[str
     if kind == "map":
         (key,) = schema["x-kubernetes-list-map-keys"]
         found = [item.get(key) if isinstance(item, dict) else None for item in value]
-        yield from (f"{path}[{i}].{key}" for i, one in enumerate(found) if one in found[:i])
+        yield from (f"{path}[{i}]" for i, one in enumerate(found) if one in found[:i])
 
 
 def of_mapping(schema: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:

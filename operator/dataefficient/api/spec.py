@@ -307,7 +307,7 @@ def _guardrails_differ(spec: Spec) -> Iterator[Problem]:
     for i, name in enumerate(names):
         if name in names[:i]:
             yield Problem(
-                ("servingGuardrails", i, "name"), name, "names that all differ", f"rename the second {name}"
+                ("servingGuardrails", i), name, "entries whose names all differ", f"rename the second {name}"
             )
 
 
