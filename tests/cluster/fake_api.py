@@ -193,7 +193,10 @@ class FakeNode:
                 "name": f"{name}-pod",
                 "namespace": "default",
                 "uid": f"{name}-pod-uid",
-                "labels": {"batch.kubernetes.io/job-name": name},
+                "labels": {
+                    **job["spec"]["template"]["metadata"]["labels"],
+                    "batch.kubernetes.io/job-name": name,
+                },
                 "ownerReferences": [{"uid": job["metadata"]["uid"], "controller": True}],
             },
             "status": {

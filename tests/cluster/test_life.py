@@ -7,7 +7,7 @@ from cluster.fake_api import Killed
 from cluster.living import Life
 from cycle.playing import Player
 from dataefficient.cluster import decisions, names
-from dataefficient.cluster.api import CONFIG_MAPS, JOBS, TRAININGS, ApiError, ConflictError
+from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, TRAININGS, ApiError, ConflictError
 from dataefficient.cluster.manifests import job_name
 from dataefficient.cluster.policy import Policy
 from dataefficient.cycle.machine import advance
@@ -148,11 +148,19 @@ def test_deleting_the_ledger_starts_anew():
     life = Life(objects.body(cycles=3))
     life.play(until=lambda m: m.cycle == 2)
     life.patient_visit()
+    before = life.launches()
     del life.api.objects[("configmaps", "default", "made-up-ledger")]
     life.start()
-    life.patient_visit()
+    assert life.visit() == 5.0
+    assert not life.api.of(JOBS)
+    for name in life.api.of(PODS):
+        del life.api.objects[("pods", "default", name)]
+    life.visit()
     assert life.memory().cycle == 0
     assert life.memory().ledger.settled == 0.0
+    # The first run is made again: what its Job of the life before reported is not taken for its own.
+    (name,) = life.api.of(JOBS)
+    assert life.launches()[name] == before[name] + 1
 
 
 def test_a_job_that_was_deleted_is_paid_and_made_again():

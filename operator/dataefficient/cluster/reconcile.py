@@ -131,6 +131,8 @@ class Reconciler:
                 await self._refuse(body, rejected)
                 return None
         book, version = await self._remembered(key, resource, empty=not found)
+        if version is None and not await self._runs.clear(resource):
+            return SOON
         seen = await self._runs.look(resource, book, book.memory.running)
         if self._readback is not None:
             seen = self._readback.pass_on(key, resource.spec, book.memory, seen)

@@ -8,7 +8,7 @@ is never adopted. Nothing is decided here.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -130,18 +130,25 @@ class Runs:
 
     async def sweep(self, resource: Resource, cycle: int) -> None:
         """Remove the Jobs and requests of cycles that are long over."""
-        about = resource.metadata
-        assert about.uid is not None
-        labels = (
-            f"{names.RESOURCE_LABEL}={about.name},{names.UID_LABEL}={names.uid_hash(about.uid)},"
-            f"{names.CYCLE_LABEL}"
-        )
+        await self._remove(resource, lambda number: number <= cycle - KEPT_CYCLES)
+
+    async def clear(self, resource: Resource) -> bool:
+        """Remove every Job of a resource that begins anew: their names will be needed again.
+
+        Returns:
+            Whether nothing of them is left.
+        """
+        await self._remove(resource, lambda _: True)
+        return not await self._api.list(PODS, resource.metadata.namespace, labels=_selector(resource))
+
+    async def _remove(self, resource: Resource, over: Callable[[int], bool]) -> None:
+        namespace = resource.metadata.namespace
         for kind in (JOBS, CONFIG_MAPS):
-            for body in await self._api.list(kind, about.namespace, labels=labels):
-                number = body["metadata"]["labels"][names.CYCLE_LABEL]
-                if number.isdigit() and int(number) <= cycle - KEPT_CYCLES and _is_owned(body, resource):
-                    meta = body["metadata"]
-                    await self._api.delete(kind, about.namespace, meta["name"], uid=meta["uid"])
+            for body in await self._api.list(kind, namespace, labels=_selector(resource)):
+                about = body["metadata"]
+                number = about["labels"][names.CYCLE_LABEL]
+                if number.isdigit() and over(int(number)) and _is_owned(body, resource):
+                    await self._api.delete(kind, namespace, about["name"], uid=about["uid"])
 
     async def _pods(self, resource: Resource, found: Body) -> list[Body]:
         name = found["metadata"]["name"]
@@ -158,6 +165,14 @@ class Runs:
                 raise
             return _is_owned(found, resource)
         return True
+
+
+def _selector(resource: Resource) -> str:
+    """Selects what belongs to the runs of this resource, and not to those of an earlier one of its name."""
+    about = resource.metadata
+    assert about.uid is not None
+    hashed = names.uid_hash(about.uid)
+    return f"{names.RESOURCE_LABEL}={about.name},{names.UID_LABEL}={hashed},{names.CYCLE_LABEL}"
 
 
 def _is_owned(body: Body, resource: Resource) -> bool:
