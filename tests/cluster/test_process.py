@@ -1,12 +1,17 @@
 """The operator as a program: its options, and what it loads."""
 
+import asyncio
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
+from cluster import objects
+from cluster.fake_api import FakeApi
 from dataefficient import cli_operator
 from dataefficient.cluster import process
+from dataefficient.cluster.api import TRAININGS, ApiError
 from dataefficient.telemetry.logs import Format
 
 
@@ -52,3 +57,20 @@ def test_the_process_that_watches_does_not_load_what_fits():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_kind_that_is_not_served_yet_is_waited_for(monkeypatch, status):
+    api = FakeApi()
+    api.refuse[("LIST", TRAININGS.plural)] = ApiError(status, "TooManyRequests", "storage is initializing")
+    monkeypatch.setattr(process, "BEGINNING_PAUSE", 0.0)
+    api.apply(objects.body())
+    (found,) = asyncio.run(process._listed(api, None))
+    assert found["metadata"]["name"] == "made-up"
+
+
+def test_a_kind_that_may_not_be_seen_is_not_waited_for():
+    api = FakeApi()
+    api.refuse[("LIST", TRAININGS.plural)] = ApiError(403, "Forbidden", "no")
+    with pytest.raises(ApiError, match="no"):
+        asyncio.run(process._listed(api, None))

@@ -20,7 +20,7 @@ from kubernetes.aio.config import ConfigException
 from prometheus_client import CollectorRegistry
 
 from dataefficient.cluster.aio import AioApi, configuration
-from dataefficient.cluster.api import TRAININGS, ApiError
+from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
 from dataefficient.cluster.board import Board
 from dataefficient.cluster.brain import Brain
 from dataefficient.cluster.events import Events
@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 OK, WRONG_INPUT, UNAVAILABLE, FAULT = 0, 64, 69, 70
 """Exit codes, as ``detctl`` has them."""
 WORKERS = 4
+BEGINNING_ATTEMPTS, BEGINNING_PAUSE = 30, 1.0
 STUCK_SECONDS = 600.0
 """A resource that was marked so long ago and not visited: reconciling has stopped."""
 ENDING_SECONDS = 20.0
@@ -191,10 +192,22 @@ async def _fill(api: AioApi, settings: Settings, queue: WorkQueue, watch: Watch)
         ApiError: without the kind or the right to see it, waiting would look like working.
     """
     for namespace in settings.namespaces or (None,):
-        for body in await api.list(TRAININGS, namespace):
+        for body in await _listed(api, namespace):
             key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
             watch.keys.add(key)
             queue.add(key)
+
+
+async def _listed(api: Api, namespace: str | None) -> list[Body]:
+    """Every resource; a kind that was made known only now is not served for a moment."""
+    for _ in range(BEGINNING_ATTEMPTS):
+        try:
+            return await api.list(TRAININGS, namespace)
+        except ApiError as error:
+            if error.status not in (429, 503):
+                raise
+        await asyncio.sleep(BEGINNING_PAUSE)
+    return await api.list(TRAININGS, namespace)
 
 
 async def _work(workers: list[Worker], stop: asyncio.Event) -> None:
