@@ -187,10 +187,20 @@ def killing(cluster: ControlPlane, folder: Path, kills: int) -> None:
             body = quick(namespace, home, cycles=200, name=name)
             body["spec"]["schedule"] |= {"everySeconds": 86400, "endTime": "2001-12-31T00:00:00Z"}
             cluster.apply(body)
+        watched = [Watched(cluster, namespace, name) for name in names]
+
+        def settled() -> list[float]:
+            memories = [one.memory() for one in watched]
+            return [m.ledger.settled if m else -1.0 for m in memories]
+
         for _ in range(kills):
             with operating(cluster, folder, namespace, "--identity", "same") as operator:
                 operator.ready()
-                time.sleep(rng.uniform(0.5, 4.0))
+                before = settled()
+                if rng.random() < 0.8:
+                    # Else it might be killed for ever before its first decision, and nothing would be shown.
+                    eventually(lambda before=before: settled() != before, of=operator)
+                time.sleep(rng.uniform(0.0, 2.0))
                 operator.kill()
         for name in names:
             cluster.kubectl(

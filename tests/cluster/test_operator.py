@@ -82,6 +82,19 @@ def test_deleting_never_hangs_and_leaves_serving_its_model(resource, operator, c
     assert any(reason == "Restored" for reason, _ in watched.events())
 
 
+def test_deleting_the_ledger_starts_anew_and_runs_everything_again(
+    resource, operator, cluster, namespace, tmp_path
+):
+    watched = resource(cycles=1)
+    eventually(watched.finished, of=operator)
+    assert noted(tmp_path).count("c000-pilot") == 1
+    cluster.kubectl("delete", "configmap", "quick-ledger", "--namespace", namespace)
+    # Nothing is asked of an idle resource: an edit, a restart or the resync makes the operator look.
+    watched.patch({"spec": {"horizonCycles": 7}})
+    eventually(lambda: noted(tmp_path).count("c000-pilot") == 2, of=operator)
+    assert eventually(watched.finished, of=operator).step is Step.FINISHED
+
+
 def test_suspending_ends_the_run_which_resumes_from_its_state(resource, operator, tmp_path):
     watched = resource(cycles=1, program=RESUMING_TRAINER, env={"SLOW_RUN": "c000-candidate"})
     eventually(lambda: noted(tmp_path, "waiting"), of=operator)
