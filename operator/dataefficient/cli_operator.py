@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from dataefficient.cluster.settings import LogFormat, Settings
+from dataefficient.cluster.settings import Settings
+from dataefficient.telemetry.logs import Format
 
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -87,8 +88,8 @@ def _own_namespace() -> str:
 )
 @click.option(
     "--log-format",
-    type=click.Choice([f.value for f in LogFormat]),
-    default=LogFormat.TEXT.value,
+    type=click.Choice([f.value for f in Format]),
+    default=Format.TEXT.value,
     show_default=True,
     help="Lines for people, or one JSON object a line.",
 )
@@ -146,7 +147,7 @@ def operator_command(
             host=host,
             port=port,
             policy_file=policy,
-            log_format=LogFormat(log_format),
+            log_format=Format(log_format),
             log_level=log_level,
             resync_seconds=resync_seconds,
         )

@@ -41,9 +41,9 @@ def refusals(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
     if isinstance(value, dict):
         yield from of_mapping(schema, value, path)
     elif isinstance(value, list):
-        unique = schema.get("x-kubernetes-list-type") == "set" and len(set(map(str, value))) < len(value)
-        if unique or not schema.get("minItems", 0) <= len(value) <= schema["maxItems"]:
+        if not schema.get("minItems", 0) <= len(value) <= schema["maxItems"]:
             yield path
+        yield from repeats(schema, value, path)
         for i, item in enumerate(value):
             yield from refusals(schema["items"], item, f"{path}[{i}]")
     elif isinstance(value, str):
@@ -52,6 +52,16 @@ def refusals(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
             yield path
     elif not schema.get("minimum", value) <= value <= schema.get("maximum", value):
         yield path
+
+
+def repeats(schema: dict[str, Any], value: list[Any], path: str) -> Iterator[str]:
+    kind = schema.get("x-kubernetes-list-type")
+    if kind == "set" and len(set(map(str, value))) < len(value):
+        yield path
+    if kind == "map":
+        (key,) = schema["x-kubernetes-list-map-keys"]
+        found = [item.get(key) if isinstance(item, dict) else None for item in value]
+        yield from (f"{path}[{i}]" for i, one in enumerate(found) if one in found[:i])
 
 
 def of_mapping(schema: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:

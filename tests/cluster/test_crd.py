@@ -116,6 +116,8 @@ PYTHON_ONLY = {
     ("Trainer", "template"),
     # Here in one rule and there in one for each pair of parts.
     ("Budget", "initial", "per_cycle", "total", "window"),
+    # The server holds a list with keys without any rule.
+    ("Spec", "serving_guardrails"),
 }
 
 

@@ -1,13 +1,18 @@
 """The operator as a program: its options, and what it loads."""
 
+import asyncio
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
+from cluster import objects
+from cluster.fake_api import FakeApi
 from dataefficient import cli_operator
 from dataefficient.cluster import process
-from dataefficient.cluster.settings import LogFormat
+from dataefficient.cluster.api import TRAININGS, ApiError
+from dataefficient.telemetry.logs import Format
 
 
 def settings(monkeypatch, *arguments, **environment):
@@ -31,7 +36,7 @@ def test_options_come_from_the_command_line_or_the_environment(monkeypatch):
     )
     assert given.port == 9
     assert given.namespaces == ("a", "b")
-    assert given.log_format is LogFormat.JSON
+    assert given.log_format is Format.JSON
     assert given.lease_name == "other"
     assert given.leader_election is False
     assert str(given.policy_file) == "/etc/detctl/policy.yaml"
@@ -52,3 +57,20 @@ def test_the_process_that_watches_does_not_load_what_fits():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_kind_that_is_not_served_yet_is_waited_for(monkeypatch, status):
+    api = FakeApi()
+    api.refuse[("LIST", TRAININGS.plural)] = ApiError(status, "TooManyRequests", "storage is initializing")
+    monkeypatch.setattr(process, "BEGINNING_PAUSE", 0.0)
+    api.apply(objects.body())
+    (found,) = asyncio.run(process._listed(api, None))
+    assert found["metadata"]["name"] == "made-up"
+
+
+def test_a_kind_that_may_not_be_seen_is_not_waited_for():
+    api = FakeApi()
+    api.refuse[("LIST", TRAININGS.plural)] = ApiError(403, "Forbidden", "no")
+    with pytest.raises(ApiError, match="no"):
+        asyncio.run(process._listed(api, None))

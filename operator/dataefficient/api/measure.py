@@ -16,6 +16,14 @@ from pydantic import Field
 from dataefficient.api.model import Cel, Model, Problem, Rule
 from dataefficient.api.names import Column, Query, Uri
 from dataefficient.api.quantity import Amount, Confidence, Distance, Level, Unique
+from dataefficient.api.serving import (
+    ASSUME_FRESH,
+    FRESHNESS,
+    MAX_AGE,
+    MAX_AGE_SECONDS,
+    ONE_WAY_TO_BE_FRESH,
+    MaxAge,
+)
 
 
 def _label_is_no_key(data: Data) -> Iterator[Problem]:
@@ -95,6 +103,16 @@ def _maximize_needs_query(kpi: Kpi) -> Iterator[Problem]:
         )
 
 
+def _freshness_needs_query(kpi: Kpi) -> Iterator[Problem]:
+    if kpi.freshness_query and not kpi.query:
+        yield Problem(
+            ("freshnessQuery",),
+            kpi.freshness_query,
+            "nothing without query, whose age it tells",
+            "give query, or remove freshnessQuery",
+        )
+
+
 class Kpi(Model):
     """What the model must achieve."""
 
@@ -121,8 +139,11 @@ class Kpi(Model):
         default="",
         description="PromQL about what serves, such as CTR or revenue: one finite fresh number. It can "
         "block, hold or withdraw a plan. Variables: ${namespace} ${name} ${cycle} ${run} ${digest} "
-        "${windowSeconds}. Default none.",
+        "${windowSeconds}; run and digest are the champion's. Default none.",
     )
+    freshness_query: Query = Field(default="", description=FRESHNESS)
+    max_age_seconds: MaxAge = Field(default=MAX_AGE, description=MAX_AGE_SECONDS)
+    assume_fresh: bool = Field(default=False, description=ASSUME_FRESH)
     tolerance: Distance | None = Field(
         default=None,
         description="Largest relative distance to what full data at the largest size would have given, over "
@@ -158,6 +179,17 @@ class Kpi(Model):
                 "self.direction == 'Minimize' || (has(self.query) && size(self.query) > 0)",
                 "Maximize goes with a query",
                 ".direction",
+            ),
+        ),
+        ONE_WAY_TO_BE_FRESH,
+        Rule(
+            needs=("query", "freshness_query"),
+            check=_freshness_needs_query,
+            cel=Cel(
+                "!has(self.freshnessQuery) || size(self.freshnessQuery) == 0 || "
+                "(has(self.query) && size(self.query) > 0)",
+                "freshnessQuery goes with query",
+                ".freshnessQuery",
             ),
         ),
         Rule(

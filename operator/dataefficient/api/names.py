@@ -79,16 +79,40 @@ HttpAddress = Annotated[
     ),
 ]
 
+_QUERY_PART = r"([^$]|\$+(\{(" + "|".join(QUERY_VARIABLES) + r")\}|[^{$]|$))"
+_QUERY = "a PromQL query with no variables but " + " ".join(f"${{{v}}}" for v in QUERY_VARIABLES)
+
 Query = Annotated[
     str,
     Formatted(
-        pattern=r"([^$]|\$+(\{(" + "|".join(QUERY_VARIABLES) + r")\}|[^{$]|$))*",
+        pattern=rf"{_QUERY_PART}*",
         max_length=2048,
-        allowed="a PromQL query with no variables but " + " ".join(f"${{{v}}}" for v in QUERY_VARIABLES),
+        allowed=_QUERY,
         hint="remove or correct the other ${...}",
     ),
 ]
 """PromQL; empty: none."""
+
+GivenQuery = Annotated[
+    str,
+    Formatted(
+        pattern=rf"{_QUERY_PART}+",
+        max_length=2048,
+        allowed=_QUERY,
+        hint="write a query, and remove or correct any other ${...}",
+    ),
+]
+"""PromQL that must be there."""
+
+SecretName = Annotated[
+    str,
+    Formatted(
+        pattern=r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        max_length=253,
+        allowed="the name of a Secret: lower-case letters, digits, '-' and '.'",
+        hint="write the name alone, such as prometheus-access",
+    ),
+]
 
 Currency = Annotated[
     str,

@@ -13,11 +13,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from dataefficient.api.compute import Accelerator, Budget, Checkpoints, Limits, Trainer
+from dataefficient.api.compute import Accelerator, Budget, Checkpoints, Device, Limits, Trainer
 from dataefficient.api.measure import Data, Guardrail, Kpi
 from dataefficient.api.model import Cel, Model, Problem, Rule
-from dataefficient.api.names import Cron, HttpAddress, Label, Name, TimeZone
+from dataefficient.api.names import Cron, Label, Name, TimeZone
 from dataefficient.api.quantity import Fraction, Instant, Share, Unique
+from dataefficient.api.serving import CostSource, Prometheus, ServingGuardrail
 from dataefficient.api.zones import cron_problem, zone_problem
 from dataefficient.contract import Policy, format_time
 
@@ -237,16 +238,6 @@ class Control(Model):
     )
 
 
-class Prometheus(Model):
-    """The server that answers queries."""
-
-    address: HttpAddress | None = Field(
-        default=None,
-        description="Base address, http or https. Default: the installation's. An address that the "
-        "installation does not allow is refused by the condition Accepted.",
-    )
-
-
 def _keep_covers_lookback(spec: Spec) -> Iterator[Problem]:
     needed = spec.control.lookback_cycles + 1
     if spec.checkpoints.keep < needed:
@@ -291,6 +282,35 @@ def _hours_fit_money(spec: Spec) -> Iterator[Problem]:
                 )
 
 
+_SEEN = {
+    CostSource.OPENCOST: (Device.NVIDIA, Device.CPU),
+    CostSource.DCGM: (Device.NVIDIA,),
+    CostSource.GKE: (Device.NVIDIA, Device.TPU),
+}
+"""What a source sees, where that is not everything."""
+
+
+def _source_sees_devices(spec: Spec) -> Iterator[Problem]:
+    source, device = spec.prometheus.cost.source, spec.accelerators[0].resource
+    if device not in _SEEN.get(source, (device,)):
+        seen = " and ".join(_SEEN[source])
+        yield Problem(
+            ("prometheus", "cost", "source"),
+            source.value,
+            f"a source that sees accelerators[0].resource, {device.value}; {source.value} sees {seen}",
+            "choose another, such as KubeStateMetrics",
+        )
+
+
+def _guardrails_differ(spec: Spec) -> Iterator[Problem]:
+    names = [guardrail.name for guardrail in spec.serving_guardrails]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            yield Problem(
+                ("servingGuardrails", i), name, "entries whose names all differ", f"rename the second {name}"
+            )
+
+
 class Spec(Model):
     """What the model must achieve and what it may cost."""
 
@@ -309,6 +329,11 @@ class Spec(Model):
     kpi: Kpi = Field(description="What the model must achieve. Required.")
     guardrails: Annotated[tuple[Guardrail, ...], Field(max_length=16)] = Field(
         default=(), description="Further bounds that a candidate must keep to be published. Default none."
+    )
+    serving_guardrails: Annotated[tuple[ServingGuardrail, ...], Field(max_length=8)] = Field(
+        default=(),
+        description="Bounds on numbers that Prometheus knows about what serves; at most 8. Default none.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     sampling: Sampling = Field(
         default_factory=Sampling, description="Which ways of dropping rows may be tried."
@@ -347,6 +372,20 @@ class Spec(Model):
         ),
         Rule(needs=("budget", "accelerators"), check=_money_needs_price),
         Rule(needs=("budget", "accelerators"), check=_hours_fit_money),
+        Rule(needs=("serving_guardrails",), check=_guardrails_differ),
+        Rule(
+            needs=("prometheus", "accelerators"),
+            check=_source_sees_devices,
+            cel=Cel(
+                "self.prometheus.cost.source in ['None', 'KubeStateMetrics']"
+                " || self.accelerators[0].resource == 'nvidia.com/gpu'"
+                " || (self.prometheus.cost.source == 'OpenCost' && self.accelerators[0].resource == 'cpu')"
+                " || (self.prometheus.cost.source == 'GKE'"
+                " && self.accelerators[0].resource == 'google.com/tpu')",
+                "the cost source does not see these accelerators",
+                ".prometheus.cost.source",
+            ),
+        ),
     )
 
 

@@ -24,6 +24,7 @@ from dataefficient.contract import Role
 from dataefficient.cycle.launch import Wanted, devices, plan_run
 from dataefficient.cycle.model import Memory
 from dataefficient.planner.knobs import Point
+from dataefficient.prometheus.access import AccessRefused, chosen_address
 
 _TRIAL_SECONDS = 3600.0
 _POD_SECURITY = "would violate PodSecurity"
@@ -44,13 +45,14 @@ def admit(body: Body, policy: Policy) -> Resource | Refused:
             "template, that every pod of the resource reaches; make the resource anew with it, since it "
             "cannot be changed",
         )
-    address = spec.prometheus.address
-    if address is not None and str(address) not in policy.prometheus_allowed:
-        known = ", ".join(policy.prometheus_allowed) or "none; ask who installed the operator"
-        return Refused(
-            Reason.ADDRESS_NOT_ALLOWED,
-            f'spec.prometheus.address: found "{address}"; allowed: {known}; name one of these',
+    try:
+        chosen_address(
+            spec.prometheus.address,
+            default=policy.prometheus_default or None,
+            allowed=policy.prometheus_allowed,
         )
+    except AccessRefused as error:
+        return Refused(Reason.ADDRESS_NOT_ALLOWED, str(error))
     return _above_cap(resource, policy) or resource
 
 

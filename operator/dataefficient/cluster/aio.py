@@ -36,9 +36,21 @@ async def configuration() -> Configuration:
 class AioApi:
     """:class:`~dataefficient.cluster.api.Api` over HTTP."""
 
-    def __init__(self, client: ApiClient, *, may_write: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        may_write: Callable[[], bool],
+        failed: Callable[[int], None] | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            failed: told the status of every request that was refused; 0: there was no answer.
+        """
         self._client = client
         self._may_write = may_write
+        self._failed = failed
         self.requests = 0
         """Requests so far."""
 
@@ -84,6 +96,10 @@ class AioApi:
             if error.status != 404:
                 raise
 
+    def _note(self, status: int) -> None:
+        if self._failed is not None:
+            self._failed(status)
+
     async def _send(
         self, method: str, path: str, query: dict[str, str] | None = None, body: Body | None = None
     ) -> tuple[Body, tuple[str, ...]]:
@@ -108,9 +124,12 @@ class AioApi:
             )
             text: bytes = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._note(0)
             raise ApiError(0, "Unreachable", f"{method} {path}: {error or type(error).__name__}") from error
         answer = _parsed(text)
         if not 200 <= response.status < 300:
+            if (method, response.status) != ("GET", 404):  # that is how one learns that nothing is there
+                self._note(response.status)
             raise _refused(response.status, answer, f"{method} {path}")
         warnings = response.response.headers.getall("Warning", [])
         return answer, tuple(_warning(line) for line in warnings)

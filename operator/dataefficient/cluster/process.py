@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -19,29 +20,34 @@ from kubernetes.aio.config import ConfigException
 from prometheus_client import CollectorRegistry
 
 from dataefficient.cluster.aio import AioApi, configuration
-from dataefficient.cluster.api import TRAININGS, ApiError
+from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
+from dataefficient.cluster.board import Board
 from dataefficient.cluster.brain import Brain
 from dataefficient.cluster.events import Events
 from dataefficient.cluster.evidence import Evidence
 from dataefficient.cluster.health import serving
 from dataefficient.cluster.lease import Elector, Leadership, LeaseThread, boot_clock
-from dataefficient.cluster.logs import configure
-from dataefficient.cluster.metrics import Metrics
 from dataefficient.cluster.names import Key
 from dataefficient.cluster.policy import PolicyError, read_policy
 from dataefficient.cluster.queue import WorkQueue
+from dataefficient.cluster.reaching import Reach
+from dataefficient.cluster.readback import PrometheusReadback
 from dataefficient.cluster.reconcile import Reconciler
 from dataefficient.cluster.runs import Runs
 from dataefficient.cluster.settings import Settings
 from dataefficient.cluster.store import Store
 from dataefficient.cluster.watch import Watch
 from dataefficient.cluster.worker import Worker
+from dataefficient.telemetry.collector import ResourceCollector
+from dataefficient.telemetry.logs import configure
+from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 
 logger = logging.getLogger(__name__)
 
 OK, WRONG_INPUT, UNAVAILABLE, FAULT = 0, 64, 69, 70
 """Exit codes, as ``detctl`` has them."""
 WORKERS = 4
+BEGINNING_ATTEMPTS, BEGINNING_PAUSE = 30, 1.0
 STUCK_SECONDS = 600.0
 """A resource that was marked so long ago and not visited: reconciling has stopped."""
 ENDING_SECONDS = 20.0
@@ -50,7 +56,10 @@ ENDING_SECONDS = 20.0
 
 def main(settings: Settings) -> int:
     """Run until a signal; the exit code."""
-    configure(settings.log_format, settings.log_level)
+    configure(settings.log_format, sys.stderr, level=settings.log_level.upper())
+    # The watcher tells of each event and each handler; only its troubles matter here.
+    for name in ("kopf", "aiohttp", "asyncio"):
+        logging.getLogger(name).setLevel(max(logging.getLogger().level, logging.WARNING))
     try:
         return asyncio.run(operate(settings))
     except PolicyError as error:
@@ -88,22 +97,34 @@ async def operate(settings: Settings) -> int:
 
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(ApiClient(reach))
-        api = AioApi(client, may_write=leadership.holds)
-        metrics = Metrics(
-            registry,
+        state = ProcessState(
             leads=leadership.holds,
-            requests=lambda: api.requests,
             resources=lambda: len(watch.keys),
+            queued=lambda: len(queue),
+            requests=lambda: api.requests,
         )
+        metrics = ProcessMetrics(registry, state)
+        api = AioApi(client, may_write=leadership.holds, failed=metrics.note_failure)
         brain = await stack.enter_async_context(Brain())
+        board = Board(there=lambda: watch.keys)
+        ResourceCollector(views=board.views, leads=leadership.holds, now=_now, registry=registry)
+        readback = PrometheusReadback(
+            reach=Reach(api=api, policy=policy),
+            board=board,
+            mark=queue.add,
+            now=_now,
+            answered=metrics.note_answer,
+        )
+        stack.push_async_callback(readback.close)
         reconciler = Reconciler(
             api=api,
             store=Store(api=api),
             runs=Runs(api=api, evidence=evidence),
             events=Events(api=api, now=_now),
-            decide=brain,
+            decide=board.watching(brain),
             policy=policy,
             now=_now,
+            readback=readback,
             decided=metrics.decision_delay.observe,
         )
         port = await stack.enter_async_context(
@@ -171,10 +192,22 @@ async def _fill(api: AioApi, settings: Settings, queue: WorkQueue, watch: Watch)
         ApiError: without the kind or the right to see it, waiting would look like working.
     """
     for namespace in settings.namespaces or (None,):
-        for body in await api.list(TRAININGS, namespace):
+        for body in await _listed(api, namespace):
             key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
             watch.keys.add(key)
             queue.add(key)
+
+
+async def _listed(api: Api, namespace: str | None) -> list[Body]:
+    """Every resource; a kind that was made known only now is not served for a moment."""
+    for _ in range(BEGINNING_ATTEMPTS):
+        try:
+            return await api.list(TRAININGS, namespace)
+        except ApiError as error:
+            if error.status not in (429, 503):
+                raise
+        await asyncio.sleep(BEGINNING_PAUSE)
+    return await api.list(TRAININGS, namespace)
 
 
 async def _work(workers: list[Worker], stop: asyncio.Event) -> None:

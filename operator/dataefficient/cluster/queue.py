@@ -51,6 +51,10 @@ class WorkQueue:
             self._news.clear()
             await self._news.wait()
 
+    def __len__(self) -> int:
+        """Keys that wait."""
+        return len(self._marked)
+
     def done(self, key: Key) -> None:
         """The work on a key has ended."""
         self._busy.discard(key)

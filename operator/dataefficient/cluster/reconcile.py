@@ -115,6 +115,8 @@ class Reconciler:
         self._store.forget(key)
         self._quiet.pop(key, None)
         self._swept.pop(key, None)
+        if self._readback is not None:
+            self._readback.forget(key)
 
     async def _refuse(self, body: Body, why: Refused) -> None:
         generation = body["metadata"].get("generation", 0)
@@ -132,6 +134,8 @@ class Reconciler:
         if version is None and not await self._runs.clear(resource):
             return SOON
         seen = await self._runs.look(resource, book, book.memory.running)
+        if self._readback is not None:
+            seen = self._readback.pass_on(key, resource.spec, book.memory, seen)
         if seen.departing:
             return SOON
         acted = _has_acted(resource, book)
@@ -170,6 +174,7 @@ class Reconciler:
         return (
             last is not None
             and not seen.outcomes
+            and not (self._readback is not None and self._readback.news(key))
             and last.version == version
             and last.generation == resource.metadata.generation
             and (last.until is None or last.until > self._now())
@@ -179,7 +184,10 @@ class Reconciler:
         self, resource: Resource, book: Book, version: str | None, seen: Seen, *, acted: bool
     ) -> tuple[Book, str | None, Decision]:
         """Decide, and remember the decision before anything follows from it."""
+        key = Key(resource.metadata.namespace, resource.metadata.name)
         observation = Observation(self._now(), seen.outcomes)
+        if self._readback is not None:
+            observation = self._readback.told(key, observation)
         before, decision = await self._decide(resource.spec, book.memory, observation, acted)
         for end in seen.ended:
             self._decided(max((self._now() - end).total_seconds(), 0.0))
@@ -189,6 +197,8 @@ class Reconciler:
                 kept = replace(decision, memory=after.memory)
                 await self._store.record(resource, before, observation, kept)
             version = await self._store.save(resource, after, version)
+        if self._readback is not None:
+            self._readback.decided(key)
         self._runs.settle(
             resource, [p for p in book.memory.running if p.request.run in {o.run for o in seen.outcomes}]
         )

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class LogFormat(enum.StrEnum):
-    """How log lines look."""
-
-    TEXT = "text"
-    JSON = "json"
+from dataefficient.telemetry.logs import Format
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,7 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus reach the pod by its address
     port: int = 8080
     """Serves /healthz, /readyz and /metrics."""
-    log_format: LogFormat = LogFormat.TEXT
+    log_format: Format = Format.TEXT
     log_level: str = "info"
     policy_file: Path | None = None
     """What the installation allows and supplies; see ``policy``."""

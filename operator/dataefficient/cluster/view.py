@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from dataefficient.api.conditions import Condition, ConditionStatus, ConditionType, Reason
-from dataefficient.api.spec import Resource
+from dataefficient.api.spec import Resource, Spec
+from dataefficient.cluster.names import Key
 from dataefficient.cluster.outcome import Live
-from dataefficient.cycle.model import Memory
+from dataefficient.cluster.runs import Seen
+from dataefficient.cycle.model import Memory, Observation
 
 
 class Answer(NamedTuple):
@@ -52,3 +54,18 @@ class Readback(Protocol):
 
     async def read(self, view: View) -> tuple[Answer, ...]:
         """What it says of the resource; never an exception for a server that does not answer."""
+
+    def pass_on(self, key: Key, spec: Spec, memory: Memory, seen: Seen) -> Seen:
+        """``seen`` without what must not be decided on before something was answered about it."""
+
+    def news(self, key: Key) -> bool:
+        """Whether a reading waits to be handed to a decision."""
+
+    def told(self, key: Key, observation: Observation) -> Observation:
+        """``observation`` with the reading in it that waits for a decision, if there is one."""
+
+    def decided(self, key: Key) -> None:
+        """The decision with the reading in it is remembered."""
+
+    def forget(self, key: Key) -> None:
+        """The resource is gone."""

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures.process import BrokenProcessPool
 
 from dataefficient.cluster.api import ApiError, ConflictError, NotLeaderError
-from dataefficient.cluster.metrics import Metrics
 from dataefficient.cluster.names import Key
 from dataefficient.cluster.queue import WorkQueue
+from dataefficient.telemetry.logs import about
+from dataefficient.telemetry.process import ProcessMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Worker:
         queue: WorkQueue,
         reconcile: Reconcile,
         leads: Callable[[], bool],
-        metrics: Metrics,
+        metrics: ProcessMetrics,
         clock: Callable[[], float],
         resync_seconds: float,
         failures: dict[Key, int],
@@ -58,7 +59,8 @@ class Worker:
                 key, _ = taking.result()
                 try:
                     if self._leads():
-                        await self._visit(key)
+                        with about(resource=str(key)):
+                            await self._visit(key)
                 finally:
                     self._queue.done(key)
         finally:

@@ -23,6 +23,7 @@ from dataefficient.contract import Role
 from dataefficient.cycle import measuring, planning
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
+from dataefficient.cycle.hearing import hear
 from dataefficient.cycle.judging import HISTORY, Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
@@ -74,6 +75,8 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
     for outcome in observation.outcomes:
         turn.memory, events = take_in(turn.know(), outcome)
         turn.events.extend(events)
+    turn.memory, events = hear(spec, turn.memory, observation)
+    turn.events.extend(events)
     while STEPS[turn.memory.step](turn):
         pass
     waiting = [r.not_before for r in turn.memory.running if r.not_before and r.not_before > turn.now]

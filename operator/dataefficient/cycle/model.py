@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
+from dataefficient.cycle.answers import Answer, Heard
 from dataefficient.planner.evidence import Contrast, Past
 from dataefficient.planner.knobs import Point
 
@@ -91,11 +92,26 @@ class RunOutcome:
 
 
 @dataclass(frozen=True)
+class CostEvidence:
+    """What another meter than the driver's counted for a run, all its attempts, up to its reservation."""
+
+    run: str
+    seconds: float
+    """Device-seconds."""
+
+
+@dataclass(frozen=True)
 class Observation:
-    """What a driver saw: the time, and the outcomes of runs that the memory holds as running."""
+    """What a driver saw: the time, the outcomes of runs that the memory holds as running, and what
+    Prometheus answered since the last one."""
 
     now: datetime
     outcomes: tuple[RunOutcome, ...] = ()
+    costs: tuple[CostEvidence, ...] = ()
+    kpi: Answer | None = None
+    """To ``kpi.query``, about what serves."""
+    guardrails: Mapping[str, Answer] = field(default_factory=dict)
+    """To the serving guardrails, by name."""
 
 
 @dataclass(frozen=True)
@@ -369,6 +385,10 @@ class Memory:
     evaluation_share: float = 0.1
     ledger: Ledger = field(default_factory=Ledger)
     history: tuple[CycleRecord, ...] = ()
+    heard: tuple[Heard, ...] = ()
+    """What ``kpi.query`` gave, by cycle, oldest first."""
+    guarded: Mapping[str, Answer] = field(default_factory=dict)
+    """The newest answer to each serving guardrail."""
     retry_at: datetime | None = None
     """Data were not ready: look again then."""
     stopped: Stopped | None = None

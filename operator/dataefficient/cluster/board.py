@@ -1,0 +1,80 @@
+"""The resources as they were last seen, for those who show them: the metrics, and what is read back.
+
+It keeps the reports of the newest runs, which the memory forgets once their cycle is judged. After a restart
+it is empty and fills as resources are visited; nothing is decided from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+
+from dataefficient.api.spec import Spec
+from dataefficient.cluster.brain import Decide, Decided
+from dataefficient.cluster.conditions import conditions
+from dataefficient.cluster.names import Key
+from dataefficient.cluster.view import View
+from dataefficient.cycle.answers import Answer
+from dataefficient.cycle.model import Memory, Observation
+from dataefficient.telemetry.view import MAX_RUNS, FinishedRun, ResourceView
+
+
+@dataclass
+class Board:
+    """What is known of each resource. Belongs to one event loop."""
+
+    there: Callable[[], Container[Key]]
+    """The resources that exist: what is known of others is dropped."""
+    _shown: dict[Key, ResourceView] = field(default_factory=dict)
+    _runs: dict[Key, dict[str, FinishedRun]] = field(default_factory=dict)
+
+    def watching(self, decide: Decide) -> Decide:
+        """``decide``, with the runs noted whose ends it takes in."""
+
+        async def noting(spec: Spec, memory: Memory, observation: Observation, acted: bool) -> Decided:  # noqa: FBT001 - see Decide
+            decided = await decide(spec, memory, observation, acted)
+            self._note(memory, observation)
+            return decided
+
+        return noting
+
+    def _note(self, memory: Memory, observation: Observation) -> None:
+        plans = {(plan.request.run, plan.attempt): plan for plan in memory.running}
+        known = self._runs.setdefault(key_of(memory), {})
+        for outcome in observation.outcomes:
+            plan = plans.get((outcome.run, outcome.attempt))
+            if plan is not None:
+                known.pop(outcome.run, None)
+                known[outcome.run] = FinishedRun(plan, outcome)
+        for oldest in list(known)[:-MAX_RUNS]:
+            del known[oldest]
+
+    def finished(self, key: Key) -> tuple[FinishedRun, ...]:
+        """The newest runs that ended, oldest first."""
+        return tuple(self._runs.get(key, {}).values())
+
+    def show(self, view: View, answers: tuple[Answer, ...]) -> None:
+        """Take note of a resource as it is seen now, and of what Prometheus last answered about it."""
+        about = view.resource.metadata
+        self._shown[key_of(view.memory)] = ResourceView(
+            namespace=about.namespace,
+            name=about.name,
+            spec=view.resource.spec,
+            memory=view.memory,
+            conditions=conditions(view),
+            answers=answers,
+        )
+
+    def views(self) -> tuple[ResourceView, ...]:
+        """What is known of the resources that exist."""
+        there = self.there()
+        for key in [key for key in {*self._shown, *self._runs} if key not in there]:
+            self._shown.pop(key, None)
+            self._runs.pop(key, None)
+        return tuple(replace(view, finished=self.finished(key)) for key, view in self._shown.items())
+
+
+def key_of(memory: Memory) -> Key:
+    """The resource that a memory is of."""
+    namespace, _, name = memory.resource.partition("/")
+    return Key(namespace, name)

@@ -1,0 +1,1 @@
+"""Reading quality and cost from Prometheus: queries for one number, verdicts, comparisons."""
