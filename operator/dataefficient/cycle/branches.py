@@ -151,6 +151,9 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     """Lets the running trial go on where its next look is due, or begins one."""
     assert k.next_interval is not None
     trial, plan = k.memory.trial, planned.plan
+    if trial is None and k.ruling.hold:
+        held = f"Nothing cheaper is tried: {k.ruling.hold[0]}"
+        return replace(planned, notes=(*planned.notes, held), codes=(*planned.codes, "Held"))
     if trial is None:
         return _new_trial(k, planned, champion, left)
     if plan is None or trial.checkpoint is None or trial.position is None:

@@ -179,6 +179,8 @@ def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[M
         notes.add("Published", "The first champion is published")
         return _crown(k, candidate, plan.point), None
     gate = _gate(k, candidate.evaluated, "self", "The candidate")
+    if gate.published and k.ruling.block:
+        gate = replace(gate, published=False, reason=k.ruling.block[0])
     if not gate.published:
         notes.add("Rejected", f"Not published. {gate.reason}")
         return replace(memory, rejections=memory.rejections + 1, trial=None), gate

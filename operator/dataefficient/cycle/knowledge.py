@@ -17,6 +17,7 @@ from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Branch, Champion, Measured, Memory
+from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import budget
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
@@ -115,6 +116,17 @@ class Knowledge:
     def reference(self) -> Point:
         """The most data at the largest size."""
         return self.knobs.reference
+
+    @cached_property
+    def ruling(self) -> Ruling:
+        """What follows from the answers of Prometheus."""
+        return rule(
+            self.spec.kpi,
+            self.spec.serving_guardrails,
+            reference=self.reference,
+            heard=self.memory.heard,
+            guarded=self.memory.guarded,
+        )
 
     @cached_property
     def next_interval(self) -> Interval | None:

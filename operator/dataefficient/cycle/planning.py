@@ -59,8 +59,10 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     origin = k.memory.successor or champion
     train = (origin.position, cycle.end)
     rows, scored = k.rows(*train), k.rows(cycle.start, cycle.end)
-    in_force = k.in_force or champion.point
+    in_force = champion.point if k.ruling.hold else k.in_force or champion.point
     reachable = [p for p in k.points if p.size == origin.point.size]
+    if k.ruling.hold:
+        reachable = [p for p in reachable if p not in k.cheaper(reachable, in_force)]
     frozen = _branches_to_score(k, champion)
     if origin is not champion:
         frozen["champion"] = champion.checkpoint
@@ -70,9 +72,13 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     choice = choose(
         reachable, k.reference, k.stakes, full_costs, k.situation(k.headroom.seconds), in_force=in_force
     )
+    limit = k.headroom.seconds
+    affordable = [p for p in reachable if limit is None or costs[p] <= limit]
     if k.memory.rejections >= 2:
-        limit = k.headroom.seconds
-        choice = _notch_up(k, choice, [p for p in reachable if limit is None or costs[p] <= limit])
+        told = f"{k.memory.rejections} candidates in a row were rejected: one notch more data"
+        choice = _notch_up(choice, affordable, "RejectedTwice", told)
+    elif k.ruling.withdraw:
+        choice = _notch_up(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
     choice, notes = _recommend(k, choice, champion.point)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
@@ -90,7 +96,8 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     stepped_down = choice.point != in_force and full_costs[choice.point] < k.run_cost(
         in_force, rows, scored, models=models
     )
-    memory = replace(k.memory, plan=plan, adopted=None, looks=k.memory.looks + stepped_down)
+    adopted = k.memory.adopted if k.ruling.hold else None
+    memory = replace(k.memory, plan=plan, adopted=adopted, looks=k.memory.looks + stepped_down)
     planned = Planned(memory, plan, (candidate,), notes, (choice.code,))
     left = None if k.headroom.seconds is None else k.headroom.seconds - full_costs[choice.point] * 1.5
     planned = with_control(replace(k, memory=planned.memory), planned, champion, left)
@@ -107,20 +114,15 @@ def _branches_to_score(k: Knowledge, champion: Champion) -> dict[str, Checkpoint
     }
 
 
-def _notch_up(k: Knowledge, choice: Choice, reachable: list[Point]) -> Choice:
-    """Two rejections in a row: the next higher rate of the lineage's size, whatever is believed."""
+def _notch_up(choice: Choice, reachable: list[Point], code: str, reason: str) -> Choice:
+    """The next higher rate of the lineage's size, whatever is believed."""
     if choice.point is None:
         return choice
     higher = [p for p in reachable if p.rate > choice.point.rate]
     if not higher:
         return choice
     point = min(higher, key=lambda p: (p.rate, p.policy != choice.point.policy if choice.point else True))
-    return replace(
-        choice,
-        point=point,
-        code="RejectedTwice",
-        reason=f"{k.memory.rejections} candidates in a row were rejected: one notch more data",
-    )
+    return replace(choice, point=point, code=code, reason=reason)
 
 
 def _recommend(k: Knowledge, choice: Choice, keep: Point) -> tuple[Choice, tuple[str, ...]]:
