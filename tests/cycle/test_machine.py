@@ -259,6 +259,7 @@ def test_a_smaller_size_that_costs_nothing_takes_over_with_the_weights_of_its_tr
     assert first.request.start.uri == trial.request.output
     assert first.request.train.start == trial.request.train.end
     assert player.memory.champion.cold, "its distance knows of the cold start that it goes back to"
+    assert player.memory.looks >= 1, "alpha is spent on it"
 
 
 def test_a_smaller_size_that_costs_quality_is_tried_and_refused():

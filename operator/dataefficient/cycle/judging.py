@@ -364,7 +364,14 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
         cold=trial.cold,
         cold_age=trial.cold_age + trial.age,
     )
-    return replace(memory, adopted=trial.point, successor=successor, trial=None, refused_in_row=0)
+    return replace(
+        memory,
+        adopted=trial.point,
+        successor=successor,
+        trial=None,
+        looks=memory.looks + 1,
+        refused_in_row=0,
+    )
 
 
 def _contrast(mine: Past, against: Past, cycle: int, age: float | None, difference: Paired) -> Contrast:
