@@ -37,8 +37,7 @@ RUN python3 -m pip install --quiet --no-cache-dir --no-compile --require-hashes 
 COPY --from=wheel /wheel /opt/wheel
 # Compiled is what the operator loads when it starts: it cannot write there later, and would need seconds more.
 RUN python3 -m pip install --quiet --no-cache-dir --no-compile --no-deps --upgrade --target /opt/app /opt/wheel/*.whl \
-    && env -u PYTHONDONTWRITEBYTECODE python3 -c \
-        'import aiohttp.web, kopf, kubernetes.aio.client, kubernetes.aio.watch, prometheus_client, dataefficient.cycle.machine'
+    && env -u PYTHONDONTWRITEBYTECODE python3 -c 'import dataefficient.cli, dataefficient.cluster.process, dataefficient.cycle.machine'
 USER 65532:65532
 ENTRYPOINT ["detctl"]
 CMD ["operator"]

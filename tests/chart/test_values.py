@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from chart.helm import CHART, Helm, HelmError
 from cluster.control_plane import ControlPlane
+from dataefficient.cli_operator import operator_command
 
 
 @pytest.mark.parametrize(
@@ -122,3 +124,24 @@ def test_what_the_installation_rules_reaches_the_operator_and_restarts_it(helm: 
         "maxBudget": {"money": "200", "deviceHours": ""},
     }
     assert before != after
+
+
+def test_what_the_chart_tells_the_operator_is_what_the_operator_takes(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch
+):
+    values = {"watch": {"namespaces": ["ads", "feed"]}, "operator": {"logLevel": "debug"}}
+    deployment = next(one for one in helm.rendered(values=values) if one["kind"] == "Deployment")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    given = {one["name"]: one.get("value", "from-the-pod") for one in container["env"]}
+    assert container["command"] == ["detctl", "operator"]
+    prefix = "DETCTL_OPERATOR_"
+    assert set(given) <= {
+        option.envvar or f"{prefix}{option.name.upper()}" for option in operator_command.params
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    taken = operator_command.make_context("operator", [], auto_envvar_prefix=prefix.rstrip("_")).params
+    assert taken["namespaces"] == ("ads", "feed")
+    assert taken["log_level"] == "debug"
+    assert taken["policy"] == Path(given[f"{prefix}POLICY"])
+    assert taken["lease_name"] == given[f"{prefix}LEASE_NAME"]
