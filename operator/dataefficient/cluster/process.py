@@ -66,7 +66,7 @@ def main(settings: Settings) -> int:
         logger.error("--policy: %s", error)
         return WRONG_INPUT
     except ConfigException as error:
-        logger.error("The cluster is not found: %s. Set KUBECONFIG, or run in a pod.", error)
+        logger.error("The cluster is not found: %s. Set KUBECONFIG, or run in a pod.", str(error).rstrip("."))
         return WRONG_INPUT
     except ApiError as error:
         logger.error("The resources cannot be listed, so nothing can be done: %s", error)
