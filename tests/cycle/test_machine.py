@@ -623,3 +623,27 @@ def test_preemptions_do_not_use_up_the_attempts_of_a_run_that_then_crashes():
         ),
     )
     assert player.play().step is Step.FINISHED
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"sampling": {"policies": ["Uniform"]}},
+        {"knobs": {"samplingRate": {"min": "0.3", "max": "0.9"}, "modelSize": {"values": [8, 32]}}},
+        {"knobs": {"samplingRate": {"min": "0.2", "max": "1"}, "modelSize": {"values": [16, 64]}}},
+        {"mode": "Recommend", "knobs": {"samplingRate": {"min": "0.7"}, "modelSize": {"values": [32]}}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("at", [2, 8, 14])
+def test_knobs_that_are_edited_in_the_middle_of_a_life_take_effect_without_losing_it(edit, at):
+    player = Player(resource(cycles=24))
+    player.play(in_cycle(at))
+    player.spec = resource(cycles=24, **edit)
+    player.play()
+    assert player.memory.step is Step.FINISHED
+    rates = player.spec.knobs.sampling_rate
+    later = [r.plan.point for r in player.memory.history if r.cycle > at + 1]
+    if player.spec.mode is Mode.ENFORCE:
+        assert all(float(rates.min) <= p.rate <= float(rates.max) for p in later)
+        assert all(p.policy in player.spec.sampling.policies or p.rate == 1.0 for p in later)

@@ -190,7 +190,9 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
 
 
 def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
-    """Whether the plan in force makes a trial idle: as cheap as what it is for, or not what it watches."""
+    """Whether a trial is idle: its plan is no longer allowed, or what it is for is as cheap as in force."""
+    if trial.point not in k.points:
+        return True
     if trial.watch:
         return trial.point == now or trial.point.size != now.size or now == k.reference
     return k.cycle_cost(now) <= k.cycle_cost(trial.target or trial.point)

@@ -307,8 +307,9 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         if trial.cold:
             return _adopt(k, trial, evaluated, notes)
         notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: the trial has told")
-        own = k.prospects[trial.point].certified
-        goes_on = target != trial.point and own >= MIN_CHANCE and trial.age < PLANNED_AGE
+        own = k.prospects.get(trial.point)
+        goes_on = own is not None and own.certified >= MIN_CHANCE and trial.age < PLANNED_AGE
+        goes_on = goes_on and target != trial.point
         trial_after = replace(trial, target=trial.point) if goes_on else None
         return replace(memory, trial=trial_after, refused_in_row=0)
     if trial.looks >= MIN_LOOKS and inside < HOPELESS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from math import sqrt
@@ -109,8 +109,15 @@ class Knowledge:
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
-        """All points, the reference first."""
-        return self.knobs.points()
+        """All points, the reference first.
+
+        Where the lineage's size is no longer allowed it goes on at that size until another one wins.
+        """
+        points = self.knobs.points()
+        if self.origin is None or self.origin.point.size in self.knobs.sizes:
+            return points
+        size = self.origin.point.size
+        return (*points, *(replace(p, size=size) for p in points if p.size == self.reference.size))
 
     @property
     def reference(self) -> Point:
@@ -328,6 +335,7 @@ class Knowledge:
         return (
             now is not None
             and now != self.reference
+            and now in self.prospects
             and (self.prospects[now].kept_bound > share * self.tolerance)
         )
 

@@ -79,7 +79,7 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
         choice = _notch_up(choice, affordable, "RejectedTwice", told)
     elif k.ruling.withdraw:
         choice = _notch_up(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
-    choice, notes = _recommend(k, choice, champion.point)
+    choice, notes = _recommend(k, choice, champion.point if champion.point in reachable else reachable[0])
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
     plan = _plan(k, choice, choice.point, train, full_costs[choice.point])

@@ -228,9 +228,9 @@ class Evidence:
         """Variance of a plan's own distance from the law, shape (components,)."""
         harm = np.zeros(len(self._rho))
         if point.rate < self._knobs.rates[0]:
-            scale = self._scale[:, self._knobs.policies.index(point.policy)]
+            scale = self._scale[:, self._policy(point)]
             harm = POLICY_HARM[point.policy] * self._law(point.rate) * scale
-        steps = SIZE_STEP * sum(point.size <= size for size in self._knobs.sizes[:-1])
+        steps = SIZE_STEP * sum(point.size < larger for larger in self._knobs.sizes[1:])
         return np.asarray((DEVIATION * self._tolerance * (harm + steps)) ** 2 + 1e-18)
 
     def _law(self, rate: float) -> Matrix:
@@ -238,13 +238,20 @@ class Evidence:
         relative = rate / self._knobs.rates[0]
         return np.asarray((relative**-self._b - 1.0) / (4.0**self._b - 1.0))
 
+    def _policy(self, point: Point) -> int:
+        """Column of the point's policy; of the most harmful one where its own is no longer allowed."""
+        policies = self._knobs.policies
+        if point.policy in policies:
+            return policies.index(point.policy)
+        return max(range(len(policies)), key=lambda i: POLICY_HARM[policies[i]])
+
     def _loading(self, point: Point) -> Matrix:
         """How the unknowns make up the distance of ``point``, shape (components, unknowns)."""
         row = np.zeros((len(self._rho), self._width))
         if point.rate < self._knobs.rates[0]:
-            row[:, self._knobs.policies.index(point.policy)] = self._law(point.rate)
-        for j, size in enumerate(self._knobs.sizes[:-1]):
-            row[:, len(self._knobs.policies) + j] = float(point.size <= size)
+            row[:, self._policy(point)] = self._law(point.rate)
+        for j, larger in enumerate(self._knobs.sizes[1:]):
+            row[:, len(self._knobs.policies) + j] = float(point.size < larger)
         if point in self._own:
             row[:, self._first_own + self._own[point]] = 1.0
         return row
