@@ -219,7 +219,7 @@ class Exploration(Model):
     share: Share = Field(
         default=Decimal("0.1"),
         description="Share of the reference's cost per cycle that probes and trials may take; may be saved "
-        'up over 5 cycles. 0 to 1, default "0.1". "0": nothing new is ever tried.',
+        'up over 15 cycles. 0 to 1, default "0.1". "0": nothing new is ever tried.',
     )
 
 
