@@ -315,7 +315,7 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     if trial.looks >= MIN_LOOKS and inside < HOPELESS:
         told = f"the chance that it stays inside the tolerance is {inside:.0%}"
         notes.add("TrialRefused", f"{target} is refused: {told}")
-    elif target != trial.point and trial.looks >= TELLING_LOOKS * (1 if certified < 0.5 else 2):
+    elif target != trial.point and trial.looks >= (TELLING_LOOKS if certified >= 0.5 else MIN_LOOKS):
         notes.add("TrialUndecided", f"A trial of {trial.point} cannot tell enough of {target}")
         return _refused(memory, trial.point)
     elif trial.age >= MAX_AGE:
