@@ -22,8 +22,8 @@ MIN_CHANCE = 0.15
 MAX_AGE = 40
 """Cycles after which a trial that is still undecided is refused."""
 TELLING_LOOKS = 8
-"""Looks at a trial after which more of them tell nothing more of a milder plan: the law's doubt is left. Where its
-chances are less than even, that is so after the first two."""
+"""Looks at a trial after which more of them tell nothing more of a milder plan: the law's doubt is left.
+Where its chances are less than even, that is so after the first two."""
 PLANNED_AGE = 20
 """Cycles within which a trial that is begun should decide."""
 FIRST_WAIT = 6
