@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import sqrt
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import CheckpointRef, Role
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
+from dataefficient.planner.belief import cold_luck
 from dataefficient.planner.evidence import after
 from dataefficient.planner.explore import Pace, best_trial, wait_after
 from dataefficient.planner.knobs import Point
@@ -176,17 +176,7 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
             notes=(*planned.notes, f"The trial of {trial.point} ends undecided: {ended}"),
             codes=(*planned.codes, "TrialEnded"),
         )
-    wanted = Wanted(
-        name(k.memory.cycle, "trial"),
-        Role.TRIAL,
-        trial.point,
-        (trial.position, end),
-        None,
-        start=trial.checkpoint,
-        forecast_seconds=cost,
-    )
-    memory = replace(planned.memory, account=planned.memory.account - cost)
-    return replace(planned, memory=memory, wanted=(*planned.wanted, wanted))
+    return _trained(k, planned, trial, (trial.position, trial.checkpoint))
 
 
 def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
@@ -234,7 +224,7 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     cold_from = _catch_up_from(k, current.end)
     cold_cycles = k.rows(cold_from, current.end) / max(k.cycle_rows, 1.0)
     terms = k.terms(k.se_cycle)
-    luck = sqrt(2.0 * k.memory.seed_noise**2 + (k.tolerance / 2.0) ** 2)
+    luck = cold_luck(k.memory.seed_noise, k.tolerance)
 
     def same_size(point: Point) -> bool:
         return point.size == champion.point.size
@@ -310,9 +300,22 @@ def _begin_trial(
     begin: tuple[datetime, CheckpointRef | None],
     note: str,
 ) -> Planned:
+    planned = _trained(k, planned, branch, begin)
+    return replace(
+        planned,
+        memory=replace(planned.memory, trial=branch),
+        notes=(*planned.notes, note),
+        codes=(*planned.codes, "WatchStarted" if branch.watch else "TrialStarted"),
+    )
+
+
+def _trained(
+    k: Knowledge, planned: Planned, branch: Branch, begin: tuple[datetime, CheckpointRef | None]
+) -> Planned:
+    """With the run that trains a trial's branch from ``begin`` to the interval's end, paid by the account."""
     assert k.next_interval is not None
     start, end = begin[0], k.next_interval.end
-    spent = _trial_cost(k, branch.point, k.rows(start, end), 1)
+    cost = _trial_cost(k, branch.point, k.rows(start, end), 1)
     wanted = Wanted(
         name(k.memory.cycle, "trial"),
         Role.TRIAL,
@@ -320,15 +323,10 @@ def _begin_trial(
         (start, end),
         None,
         start=begin[1],
-        forecast_seconds=spent,
+        forecast_seconds=cost,
     )
-    return replace(
-        planned,
-        memory=replace(planned.memory, trial=branch, account=planned.memory.account - spent),
-        wanted=(*planned.wanted, wanted),
-        notes=(*planned.notes, note),
-        codes=(*planned.codes, "WatchStarted" if branch.watch else "TrialStarted"),
-    )
+    memory = replace(planned.memory, account=planned.memory.account - cost)
+    return replace(planned, memory=memory, wanted=(*planned.wanted, wanted))
 
 
 def refuse(memory: Memory, point: Point) -> tuple[Refusal, ...]:

@@ -204,8 +204,7 @@ def _crown(k: Knowledge, report: RunReport, point: Point) -> Memory:
     champion = Champion(
         report.checkpoint, memory.cycle, point, report.position, 0.0, past=past, cold=cold, cold_age=cold_age
     )
-    lineage = replace(k, memory=replace(memory, champion=champion, successor=None)).lineage
-    bound = max(float(lineage.quantiles(float(k.spec.kpi.confidence))[0]), 0.0)
+    mean, bound = replace(k, memory=replace(memory, champion=champion, successor=None)).distance
     older = () if memory.champion is None else (memory.champion, *memory.previous_champions)
     keep = k.spec.checkpoints.keep - 1
     left_reference = point != k.reference and (
@@ -215,7 +214,7 @@ def _crown(k: Knowledge, report: RunReport, point: Point) -> Memory:
         memory,
         champion=replace(champion, distance=bound),
         previous_champions=older[:keep],
-        distance=max(lineage.beliefs()[0].mean, 0.0),
+        distance=mean,
         distance_bound=bound,
         rejections=0,
         last_control=memory.cycle if left_reference else memory.last_control,
@@ -247,13 +246,8 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     else:
         contrast = _contrast(served.past, full, memory.cycle, float(control.age), difference)
     memory = replace(memory, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
-    lineage = replace(k, memory=memory).lineage
-    believed = lineage.beliefs()[0].mean
-    memory = replace(
-        memory,
-        distance=max(believed, 0.0),
-        distance_bound=max(float(lineage.quantiles(float(k.spec.kpi.confidence))[0]), 0.0),
-    )
+    believed, bound = replace(k, memory=memory).distance
+    memory = replace(memory, distance=believed, distance_bound=bound)
     error = f"standard error {difference.standard_error:.2%}"
     told = f"The control puts the lineage at {difference.gap:+.2%}, {error}"
     if difference.gap <= 0.0 or max(difference.gap, believed) <= k.tolerance:

@@ -340,6 +340,12 @@ class Knowledge:
         )
 
     @property
+    def distance(self) -> tuple[float, float]:
+        """Expected distance of the lineage as it is, and its bound at ``kpi.confidence``; none below 0."""
+        bound = float(self.lineage.quantiles(float(self.spec.kpi.confidence))[0])
+        return max(self.lineage.beliefs()[0].mean, 0.0), max(bound, 0.0)
+
+    @property
     def told_distance(self) -> str:
         """The lineage's distance in words."""
         bound = max(float(self.lineage.quantiles(KEEP)[0]), 0.0)

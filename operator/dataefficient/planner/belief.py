@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,11 @@ class Wear:
 def growth(carry_over: float, age: float | None) -> float:
     """Share of a distance that shows after ``age`` cycles apart: 1 - rho^age; all after a cold start."""
     return 1.0 if age is None else 1.0 - float(carry_over**age)
+
+
+def cold_luck(seed_noise: float, tolerance: float) -> float:
+    """Standard deviation of a cold start's luck, and of what it has yet to catch up with."""
+    return sqrt(2.0 * seed_noise**2 + (0.5 * tolerance) ** 2)
 
 
 def rate_share(milder: Point, harsher: Point) -> float | None:
@@ -221,8 +227,7 @@ class Evidence:
 
     @property
     def _cold_variance(self) -> float:
-        """Luck of a cold start, and what it has yet to catch up with."""
-        return float(2.0 * self._wear.seed_noise**2 + (0.5 * self._tolerance) ** 2)
+        return cold_luck(self._wear.seed_noise, self._tolerance) ** 2
 
     def _deviation(self, point: Point) -> Matrix:
         """Variance of a plan's own distance from the law, shape (components,)."""
