@@ -82,6 +82,8 @@ class Watch:
             registry=registry,
             settings=options,
             standalone=True,
+            # Without one kopf asks who runs it, which nothing knows of a container's user.
+            identity="detctl",  # type: ignore[arg-type]  # kopf exports no name for its kind of string
             clusterwide=not namespaces,
             namespaces=namespaces,
             ready_flag=ready,
