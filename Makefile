@@ -11,10 +11,12 @@ DEV_READY := .venv/.ready-dev
 BOOTSTRAP := hack/bootstrap requirements-bootstrap.lock pyproject.toml
 DEMO := work/demo
 WORKERS ?= 2
+E2E_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kubelet kube-proxy coredns helm \
+	kube-state-metrics buildkitd buildctl
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test e2e check bench lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -27,7 +29,11 @@ demo: $(RUN_READY) ## Run examples/flights end to end; writes work/demo/report.h
 test: $(DEV_READY) ## Run the tests that need seconds, not minutes; builds a real Kubernetes once
 	@$(BIN)/python hack/cluster/build >/dev/null || \
 		printf 'make test: goes on without a real Kubernetes; the tests that need it are skipped\n' >&2
-	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow" --basetemp=.cache/pytest-tmp
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not e2e" --basetemp=.cache/pytest-tmp
+
+e2e: $(DEV_READY) ## As root on Debian: images, a real kubelet, the chart, and the example on it
+	@$(BIN)/python hack/cluster/build $(E2E_PROGRAMS) >/dev/null
+	@$(BIN)/python hack/e2e/run
 
 check: $(DEV_READY) ## Lint, format, types and the direction of imports
 	$(BIN)/ruff check

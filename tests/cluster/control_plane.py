@@ -1,7 +1,8 @@
 """A real Kubernetes control plane on this machine's loopback: etcd, API server, controllers, scheduler.
 
 It is the one that clusters run, so admission, validation, garbage collection, the Job controller and RBAC are
-real; there is no kubelet, so pods stay Pending unless a test node (`node.py`) plays them.
+real; there is no kubelet, so pods stay Pending unless a test node (`node.py`) plays them, or a real one joins
+(`tests/e2e`), for which the API server listens where pods reach it.
 
     with ControlPlane.started(folder=tmp_path) as cluster:
         cluster.kubectl("get", "namespaces")
@@ -30,8 +31,12 @@ USERS: Mapping[str, tuple[str, ...]] = {
     "alice": (),
     "bob": (),
     "carol": (),
+    "system:node:node1": ("system:nodes",),
+    "system:kube-proxy": (),
 }
-"""Users who have a token, and their groups. Only admin may do anything until a test binds a role."""
+"""Users with a token, and their groups. Of people, only admin may do anything until a test binds a role."""
+
+LOOPBACK = "127.0.0.1"
 
 START_ATTEMPTS = 3  # a free port may be taken by another process before the server binds it
 
@@ -41,12 +46,14 @@ class ControlPlane:
 
     Attributes:
         folder: certificates, data, logs and kubeconfigs; temporary.
+        address: where the API server listens.
         server: the API server's address.
         tokens: bearer token by user; see `USERS`.
     """
 
-    def __init__(self, *, folder: Path, programs: Mapping[str, Path]) -> None:
+    def __init__(self, *, folder: Path, programs: Mapping[str, Path], address: str = LOOPBACK) -> None:
         self.folder = folder
+        self.address = address
         self.tokens = {user: secrets.token_hex(16) for user in USERS}
         self._programs = programs
         self._ports = free_ports(5)
@@ -55,8 +62,11 @@ class ControlPlane:
 
     @classmethod
     @contextmanager
-    def started(cls, *, folder: Path) -> Iterator[ControlPlane]:
+    def started(cls, *, folder: Path, address: str = LOOPBACK) -> Iterator[ControlPlane]:
         """A control plane that is ready, stopped at the end of the block.
+
+        Args:
+            address: of an interface of this machine.
 
         Raises:
             MissingProgramError: a program is neither given nor built.
@@ -64,7 +74,7 @@ class ControlPlane:
         """
         programs = find(*CONTROL_PLANE)
         for attempt in range(1, START_ATTEMPTS + 1):
-            plane = cls(folder=folder / f"control-plane-{attempt}", programs=programs)
+            plane = cls(folder=folder / f"control-plane-{attempt}", programs=programs, address=address)
             try:
                 plane._start()
             except StartError:
@@ -84,7 +94,7 @@ class ControlPlane:
     @property
     def server(self) -> str:
         """Where the API server listens."""
-        return f"https://127.0.0.1:{self._ports[2]}"
+        return f"https://{self.address}:{self._ports[2]}"
 
     @property
     def ca(self) -> Path:
@@ -173,10 +183,12 @@ class ControlPlane:
         server = self._run(
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{self._ports[0]}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self.address}",
             f"--secure-port={self._ports[2]}",
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",  # without it, a loopback address is refused
+            f"--advertise-address={self.address}",
+            # A loopback address is refused as what pods reach.
+            f"--endpoint-reconciler-type={'none' if self.address == LOOPBACK else 'lease'}",
+            "--kubelet-preferred-address-types=InternalIP",
             f"--cert-dir={self.folder / 'apiserver'}",
             f"--token-auth-file={self.folder / 'tokens.csv'}",
             "--authorization-mode=RBAC,Node",
