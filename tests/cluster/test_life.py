@@ -10,8 +10,12 @@ from dataefficient.cluster import decisions, names
 from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, TRAININGS, ApiError, ConflictError
 from dataefficient.cluster.manifests import job_name
 from dataefficient.cluster.policy import Policy
+from dataefficient.contract import Policy as Sampling
 from dataefficient.cycle.machine import advance
 from dataefficient.cycle.model import FailureKind, Step
+from dataefficient.planner.knobs import Point
+
+FULL = Point(Sampling.UNIFORM, 1.0, 32)
 
 
 def lived(cycles=3, **changes):
@@ -377,14 +381,115 @@ def test_the_delay_from_a_runs_end_to_its_decision_is_measured(steady):
     assert all(delay >= 0 for delay in steady.delays)
 
 
-def test_in_mode_recommend_the_plan_that_would_be_chosen_is_shown_and_approving_it_is_told_to_do_nothing():
-    body = objects.body(
-        cycles=2, mode="Recommend", exploration={"share": "1"}, annotations={names.APPROVE_ANNOTATION: "x"}
-    )
-    life = Life(body)
-    memory = life.play()
+RECOMMEND = {
+    "cycles": 8,
+    "mode": "Recommend",
+    "exploration": {"share": "1"},
+    "kpi": {"tolerance": "0.05"},
+}
+
+
+def approve(life, word, **changes):
+    given = {**RECOMMEND, **changes, "annotations": {names.APPROVE_ANNOTATION: word}}
+    life.api.apply(objects.body(**given))
+
+
+def recommending(asked, **changes):
+    """A life until this is asked for, everything before it approved."""
+    life = Life(objects.body(**{**RECOMMEND, **changes}))
+    for _ in range(400):
+        life.turn()
+        waits = life.memory().proposal
+        if waits is not None and waits.ask.value == asked:
+            life.patient_visit()
+            return life
+        if waits is not None:
+            approve(life, waits.digest, **changes)
+    raise AssertionError("it is never asked for")
+
+
+def test_in_mode_recommend_what_waits_is_shown_with_forecast_saving_and_the_word_that_approves_it():
+    life = recommending("Plan")
     told = life.api.status()["recommendation"]
+    assert told["digest"] == life.memory().proposal.digest
     assert float(told["rate"]) < 1.0
-    assert told["digest"] == memory.plan.digest
-    assert {r.plan.point.rate for r in memory.history} == {1.0}
-    assert "NotApproved" in {reason for reason, _ in life.api.events()}
+    assert 0.0 < float(told["saving"]["value"]) < 1.0
+    assert float(told["forecast"]["cost"]["money"]) > 0.0
+    assert float(told["forecast"]["kpi"]["low"]) < float(told["forecast"]["kpi"]["high"])
+    event = next(e for kind, e in life.api.events() if kind == "Recommended" and told["digest"] in e)
+    assert event.endswith(f"{told['digest']}: write it into the annotation {names.APPROVE_ANNOTATION}")
+
+
+def test_an_approved_plan_is_in_force_from_the_next_cycle_and_the_word_is_recorded_as_handled():
+    life = recommending("Plan")
+    asked, cycle = life.memory().proposal, life.memory().cycle
+    approve(life, asked.digest)
+    life.visit()
+    assert life.api.status()["handledRequests"][-1] == asked.digest
+    assert "recommendation" not in life.api.status()
+    assert any(reason == "Approved" and asked.digest in told for reason, told in life.api.events())
+    # Restarts with the annotation still there: it is not handled again.
+    for _ in range(3):
+        life.start()
+        life.patient_visit()
+    approvals = life.memory().approvals
+    memory = life.play(until=lambda m: m.cycle == cycle + 2)
+    assert [r.plan.point for r in memory.history][cycle:] == [FULL, asked.point]
+    assert memory.approvals == approvals
+    assert "NotApproved" not in {reason for reason, _ in life.api.events()}
+    (name,) = [n for n in life.api.of(CONFIG_MAPS) if n.endswith("-decisions")]
+    held = decisions.files(life.api.of(CONFIG_MAPS)[name])
+    for number in (cycle, cycle + 1):
+        count, difference = decisions.replay(held, number, advance)
+        assert count
+        assert difference is None
+
+
+@pytest.mark.parametrize("word", ["0123456789ab", "yes", "x" * 300])
+def test_a_word_that_approves_nothing_is_told_with_the_one_that_would(word):
+    life = recommending("Plan")
+    before = life.memory()
+    approve(life, word)
+    life.visit()
+    assert life.memory() == before
+    ((_, event),) = [e for e in life.api.events() if e[0] == "NotApproved"]
+    assert word[:63] in event
+    assert before.proposal.digest in event
+
+
+def test_a_word_that_is_out_of_date_is_told_so():
+    life = recommending("Plan")
+    old = life.memory().proposal.digest
+    life.api.apply(objects.body(**{**RECOMMEND, "knobs": {"modelSize": {"values": [32]}}}, generation=2))
+    life.play(until=lambda m: m.proposal is not None and m.proposal.digest != old)
+    approve(life, old, knobs={"modelSize": {"values": [32]}}, generation=2)
+    life.visit()
+    ((_, event),) = [e for e in life.api.events() if e[0] == "NotApproved"]
+    assert f"{old} is not, or no longer, what waits for approval" in event
+    assert life.memory().proposal.digest in event
+
+
+def test_a_cycle_that_is_too_dear_says_that_it_waits_and_goes_on_once_approved():
+    dear = {"approval": {"aboveMoney": "0.0001"}, "exploration": {"share": "0"}}
+    life = recommending("Run", **dear)
+    launched = len(life.launches())
+    assert life.visit() is None
+    assert len(life.launches()) == launched
+    progressing, ready = life.api.condition("Progressing"), life.api.condition("Ready")
+    assert (progressing["status"], progressing["reason"]) == ("False", "AwaitingApproval")
+    assert (ready["status"], ready["reason"]) == ("True", "AwaitingApproval")
+    digest = life.memory().proposal.digest
+    assert digest in progressing["message"]
+    assert any(reason == "AwaitingApproval" and digest in told for reason, told in life.api.events())
+    approve(life, digest, **dear)
+    life.visit()
+    assert "c000-candidate" in str(life.launches())
+    assert life.api.condition("Progressing")["reason"] == "Running"
+
+
+def test_in_mode_enforce_nothing_is_recommended():
+    life = Life(objects.body(cycles=2, approval={"aboveMoney": "0.0001"}))
+    memory = life.play()
+    assert memory.step is Step.FINISHED
+    assert memory.proposal is None
+    assert "recommendation" not in life.api.status()

@@ -189,6 +189,17 @@ class Budget(Model):
         return _given(self)
 
 
+class Approval(Model):
+    """What waits for a person in mode Recommend, beside changes of plan and experiments."""
+
+    above_money: Amount | None = Field(
+        default=None,
+        description="A cycle with a run that is forecast to cost more waits for approval, in "
+        "budget.currency, as a decimal string. Default: no such bound. Needs "
+        "accelerators[].pricePerDeviceHour; in mode Enforce it has no effect.",
+    )
+
+
 class Limits(Model):
     """When the operator stops trying."""
 
@@ -327,6 +338,23 @@ class Checkpoints(Model):
                 ".uri",
             ),
         ),
+    )
+
+
+class OnDelete(enum.StrEnum):
+    """What becomes of the published model's ConfigMaps when the resource is deleted."""
+
+    KEEP = "Keep"
+    DELETE = "Delete"
+
+
+class Promotion(Model):
+    """The ConfigMaps NAME-champion and NAME-candidate, which serving reads."""
+
+    on_delete: OnDelete = Field(
+        default=OnDelete.KEEP,
+        description="Keep: they outlive the resource, so that serving keeps its model. Delete: they go with "
+        "it. Default Keep. Checkpoints stay in either case.",
     )
 
 

@@ -19,7 +19,16 @@ from dataefficient.api.spec import Mode
 from dataefficient.cluster.conditions import conditions, refusal
 from dataefficient.cluster.kpi import pooled
 from dataefficient.cluster.view import Refused, View
-from dataefficient.cycle.model import Champion, CycleRecord, Forecast, Gate, Plan, RunOutcome, RunPlan
+from dataefficient.cycle.model import (
+    Champion,
+    CycleRecord,
+    Forecast,
+    Gate,
+    Plan,
+    Proposal,
+    RunOutcome,
+    RunPlan,
+)
 
 HOUR = 3600.0
 TELLING = 3
@@ -160,7 +169,7 @@ def _plan(view: View, plan: Plan) -> shown.Plan:
     )
 
 
-def _forecast(view: View, plan: Plan) -> shown.Forecast | None:
+def _forecast(view: View, plan: Plan | Proposal) -> shown.Forecast | None:
     if plan.kpi is None and plan.cost is None:
         return None
     return shown.Forecast(
@@ -191,14 +200,17 @@ def _convergence(view: View) -> shown.Convergence | None:
         state = shown.ConvergenceState.NOT_WITHIN_DATA
         if not found.measured:
             state = shown.ConvergenceState.NOT_RESOLVABLE
-        return shown.Convergence(state=state, cycle=0, summary=_cut(found.reason, 120))
+        return shown.Convergence(state=state, cycle=found.cycle, summary=_cut(found.reason, 120))
     rows = shown.Measured(
         value=number(found.examples, 0),
         low=None if found.low is None else number(found.low, 0),
         high=None if found.high is None else number(found.high, 0),
     )
     return shown.Convergence(
-        state=shown.ConvergenceState.FOUND, rows=rows, cycle=0, summary=f"{found.examples:,.0f} rows"
+        state=shown.ConvergenceState.FOUND,
+        rows=rows,
+        cycle=found.cycle,
+        summary=f"{found.examples:,.0f} rows",
     )
 
 
@@ -226,19 +238,20 @@ def _spent(view: View) -> shown.Spent:
 
 
 def _recommendation(view: View) -> shown.Recommendation | None:
-    """In mode Recommend: the plan that would be chosen, where another one is in force."""
-    plan = view.memory.plan
-    if view.resource.spec.mode is not Mode.RECOMMEND or plan is None or plan.code != "Recommended":
-        return None
-    chosen = next((o for o in plan.options if o.verdict == "Chosen"), None)
-    if chosen is None:
+    asked = view.memory.proposal
+    if view.resource.spec.mode is not Mode.RECOMMEND or asked is None:
         return None
     return shown.Recommendation(
-        digest=plan.digest,
-        policy=chosen.point.policy,
-        rate=_rate(chosen.point.rate),
-        size=chosen.point.size,
-        reason=_cut(plan.reason, 400),
+        digest=asked.digest,
+        asked=shown.Asked(asked.ask.value),
+        holds=asked.holds,
+        since_cycle=asked.since,
+        policy=asked.point.policy,
+        rate=_rate(asked.point.rate),
+        size=asked.point.size,
+        forecast=_forecast(view, asked),
+        saving=None if asked.saving is None else shown.Measured(value=number(asked.saving, 4)),
+        reason=_cut(asked.told, 400),
     )
 
 

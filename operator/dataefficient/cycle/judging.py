@@ -362,6 +362,7 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
     return replace(
         memory,
         adopted=trial.point,
+        approved=trial.point if memory.approved is not None else None,
         successor=successor,
         trial=None,
         looks=memory.looks + 1,

@@ -16,7 +16,7 @@ from statistics import NormalDist, median
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.cycle.launch import devices
-from dataefficient.cycle.model import Branch, Champion, Measured, Memory
+from dataefficient.cycle.model import Ask, Branch, Champion, Measured, Memory
 from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import budget
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
@@ -434,6 +434,12 @@ class Knowledge:
     def enforce(self) -> bool:
         """Whether changes are acted on."""
         return self.spec.mode is Mode.ENFORCE
+
+    @property
+    def may_measure(self) -> bool:
+        """Whether small runs on the history are allowed."""
+        granted = self.memory.granted
+        return self.enforce or (granted is not None and granted.ask is Ask.MEASUREMENT)
 
     def cheaper(self, points: Sequence[Point], than: Point) -> list[Point]:
         """Those points whose ordinary cycle costs less."""

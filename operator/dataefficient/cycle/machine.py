@@ -20,7 +20,7 @@ from types import MappingProxyType
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle import measuring, planning
+from dataefficient.cycle import approving, measuring, planning
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.hearing import hear
@@ -76,6 +76,8 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
         turn.memory, events = take_in(turn.know(), outcome)
         turn.events.extend(events)
     turn.memory, events = hear(spec, turn.memory, observation)
+    turn.events.extend(events)
+    turn.memory, events = approving.take_up(spec, turn.memory, observation.approval)
     turn.events.extend(events)
     while STEPS[turn.memory.step](turn):
         pass
@@ -158,16 +160,30 @@ def _wait(turn: _Turn) -> bool:
         turn.wait_until = ready
         return False
     turn.memory = replace(turn.memory, retry_at=None)
-    if turn.memory.cycle == 0:
+    if turn.memory.cycle == 0 or (turn.memory.convergence is None and turn.know().may_measure):
         turn.memory = replace(turn.memory, step=Step.MEASURING)
         return True
     return _start_later_cycle(turn)
 
 
 def _measure(turn: _Turn) -> bool:
-    """Cycle 0, before its candidate: one stage of small runs after the other."""
+    """Cycle 0, or where it was approved, before the candidate: one stage of small runs after the other."""
     if turn.memory.running:
         return False
+    if turn.memory.cycle == 0 and (over := _pilots(turn)) is not None:
+        return over
+    if turn.spec.suspend:
+        turn.events.append(SUSPENDED)
+        return False
+    if turn.know().may_measure and _small_runs(turn):
+        return False
+    if turn.memory.cycle > 0:
+        return _start_later_cycle(turn)
+    return _launch_planned(turn, planning.first_cycle(turn.know()))
+
+
+def _pilots(turn: _Turn) -> bool | None:
+    """The first runs of all, which nothing is known without; None: they are over and taken in."""
     ended = {o.run: o for o in turn.memory.done}
     pilot = ended.get(name(0, "pilot"))
     if pilot is not None and pilot.report is None:
@@ -189,15 +205,18 @@ def _measure(turn: _Turn) -> bool:
             turn.stop(FailureKind.DATA_ERROR.value, idle)
             return True
         turn.memory = measuring.after_pilot(turn.know(), pilot.report)
-        if _experiment(turn, measuring.rungs(turn.know())):
-            return False
+    return None
+
+
+def _small_runs(turn: _Turn) -> bool:
+    """Rungs, then probes; whether any was launched."""
     if turn.memory.convergence is None:
+        if not measuring.is_begun(turn.memory) and _experiment(turn, measuring.rungs(turn.know())):
+            return True
         turn.memory = measuring.learn_curve(turn.know())
     k = turn.know()
     probe = measuring.next_probe(k) if k.resolvable else None
-    if probe is not None and _experiment(turn, [probe]):
-        return False
-    return _launch_planned(turn, planning.first_cycle(turn.know()))
+    return probe is not None and _experiment(turn, [probe])
 
 
 def _experiment(turn: _Turn, wanted: Sequence[Wanted]) -> bool:
@@ -223,7 +242,7 @@ def _start_later_cycle(turn: _Turn) -> bool:
 
 def _launch_planned(turn: _Turn, planned: Planned) -> bool:
     if planned.plan is None:
-        return turn.exhausted(planned.reason)
+        return _hold(turn, planned) if planned.waits else turn.exhausted(planned.reason)
     before, need = turn.memory, planned.wanted[0].forecast_seconds or 0.0
     left = turn.know().headroom
     turn.memory = replace(planned.memory, step=Step.TRAINING, notes=planned.notes, codes=planned.codes)
@@ -235,6 +254,16 @@ def _launch_planned(turn: _Turn, planned: Planned) -> bool:
         )
     turn.events.append(f"Cycle {planned.plan.cycle}: {planned.plan.point}. {planned.plan.reason}")
     turn.events.extend(planned.notes)
+    return False
+
+
+def _hold(turn: _Turn, planned: Planned) -> bool:
+    """The cycle waits for approval."""
+    asked, before = planned.memory.proposal, turn.memory.proposal
+    assert asked is not None
+    if before is None or before.digest != asked.digest:
+        turn.events.append(asked.told)
+    turn.memory = planned.memory
     return False
 
 

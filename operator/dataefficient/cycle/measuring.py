@@ -1,4 +1,4 @@
-"""Cycle 0: small cold starts on the history, before the first candidate.
+"""Cycle 0: small cold starts on the history, before the first candidate; or later, once they are approved.
 
 A pilot tells what a row costs. Rungs, cold starts at full data on ever longer parts of the history with
 one common end, are scored on one later window: they give the learning curve, the convergence point and
@@ -33,6 +33,8 @@ MIN_RUNGS = 3
 RUNG_SHARE = 0.6
 """Largest share of the account that rungs may take; the rest is for probes of other plans."""
 MAX_PROBES = 8
+CANDIDATE_SLACK = 1.5
+"""Times its forecast that a candidate is left of the budget."""
 COLD_DOUBT = 0.8
 """Share of a cold start's harm of sampling that is doubted."""
 HISTORY_ADVANCE = 5
@@ -95,21 +97,35 @@ def rungs(k: Knowledge) -> list[Wanted]:
     """As many rungs as their part of the account pays for, shortest first, and a replica of the first."""
     start, middle, end = window(k)
     wanted: list[Wanted] = []
-    left = RUNG_SHARE * k.memory.account
+    left = RUNG_SHARE * purse(k)
     for part in RUNGS:
         train = (middle - (middle - start) / part, middle)
         cost = probe_cost(k, k.reference, train)
         if cost > left or k.rows(*train) < 1.0:
             break
         left -= cost
-        rung = Wanted(
-            name(0, f"rung-{part}"), Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost
-        )
+        label = name(k.memory.cycle, f"rung-{part}")
+        rung = Wanted(label, Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost)
         wanted.append(rung)
         if part == RUNGS[0] and cost <= left:
             left -= cost
-            wanted.append(replace(rung, name=name(0, "replica"), other_seed=True))
+            wanted.append(replace(rung, name=name(k.memory.cycle, "replica"), other_seed=True))
     return wanted if len(wanted) > MIN_RUNGS else []
+
+
+def purse(k: Knowledge) -> float:
+    """Device-seconds that small runs may take; in a later cycle its candidate's part of the budget stays."""
+    if k.memory.cycle == 0 or k.headroom.seconds is None or k.next_interval is None or k.origin is None:
+        return k.memory.account
+    current = k.next_interval
+    rows, scored = k.rows(k.origin.position, current.end), k.rows(current.start, current.end)
+    candidate = k.run_cost(k.in_force or k.reference, rows, scored)
+    return max(min(k.memory.account, k.headroom.seconds - CANDIDATE_SLACK * candidate), 0.0)
+
+
+def is_begun(memory: Memory) -> bool:
+    """Whether small runs were launched in this cycle."""
+    return any(plan.request.run.startswith(name(memory.cycle, "rung-")) for plan in memory.launched)
 
 
 def probe_cost(k: Knowledge, point: Point, train: tuple[datetime, datetime]) -> float:
@@ -123,7 +139,7 @@ def next_probe(k: Knowledge) -> Wanted | None:
     """The probe that is worth most among those that the account pays for; None ends the measuring."""
     done = {o.run: o for o in k.memory.done if o.report}
     tried = [o for o in k.memory.done if "-probe-" in o.run]
-    measured = [part for part in RUNGS if name(0, f"rung-{part}") in done]
+    measured = [part for part in RUNGS if name(k.memory.cycle, f"rung-{part}") in done]
     if not measured or len(tried) >= MAX_PROBES:
         return None
     start, middle, end = window(k)
@@ -138,9 +154,9 @@ def next_probe(k: Knowledge) -> Wanted | None:
         train = (middle - (middle - start) / part, middle)
         cost = {p: probe_cost(k, p, train) for p in open_points}
         terms = k.terms(sqrt(k.se_cycle**2 + 2.0 * k.memory.seed_noise**2))
-        point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=k.memory.account)
+        point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=purse(k))
         if point is not None:
-            label = name(0, f"probe-{len(tried) + 1}-part-{part}")
+            label = name(k.memory.cycle, f"probe-{len(tried) + 1}-part-{part}")
             return Wanted(label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point])
     return None
 
@@ -155,19 +171,20 @@ def learn_curve(k: Knowledge) -> Memory:
     """Memory with the learning curve's conclusions, from the rungs that ended."""
     start, middle, _ = window(k)
     reports = {o.run: o.report for o in k.memory.done if o.report and scored(o.report)}
-    rung_reports = [reports[run] for part in RUNGS if (run := name(0, f"rung-{part}")) in reports]
+    cycle = k.memory.cycle
+    rung_reports = [reports[run] for part in RUNGS if (run := name(cycle, f"rung-{part}")) in reports]
     memory = replace(k.memory, seed_noise=_seed_noise(k.memory, reports))
     if not rung_reports:
         reason = "no part of the history was measured: exploration.share does not pay for it"
-        unknown = Convergence(None, None, None, k.rows(start, middle), reason)
+        unknown = Convergence(None, None, None, k.rows(start, middle), reason, cycle=cycle)
         return replace(memory, convergence=unknown)
     largest, spread = own_level(rung_reports[-1])
     longest = max(k.rows(start, middle), float(largest.rows))
     pilot_report = reports.get(name(0, "pilot"))
     if pilot_report is not None and same_rows(pilot_report, rung_reports[0]):
         rung_reports.insert(0, pilot_report)
-    found = _converge(k, rung_reports, longest)
-    return replace(memory, convergence=found, levels=(largest.loss,), level_spread=spread)
+    memory = replace(memory, convergence=replace(_converge(k, rung_reports, longest), cycle=cycle))
+    return memory if cycle > 0 else replace(memory, levels=(largest.loss,), level_spread=spread)
 
 
 def scored(report: RunReport) -> bool:
@@ -194,7 +211,8 @@ def _block_spread(report: RunReport) -> float:
 
 def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
     """Pools the replica's difference with the prior value, which counts as two observations."""
-    first, second = reports.get(name(0, f"rung-{RUNGS[0]}")), reports.get(name(0, "replica"))
+    cycle = memory.cycle
+    first, second = reports.get(name(cycle, f"rung-{RUNGS[0]}")), reports.get(name(cycle, "replica"))
     difference = None if first is None or second is None else compare(first, second)
     if difference is None:
         return memory.seed_noise
@@ -244,7 +262,7 @@ def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
     doubt more.
     """
     reports = {o.run: o.report for o in k.memory.done if o.report}
-    rung = reports.get(name(0, f"rung-{outcome.run.rpartition('-')[2]}"))
+    rung = reports.get(name(k.memory.cycle, f"rung-{outcome.run.rpartition('-')[2]}"))
     difference = compare(outcome.report, rung) if outcome.report and rung else None
     if difference is None or rung is None:
         return k.memory

@@ -112,6 +112,8 @@ class Observation:
     """To ``kpi.query``, about what serves."""
     guardrails: Mapping[str, Answer] = field(default_factory=dict)
     """To the serving guardrails, by name."""
+    approval: str = ""
+    """The digest that a person has written, for as long as it stands there; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ class Convergence:
     """Rows of the longest history that was measured or extrapolated to."""
     reason: str
     measured: tuple[Rung, ...] = ()
+    cycle: int = 0
+    """Cycle in which it was measured."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +281,41 @@ class Plan:
     """Enumerated reason."""
     options: tuple[Option, ...] = ()
     digest: str = ""
+
+
+class Ask(enum.StrEnum):
+    """What a person is asked to approve."""
+
+    PLAN = "Plan"
+    """Another plan, from the next cycle on."""
+    MEASUREMENT = "Measurement"
+    """Small runs on the history, before the next cycle's candidate."""
+    TRIAL = "Trial"
+    """A trial of a plan beside the one in force; of another size, it takes over once it is certified."""
+    RUN = "Run"
+    """The runs of the cycle in hand, which cost more than ``approval.aboveMoney``."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What waits for a person in mode Recommend, and the word that approves it."""
+
+    digest: str
+    ask: Ask
+    since: int
+    """Cycle in which it was first asked for as it is."""
+    point: Point
+    """The plan: another one, the one to try, or the one that runs."""
+    holds: bool
+    """Whether the cycle in hand does not begin before it is approved."""
+    cost: Forecast | None
+    """Device-seconds: of the candidate under the plan, or of the experiment as a whole."""
+    kpi: Forecast | None
+    """Level (log loss) expected under the plan; None: no level is known, or no other plan is meant."""
+    saving: float | None
+    """Expected share of an ordinary cycle's cost; None: no other plan is meant."""
+    told: str
+    """The sentence that asks for it, with its digest."""
 
 
 @dataclass(frozen=True)
@@ -391,6 +430,16 @@ class Memory:
     """The newest answer to each serving guardrail."""
     retry_at: datetime | None = None
     """Data were not ready: look again then."""
+    proposal: Proposal | None = None
+    """What waits for a person's approval."""
+    granted: Proposal | None = None
+    """What was approved and is not carried out yet."""
+    approved: Point | None = None
+    """The plan in force in mode Recommend."""
+    cleared: int | None = None
+    """Newest cycle whose runs may cost more than ``approval.aboveMoney``."""
+    approvals: tuple[str, ...] = ()
+    """Digests that were approved, newest last."""
     stopped: Stopped | None = None
 
 
