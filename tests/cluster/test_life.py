@@ -54,6 +54,48 @@ def test_the_champion_is_published_for_serving(steady):
     assert (told["uri"], told["digest"]) == (champion.checkpoint.uri, champion.checkpoint.digest)
 
 
+PUBLISHED = ("made-up-champion", "made-up-candidate")
+
+
+def owners(life):
+    return [life.api.of(CONFIG_MAPS)[n]["metadata"].get("ownerReferences") for n in PUBLISHED]
+
+
+def test_what_serving_reads_has_no_owner_unless_asked_and_either_way_can_be_taken_back():
+    life = Life(objects.body(cycles=1))
+    life.play()
+    assert owners(life) == [None, None]
+    life.api.apply(objects.body(cycles=1, generation=2, promotion={"onDelete": "Delete"}))
+    life.visit()
+    assert [[o["uid"] for o in found] for found in owners(life)] == [[objects.UID], [objects.UID]]
+    assert life.api.of(CONFIG_MAPS)["made-up-champion"]["data"]["state"] == "Published"
+    assert "ownerReferences" not in life.api.of(CONFIG_MAPS)["made-up-ledger"]["metadata"]
+    life.api.apply(objects.body(cycles=1, generation=3))
+    life.visit()
+    assert owners(life) == [None, None]
+
+
+def test_a_resource_that_is_made_again_owns_what_it_publishes_by_its_new_uid():
+    life = Life(objects.body(cycles=1, promotion={"onDelete": "Delete"}))
+    life.play()
+    life.api.remove()
+    life.api.apply(objects.body(cycles=1, uid="another-uid", promotion={"onDelete": "Delete"}))
+    life.start()
+    life.patient_visit()
+    assert [[o["uid"] for o in found] for found in owners(life)] == [["another-uid"], ["another-uid"]]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_another_has_put_under_these_names_is_never_taken_over(name):
+    life = Life(objects.body(promotion={"onDelete": "Delete"}))
+    theirs = {"metadata": {"name": name, "namespace": "default", "uid": "x", "resourceVersion": "1"}}
+    life.api.objects[("configmaps", "default", name)] = {**theirs, "data": {"mine": "yes"}}
+    life.visit()
+    assert name in life.api.condition("Accepted")["message"]
+    assert life.api.of(CONFIG_MAPS)[name]["data"] == {"mine": "yes"}
+    assert "ownerReferences" not in life.api.of(CONFIG_MAPS)[name]["metadata"]
+
+
 def test_only_the_last_cycles_jobs_stay(steady):
     cycles = {int(j["metadata"]["labels"][names.CYCLE_LABEL]) for j in steady.api.of(JOBS).values()}
     assert cycles == {3}
