@@ -7,7 +7,8 @@ from dataefficient.api.errors import InvalidResource
 from dataefficient.api.spec import Mode
 from dataefficient.contract import Policy, Role
 from dataefficient.cycle.approving import objection
-from dataefficient.cycle.model import Ask, Step
+from dataefficient.cycle.figures import Ask
+from dataefficient.cycle.model import Step
 from dataefficient.planner.knobs import Point
 
 FULL = Point(Policy.UNIFORM, 1.0, 32)

@@ -19,8 +19,9 @@ from cycle.playing import LONG_AFTER, START, Player, agreeing, failure, resource
 from dataefficient.api.spec import Mode
 from dataefficient.contract import Role, decode, encode
 from dataefficient.cycle.approving import KEPT
+from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.machine import advance, begin, resume
-from dataefficient.cycle.model import Ask, FailureKind, Memory, Observation, Step
+from dataefficient.cycle.model import FailureKind, Memory, Observation, Step
 from dataefficient.planner.budget import window_start
 
 CYCLES = 14

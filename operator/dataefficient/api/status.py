@@ -198,8 +198,12 @@ class Saving(Model):
     from_cycle: Count = Field(description="First cycle counted.")
     to_cycle: Count = Field(description="Last cycle counted.")
     spent: Cost = Field(description="What the cycles cost, experiments included.")
-    control: Cost = Field(description="What the control would have cost, or cost.")
-    share: Measured = Field(description="1 - spent / control, with its interval.")
+    control: Cost = Field(
+        description="What the control cost where it was run, else what the measured cost of runs says of it."
+    )
+    share: Measured = Field(
+        description="1 - spent / control, with its interval; negative: experiments cost more than was saved."
+    )
     kpi_difference: Measured | None = Field(
         default=None, description="Relative difference of the KPI; positive is worse than the control."
     )

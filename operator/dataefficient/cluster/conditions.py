@@ -22,8 +22,9 @@ from dataefficient.cluster.kpi import pooled
 from dataefficient.cluster.names import APPROVE_ANNOTATION
 from dataefficient.cluster.view import Answer, Refused, View
 from dataefficient.contract import format_time
+from dataefficient.cycle.figures import Proposal
 from dataefficient.cycle.launch import SHORTEST, devices
-from dataefficient.cycle.model import EXHAUSTED, FailureKind, Proposal, Step
+from dataefficient.cycle.model import EXHAUSTED, FailureKind, Step
 from dataefficient.planner import budget
 from dataefficient.planner.budget import Headroom
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataefficient.api.spec import Mode, Spec
-from dataefficient.cycle.model import Ask, Memory, Step
+from dataefficient.cycle.figures import Ask
+from dataefficient.cycle.model import Memory, Step
 
 KEPT = 16
 """Approved digests that are remembered."""

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import CheckpointRef, Role
+from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
-from dataefficient.cycle.model import Ask, Branch, Champion, Forecast, Memory, Plan, Refusal
+from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
 from dataefficient.cycle.proposing import RECOMMENDED, Suggestion
 from dataefficient.planner.belief import cold_luck
 from dataefficient.planner.evidence import after

@@ -15,8 +15,9 @@ from statistics import NormalDist, median
 
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
+from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import devices
-from dataefficient.cycle.model import Ask, Branch, Champion, Measured, Memory
+from dataefficient.cycle.model import Branch, Champion, Measured, Memory
 from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import budget
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear

@@ -216,7 +216,10 @@ def _small_runs(turn: _Turn) -> bool:
         turn.memory = measuring.learn_curve(turn.know())
     k = turn.know()
     probe = measuring.next_probe(k) if k.resolvable else None
-    return probe is not None and _experiment(turn, [probe])
+    if probe is not None and _experiment(turn, [probe]):
+        return True
+    turn.memory = measuring.learn_surface(turn.know())
+    return False
 
 
 def _experiment(turn: _Turn, wanted: Sequence[Wanted]) -> bool:

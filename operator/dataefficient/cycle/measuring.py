@@ -11,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from math import sqrt
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import Role, RunReport
+from dataefficient.cycle.figures import ColdStart, Forecast, Surface
 from dataefficient.cycle.knowledge import EVALUATION_COST, ROW_SPREAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
-from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome
+from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.planner import convergence as converging
 from dataefficient.planner.curves import fit_curve
 from dataefficient.planner.evidence import Contrast, Spell, paired
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.surface import fit_surface
 
 PILOT = 64
 """The pilot trains on the last 1/64 of the history before the common window."""
@@ -33,6 +36,9 @@ MIN_RUNGS = 3
 RUNG_SHARE = 0.6
 """Largest share of the account that rungs may take; the rest is for probes of other plans."""
 MAX_PROBES = 8
+COLD_STARTS = 64
+FEWEST_COLD_STARTS = 4
+BOOTSTRAPS = 200
 CANDIDATE_SLACK = 1.5
 """Times its forecast that a candidate is left of the budget."""
 COLD_DOUBT = 0.8
@@ -121,6 +127,33 @@ def purse(k: Knowledge) -> float:
     rows, scored = k.rows(k.origin.position, current.end), k.rows(current.start, current.end)
     candidate = k.run_cost(k.in_force or k.reference, rows, scored)
     return max(min(k.memory.account, k.headroom.seconds - CANDIDATE_SLACK * candidate), 0.0)
+
+
+def with_cold_start(k: Knowledge, plan: RunPlan, report: RunReport) -> Memory:
+    """Memory with the run among the cold starts, where it is one on all rows."""
+    if plan.request.role is not Role.PROBE or plan.point.rate < k.reference.rate or not scored(report):
+        return k.memory
+    found = ColdStart(plan.point.size, report.rows.kept, own_level(report)[0].loss)
+    return replace(k.memory, cold_starts=(*k.memory.cold_starts, found)[-COLD_STARTS:])
+
+
+def learn_surface(k: Knowledge) -> Memory:
+    """Memory with loss by size and rows fitted to the cold starts; as it is where they are too few."""
+    fitted = _surface(k.memory.cold_starts)
+    return k.memory if fitted is None else replace(k.memory, surface=fitted)
+
+
+@lru_cache(maxsize=4)
+def _surface(cold_starts: tuple[ColdStart, ...]) -> Surface | None:
+    """Kept from one decision to the next, as one may be made again."""
+    runs = [c for c in cold_starts if c.rows > 0 and c.loss > 0.0]
+    if len(runs) < FEWEST_COLD_STARTS:
+        return None
+    columns = ([c.size for c in runs], [c.rows for c in runs], [c.loss for c in runs])
+    fit = fit_surface(*columns, bootstraps=BOOTSTRAPS, seed=0)
+    known = {name: p for name, p in fit.parameters.items() if p.not_identified is None}
+    missing = {name: p.not_identified for name, p in fit.parameters.items() if p.not_identified is not None}
+    return Surface({n: Forecast(p.value, p.low, p.high) for n, p in known.items()}, missing, len(runs))
 
 
 def is_begun(memory: Memory) -> bool:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
 from dataefficient.cycle.answers import Answer, Heard
+from dataefficient.cycle.figures import ColdStart, Forecast, Proposal, Saved, Surface
 from dataefficient.planner.evidence import Contrast, Past
 from dataefficient.planner.knobs import Point
 
@@ -232,15 +233,6 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """A number and its interval of 80 %."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Option:
     """A plan that was weighed, for ``why``."""
 
@@ -281,41 +273,6 @@ class Plan:
     """Enumerated reason."""
     options: tuple[Option, ...] = ()
     digest: str = ""
-
-
-class Ask(enum.StrEnum):
-    """What a person is asked to approve."""
-
-    PLAN = "Plan"
-    """Another plan, from the next cycle on."""
-    MEASUREMENT = "Measurement"
-    """Small runs on the history, before the next cycle's candidate."""
-    TRIAL = "Trial"
-    """A trial of a plan beside the one in force; of another size, it takes over once it is certified."""
-    RUN = "Run"
-    """The runs of the cycle in hand, which cost more than ``approval.aboveMoney``."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What waits for a person in mode Recommend, and the word that approves it."""
-
-    digest: str
-    ask: Ask
-    since: int
-    """Cycle in which it was first asked for as it is."""
-    point: Point
-    """The plan: another one, the one to try, or the one that runs."""
-    holds: bool
-    """Whether the cycle in hand does not begin before it is approved."""
-    cost: Forecast | None
-    """Device-seconds: of the candidate under the plan, or of the experiment as a whole."""
-    kpi: Forecast | None
-    """Level (log loss) expected under the plan; None: no level is known, or no other plan is meant."""
-    saving: float | None
-    """Expected share of an ordinary cycle's cost; None: no other plan is meant."""
-    told: str
-    """The sentence that asks for it, with its digest."""
 
 
 @dataclass(frozen=True)
@@ -428,6 +385,9 @@ class Memory:
     """What ``kpi.query`` gave, by cycle, oldest first."""
     guarded: Mapping[str, Answer] = field(default_factory=dict)
     """The newest answer to each serving guardrail."""
+    cold_starts: tuple[ColdStart, ...] = ()
+    surface: Surface | None = None
+    saved: Saved | None = None
     retry_at: datetime | None = None
     """Data were not ready: look again then."""
     proposal: Proposal | None = None

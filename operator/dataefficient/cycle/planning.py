@@ -15,10 +15,11 @@ from datetime import datetime
 from dataefficient.contract import CheckpointRef, Role, encode
 from dataefficient.cycle import proposing
 from dataefficient.cycle.branches import Planned, with_control, with_trial
+from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.measuring import history_window, purse, rungs, window
-from dataefficient.cycle.model import Ask, Champion, Forecast, Option, Plan
+from dataefficient.cycle.model import Champion, Option, Plan
 from dataefficient.cycle.proposing import RECOMMENDED, WAITS, Suggestion
 from dataefficient.planner.budget import HOUR
 from dataefficient.planner.choice import Choice, Weighed, choose

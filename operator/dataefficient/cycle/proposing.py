@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dataefficient.contract import encode
+from dataefficient.cycle.figures import Ask, Forecast, Proposal
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.model import Ask, Forecast, Memory, Proposal
+from dataefficient.cycle.model import Memory
 from dataefficient.planner.choice import Choice
 from dataefficient.planner.knobs import Point
 

@@ -12,7 +12,8 @@ from typing import Any
 from dataefficient import contract
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.contract import Role
-from dataefficient.cycle.model import CycleRecord, Forecast, Gate, Memory, Option, Plan, Step
+from dataefficient.cycle.figures import Forecast
+from dataefficient.cycle.model import CycleRecord, Gate, Memory, Option, Plan, Step
 from dataefficient.local.errors import WrongInputError
 
 
