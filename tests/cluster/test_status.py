@@ -56,7 +56,12 @@ def test_it_tells_what_the_memory_knows(statuses):
     )
     assert float(body["spent"]["settled"]["money"]) == pytest.approx(memory.ledger.settled / 1800, abs=1e-3)
     assert float(body["kpi"]["gapBound"]) == pytest.approx(memory.distance_bound, abs=1e-6)
-    assert body["convergence"]["summary"]
+    assert body["convergence"]["summary"] == "not measured"
+
+
+def test_the_first_published_cycle_is_not_told_as_failed(explored):
+    _, body = explored
+    assert {c["outcome"] for c in body["history"]} == {"Published"}
 
 
 def conditions(body):

@@ -183,7 +183,10 @@ def _quality(view: View) -> Iterator[Answer]:
 def _converged(view: View) -> Answer:
     kind, found = ConditionType.CONVERGED, view.memory.convergence
     if found is None:
-        return Answer(kind, UNKNOWN, Reason.NOT_YET_KNOWN, "Measured by small runs in cycle 0.")
+        how = "Measured by small runs in cycle 0."
+        if view.resource.spec.mode is Mode.RECOMMEND:
+            how = "Measured by small runs on the history, once they are recommended and approved."
+        return Answer(kind, UNKNOWN, Reason.NOT_YET_KNOWN, how)
     if found.examples is not None:
         told = f"{found.reason.rstrip('.')}: {found.examples:,.0f} rows suffice."
         return Answer(kind, TRUE, Reason.CONVERGED, told)

@@ -191,10 +191,10 @@ def _convergence(view: View) -> shown.Convergence | None:
     if found is None:
         return None
     if found.examples is None:
-        state = shown.ConvergenceState.NOT_WITHIN_DATA
+        state, summary = shown.ConvergenceState.NOT_WITHIN_DATA, "not within the data"
         if not found.measured:
-            state = shown.ConvergenceState.NOT_RESOLVABLE
-        return shown.Convergence(state=state, cycle=found.cycle, summary=_cut(found.reason, 120))
+            state, summary = shown.ConvergenceState.NOT_RESOLVABLE, "not measured"
+        return shown.Convergence(state=state, cycle=found.cycle, summary=summary)
     rows = shown.Measured(
         value=number(found.examples, 0),
         low=None if found.low is None else number(found.low, 0),
@@ -330,5 +330,6 @@ def _outcome(record: CycleRecord, gate: Gate | None) -> shown.Outcome:
     if record.plan is None:
         return shown.Outcome.SKIPPED
     if gate is None:
-        return shown.Outcome.FAILED
+        # The first champion has none to be held against.
+        return shown.Outcome.PUBLISHED if "Published" in record.codes else shown.Outcome.FAILED
     return shown.Outcome.PUBLISHED if gate.published else shown.Outcome.REJECTED

@@ -164,7 +164,7 @@ def _asking(k: Knowledge, planned: Planned, change: Suggestion | None) -> Planne
     if limit is not None and money is not None and money > limit and k.memory.cleared != k.memory.cycle:
         dear = (
             f"cycle {k.memory.cycle} has a run that is forecast to cost {money:.4g} "
-            f"{k.spec.budget.currency}, and approval.aboveMoney is {limit}"
+            f"{k.spec.budget.currency}, and approval.aboveMoney is {limit:f}"
         )
         run = Suggestion(Ask.RUN, plan.point, f"{WAITS}{dear}. It would run {plan.point}", plan.cost)
         asked = run if change is None else replace(change, told=f"{change.told}. It holds the cycle: {dear}")
