@@ -292,6 +292,11 @@ class Life(RuleBasedStateMachine):
         heard = word == "it" and self.spec.mode is Mode.RECOMMEND
         assert self.memory.approvals == (*approvals, asked.digest)[-KEPT:] if heard else approvals
 
+    @rule(key=st.sampled_from(["one", "two", None]))
+    def has_another_trainer(self, key):
+        trainer = self.spec.trainer.model_copy(update={"comparability_key": key})
+        self.spec = self.spec.model_copy(update={"trainer": trainer})
+
     @rule()
     def is_suspended_or_released(self):
         self.spec = self.spec.model_copy(update={"suspend": not self.spec.suspend})

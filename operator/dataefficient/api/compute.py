@@ -267,7 +267,14 @@ class Trainer(Model):
     config: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="Settings handed to the trainer as they are; the trainer says what it knows. Default "
-        "{}. At most 16 KiB as JSON. A change starts new curves, because results are no longer comparable.",
+        "{}. At most 16 KiB as JSON. A change starts new curves: see comparabilityKey.",
+    )
+    comparability_key: Label | None = Field(
+        default=None,
+        description="Runs of one key are compared with each other. With another key champion and ledger "
+        "stay, curves begin anew, and what was measured before counts with wider intervals, so that more "
+        "rows may be taken until it is measured again. Default: a digest of config and the container's "
+        "image. Give one to keep it through changes that change no result, such as a rebuilt image.",
     )
     template: dict[str, Any] = Field(
         description="A PodTemplateSpec with exactly one container, named trainer; further containers must "

@@ -247,6 +247,7 @@ def _surface(view: View) -> shown.Surface | None:
         alpha=terms.get("alpha"),
         beta=terms.get("beta"),
         runs=found.runs,
+        comparability_key=found.key,
         summary=_cut(summary, 120),
     )
 

@@ -55,6 +55,8 @@ class Surface:
     missing: Mapping[str, str]
     """By name, why."""
     runs: int
+    key: str
+    """Their comparability key."""
 
 
 class Ask(enum.StrEnum):

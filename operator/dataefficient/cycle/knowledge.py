@@ -304,26 +304,32 @@ class Knowledge:
         """Whether contrasts speak often enough of so small a size and of so low a rate of its policy."""
         sized = point.size == self.reference.size
         sampled = point.rate == self.reference.rate
-        looks = self.looked_at
+        looks = self.looked_at(earlier=self._no_step_down(point))
         return (sized or sum(n for p, n in looks.items() if p.size <= point.size) >= MIN_LOOKS) and (
             sampled
             or sum(n for p, n in looks.items() if p.policy == point.policy and p.rate <= point.rate)
             >= MIN_LOOKS
         )
 
-    @cached_property
-    def looked_at(self) -> Counter[Point]:
-        """How often each plan was compared; a probe of the history stands alone and counts as enough."""
+    def looked_at(self, *, earlier: bool) -> Counter[Point]:
+        """How often each plan was compared; a probe of the history stands alone and counts as enough.
+
+        Args:
+            earlier: whether comparisons of an earlier trainer count. They do for the plan in force, which
+                they have certified, and not for a step down.
+        """
         found = Counter[Point]()
         for c in self.memory.contrasts:
+            if c.earlier and not earlier:
+                continue
             for point in c.points:
                 found[point] += MIN_LOOKS if c.age is None and not c.cold else 1
         return found
 
     @cached_property
     def measured_points(self) -> frozenset[Point]:
-        """Plans that a contrast speaks of."""
-        return frozenset(p for c in self.memory.contrasts for p in c.points)
+        """Plans that a contrast of the present trainer speaks of."""
+        return frozenset(p for c in self.memory.contrasts if not c.earlier for p in c.points)
 
     @cached_property
     def assurance(self) -> float:

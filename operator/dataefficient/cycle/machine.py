@@ -20,7 +20,7 @@ from types import MappingProxyType
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle import approving, measuring, planning
+from dataefficient.cycle import approving, comparing, measuring, planning
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.hearing import hear
@@ -101,6 +101,11 @@ class _Turn:
     def know(self) -> Knowledge:
         return Knowledge(self.spec, self.memory, self.now)
 
+    def renew(self) -> None:
+        """Goes over to the trainer that the spec names now; no run is under way."""
+        self.memory, told = comparing.renewed(self.know())
+        self.events.extend(told)
+
     def launch(self, wanted: Sequence[Wanted]) -> bool:
         """Adds runs to the intent, as far as the budget carries them, the first ones first.
 
@@ -160,7 +165,8 @@ def _wait(turn: _Turn) -> bool:
         turn.wait_until = ready
         return False
     turn.memory = replace(turn.memory, retry_at=None)
-    if turn.memory.cycle == 0 or (turn.memory.convergence is None and turn.know().may_measure):
+    turn.renew()
+    if turn.memory.cycle == 0 or measuring.is_due(turn.know()):
         turn.memory = replace(turn.memory, step=Step.MEASURING)
         return True
     return _start_later_cycle(turn)
@@ -170,6 +176,7 @@ def _measure(turn: _Turn) -> bool:
     """Cycle 0, or where it was approved, before the candidate: one stage of small runs after the other."""
     if turn.memory.running:
         return False
+    turn.renew()
     if turn.memory.cycle == 0 and (over := _pilots(turn)) is not None:
         return over
     if turn.spec.suspend:
@@ -210,7 +217,8 @@ def _pilots(turn: _Turn) -> bool | None:
 
 def _small_runs(turn: _Turn) -> bool:
     """Rungs, then probes; whether any was launched."""
-    if turn.memory.convergence is None:
+    found = turn.memory.convergence
+    if found is None or found.earlier:
         if not measuring.is_begun(turn.memory) and _experiment(turn, measuring.rungs(turn.know())):
             return True
         turn.memory = measuring.learn_curve(turn.know())

@@ -139,12 +139,12 @@ def with_cold_start(k: Knowledge, plan: RunPlan, report: RunReport) -> Memory:
 
 def learn_surface(k: Knowledge) -> Memory:
     """Memory with loss by size and rows fitted to the cold starts; as it is where they are too few."""
-    fitted = _surface(k.memory.cold_starts)
+    fitted = _surface(k.memory.cold_starts, k.memory.key or "")
     return k.memory if fitted is None else replace(k.memory, surface=fitted)
 
 
 @lru_cache(maxsize=4)
-def _surface(cold_starts: tuple[ColdStart, ...]) -> Surface | None:
+def _surface(cold_starts: tuple[ColdStart, ...], key: str) -> Surface | None:
     """Kept from one decision to the next, as one may be made again."""
     runs = [c for c in cold_starts if c.rows > 0 and c.loss > 0.0]
     if len(runs) < FEWEST_COLD_STARTS:
@@ -153,7 +153,13 @@ def _surface(cold_starts: tuple[ColdStart, ...]) -> Surface | None:
     fit = fit_surface(*columns, bootstraps=BOOTSTRAPS, seed=0)
     known = {name: p for name, p in fit.parameters.items() if p.not_identified is None}
     missing = {name: p.not_identified for name, p in fit.parameters.items() if p.not_identified is not None}
-    return Surface({n: Forecast(p.value, p.low, p.high) for n, p in known.items()}, missing, len(runs))
+    return Surface({n: Forecast(p.value, p.low, p.high) for n, p in known.items()}, missing, len(runs), key)
+
+
+def is_due(k: Knowledge) -> bool:
+    """Whether the history is to be measured by small runs: with this trainer it never was."""
+    found = k.memory.convergence
+    return k.may_measure and (found is None or (found.earlier and bool(rungs(k))))
 
 
 def is_begun(memory: Memory) -> bool:
@@ -207,6 +213,8 @@ def learn_curve(k: Knowledge) -> Memory:
     cycle = k.memory.cycle
     rung_reports = [reports[run] for part in RUNGS if (run := name(cycle, f"rung-{part}")) in reports]
     memory = replace(k.memory, seed_noise=_seed_noise(k.memory, reports))
+    if not rung_reports and memory.convergence is not None:
+        return memory
     if not rung_reports:
         reason = "no part of the history was measured: exploration.share does not pay for it"
         unknown = Convergence(None, None, None, k.rows(start, middle), reason, cycle=cycle)

@@ -205,6 +205,8 @@ class Convergence:
     measured: tuple[Rung, ...] = ()
     cycle: int = 0
     """Cycle in which it was measured."""
+    earlier: bool = False
+    """Whether another trainer was measured."""
 
 
 @dataclass(frozen=True)
@@ -385,6 +387,10 @@ class Memory:
     """What ``kpi.query`` gave, by cycle, oldest first."""
     guarded: Mapping[str, Answer] = field(default_factory=dict)
     """The newest answer to each serving guardrail."""
+    key: str | None = None
+    """Comparability key of the newest runs."""
+    renewed: int | None = None
+    """Newest cycle that began with another key."""
     cold_starts: tuple[ColdStart, ...] = ()
     surface: Surface | None = None
     saved: Saved | None = None

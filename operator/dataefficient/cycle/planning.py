@@ -15,6 +15,7 @@ from datetime import datetime
 from dataefficient.contract import CheckpointRef, Role, encode
 from dataefficient.cycle import proposing
 from dataefficient.cycle.branches import Planned, with_control, with_trial
+from dataefficient.cycle.comparing import TOLD
 from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
@@ -109,7 +110,10 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     memory = replace(memory, plan=plan, adopted=adopted, looks=k.memory.looks + stepped_down)
     if k.may_measure and memory.granted is not None:
         memory = replace(memory, granted=None)
-    planned = Planned(memory, plan, (candidate,), notes, (choice.code,))
+    codes: tuple[str, ...] = (choice.code,)
+    if k.memory.renewed == k.memory.cycle:
+        notes, codes = (TOLD, *notes), ("TrainerChanged", *codes)
+    planned = Planned(memory, plan, (candidate,), notes, codes)
     left = None if k.headroom.seconds is None else k.headroom.seconds - full_costs[choice.point] * 1.5
     planned = with_control(replace(k, memory=planned.memory), planned, champion, left)
     planned = with_trial(replace(k, memory=planned.memory), planned, champion, left)
@@ -181,7 +185,8 @@ def _asking(k: Knowledge, planned: Planned, change: Suggestion | None) -> Planne
 
 def _measurement(k: Knowledge) -> Suggestion | None:
     """Small runs on the history, where they were not made yet and can be paid."""
-    if k.memory.convergence is not None or not rungs(k):
+    found = k.memory.convergence
+    if (found is not None and not found.earlier) or not rungs(k):
         return None
     cost = purse(k)
     told = (
