@@ -535,3 +535,17 @@ def test_in_mode_enforce_nothing_is_recommended():
     assert memory.step is Step.FINISHED
     assert memory.proposal is None
     assert "recommendation" not in life.api.status()
+
+
+def test_another_image_keeps_champion_and_ledger_and_is_told_in_an_event():
+    given = {"cycles": 6, "exploration": {"share": "1"}, "kpi": {"tolerance": "0.05"}}
+    life = Life(objects.body(**given))
+    before = life.play(until=lambda m: m.cycle == 3)
+    first = life.api.status()["surface"]["comparabilityKey"]
+    template = {"spec": {"containers": [{"name": "trainer", "image": "trainer:2", "command": ["train"]}]}}
+    life.api.apply(objects.body(**given, template=template, generation=2))
+    memory = life.play()
+    assert memory.history[:3] == before.history
+    assert memory.ledger.settled > before.ledger.settled
+    assert any("The trainer has changed" in told for _, told in life.api.events())
+    assert life.api.status()["surface"]["comparabilityKey"] not in ("", first)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, JsonValue
 
 from dataefficient.api.model import Cel, Model, Problem, Rule
-from dataefficient.api.names import CheckpointUri, Currency, Label, TimeZone
+from dataefficient.api.names import CheckpointUri, ComparabilityKey, Currency, Label, TimeZone
 from dataefficient.api.quantity import Amount
 from dataefficient.api.zones import zone_problem
 
@@ -269,7 +269,7 @@ class Trainer(Model):
         description="Settings handed to the trainer as they are; the trainer says what it knows. Default "
         "{}. At most 16 KiB as JSON. A change starts new curves: see comparabilityKey.",
     )
-    comparability_key: Label | None = Field(
+    comparability_key: ComparabilityKey | None = Field(
         default=None,
         description="Runs of one key are compared with each other. With another key champion and ledger "
         "stay, curves begin anew, and what was measured before counts with wider intervals, so that more "
