@@ -144,7 +144,8 @@ def test_in_mode_recommend_the_history_is_measured_again_only_once_that_is_appro
 
 
 def test_no_step_down_is_certified_by_what_another_trainer_measured():
-    player = lived(2)
+    player = lived(2, exploration={"share": "0"})
+    assert player.memory.plan.point == FULL
     cheaper = know(player).cheaper(know(player).points, player.memory.plan.point)
     looks = [Contrast((Spell(p, 3.0),), (Spell(FULL, 3.0),), 1, 3.0, 1e-4, 1e-4) for p in cheaper * 2]
     player.memory = replace(player.memory, contrasts=(*player.memory.contrasts, *looks))
@@ -152,14 +153,16 @@ def test_no_step_down_is_certified_by_what_another_trainer_measured():
     player.memory = replace(player.memory, account=0.0)
     changed(player, exploration={"share": "0"}).play(lambda m: m.renewed is not None)
     assert all(know(player).stakes[p].bound is None for p in cheaper)
-    assert know(player).stakes[player.memory.plan.point].bound is not None
+    assert player.memory.plan.point == FULL
 
 
 def test_a_running_trial_of_the_old_trainer_is_dropped_and_its_run_ends_as_it_began():
-    player = Player(spec(cycles=24, exploration={"share": "0.5"}))
+    given = {"cycles": 24, "exploration": {"share": "0.3"}, "kpi": {"tolerance": "0.01"}}
+    player = Player(spec(**given))
     player.play(lambda m: m.trial is not None and any(p.request.role is Role.TRIAL for p in m.running))
     plans = player.memory.running
-    changed(player, cycles=24, exploration={"share": "0"})
+    assert plans
+    changed(player, **given)
     player.ask(*(failure(p, FailureKind.PREEMPTED) for p in plans))
     # Attempts that are made again are still those of the old spec.
     assert [p.request for p in player.memory.running] == [
@@ -167,8 +170,10 @@ def test_a_running_trial_of_the_old_trainer_is_dropped_and_its_run_ends_as_it_be
         for p, q in zip(plans, player.memory.running, strict=True)
     ]
     assert player.memory.renewed is None
-    player.play(lambda m: m.renewed is not None)
-    assert player.memory.trial is None
+    player.play(lambda m: m.renewed is not None and m.step is Step.TRAINING)
+    candidate = next(p for p in player.memory.running if p.request.role is Role.CANDIDATE)
+    assert "trial" not in candidate.request.frozen
+    assert player.memory.trial is None or player.memory.trial.checkpoint is None
 
 
 def test_a_trainer_that_is_mended_before_the_first_champion_makes_the_first_runs_again():

@@ -15,6 +15,7 @@ from statistics import NormalDist, median
 
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
+from dataefficient.contract import Role
 from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Branch, Champion, Measured, Memory
@@ -205,6 +206,15 @@ class Knowledge:
             rows_trained=trained * point.rate,
             rows_evaluated=scored * self.memory.evaluation_share * models,
         ) * devices(self.spec)
+
+    @cached_property
+    def past_costs(self) -> tuple[tuple[float, float], ...]:
+        """(forecast, actual) device-seconds of earlier candidates."""
+        return tuple(
+            (r.plan.cost.mean, next(x.device_seconds for x in r.runs if x.role is Role.CANDIDATE))
+            for r in self.memory.history
+            if r.plan and r.plan.cost and any(x.role is Role.CANDIDATE for x in r.runs)
+        )
 
     @cached_property
     def cycle_rows(self) -> float:

@@ -154,7 +154,7 @@ def _change(k: Knowledge, choice: Choice, kept: Point, costs: Mapping[Point, flo
         expected = f", at an expected KPI of {kpi.mean:.4f} ({kpi.low:.4f} to {kpi.high:.4f})"
     effect = f"saves about {saving:.0%}" if saving >= 0.0 else f"costs about {-saving:.0%} more"
     told = f"{RECOMMENDED}{wanted}. {choice.reason}. It {effect} per cycle{expected}"
-    cost = Forecast(*next_cost(costs[wanted], _past_costs(k)))
+    cost = Forecast(*next_cost(costs[wanted], k.past_costs))
     return Suggestion(Ask.PLAN, wanted, told, cost, kpi, saving)
 
 
@@ -203,7 +203,7 @@ def _plan(k: Knowledge, choice: Choice, point: Point, train: tuple[datetime, dat
         point=point,
         train_from=train[0],
         train_to=train[1],
-        cost=Forecast(*next_cost(cost, _past_costs(k))),
+        cost=Forecast(*next_cost(cost, k.past_costs)),
         kpi=Forecast(*level) if level else None,
         reason=choice.reason,
         code=choice.code,
@@ -211,15 +211,6 @@ def _plan(k: Knowledge, choice: Choice, point: Point, train: tuple[datetime, dat
     )
     text = json.dumps(encode(plan), sort_keys=True)
     return replace(plan, digest=hashlib.sha256(text.encode()).hexdigest()[:12])
-
-
-def _past_costs(k: Knowledge) -> list[tuple[float, float]]:
-    """(forecast, actual) device-seconds of earlier candidates."""
-    return [
-        (r.plan.cost.mean, next(x.device_seconds for x in r.runs if x.role is Role.CANDIDATE))
-        for r in k.memory.history
-        if r.plan and r.plan.cost and any(x.role is Role.CANDIDATE for x in r.runs)
-    ]
 
 
 def _option(weighed: Weighed) -> Option:

@@ -41,17 +41,9 @@ def _full(k: Knowledge, record: CycleRecord) -> Forecast | None:
     if k.costs is None or record.plan is None:
         return None
     candidate = next((r for r in record.runs if r.role is Role.CANDIDATE), None)
-    alike = (record.plan.point, record.plan.train_from, record.plan.train_to)
-    if (
-        candidate is not None
-        and candidate.outcome == "Succeeded"
-        and alike
-        == (
-            k.reference,
-            record.start,
-            record.end,
-        )
-    ):
+    ran = (record.plan.point, record.plan.train_from, record.plan.train_to)
+    is_full = ran == (k.reference, record.start, record.end)
+    if candidate is not None and candidate.outcome == "Succeeded" and is_full:
         return Forecast(*[candidate.device_seconds] * 3)
     rows = k.rows(record.start, record.end)
     scored, models = rows, 2
@@ -59,11 +51,4 @@ def _full(k: Knowledge, record: CycleRecord) -> Forecast | None:
         _, middle, end = window(k)
         scored, models = k.rows(middle, end), 1
     expected = k.run_cost(k.reference, rows, scored, models=models)
-    past = [
-        (r.plan.cost.mean, x.device_seconds)
-        for r in k.memory.history
-        if r.plan and r.plan.cost
-        for x in r.runs
-        if x.role is Role.CANDIDATE
-    ]
-    return Forecast(*next_cost(expected, past))
+    return Forecast(*next_cost(expected, k.past_costs))
