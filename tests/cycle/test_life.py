@@ -290,7 +290,7 @@ class Life(RuleBasedStateMachine):
         self.word = asked.digest if word == "it" else word
         self.ask()
         heard = word == "it" and self.spec.mode is Mode.RECOMMEND
-        assert self.memory.approvals == (*approvals, asked.digest)[-KEPT:] if heard else approvals
+        assert self.memory.approvals == ((*approvals, asked.digest)[-KEPT:] if heard else approvals)
 
     @rule(key=st.sampled_from(["one", "two", None]))
     def has_another_trainer(self, key):
