@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import glob
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from dataefficient.api.spec import Resource
+from dataefficient.api.spec import Mode, Resource, Spec
 from dataefficient.cli import Session
 from dataefficient.cli_look import show_report
+from dataefficient.cycle import approving
 from dataefficient.cycle.machine import advance, begin, continued
 from dataefficient.cycle.model import FailureKind, Memory, Step
-from dataefficient.local.command import command_of
+from dataefficient.local.command import Command, command_of
 from dataefficient.local.drive import Driver, Work, cores
-from dataefficient.local.errors import DataMissingError, Exit, LocalError
+from dataefficient.local.errors import DataMissingError, Exit, LocalError, WrongInputError
 from dataefficient.local.lock import locked
 from dataefficient.local.progress import watcher
 from dataefficient.local.store import Store, place, read_resource
@@ -78,11 +81,24 @@ class StoppedError(LocalError):
     "not charged to the budget.",
 )
 @click.option(
+    "--approve",
+    default="",
+    metavar="DIGEST",
+    help="In mode Recommend, approve what waits: the digest that was printed with the recommendation.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the report as one JSON object on standard output."
 )
 @click.pass_obj
 def run_command(
-    session: Session, file: Path, workdir: Path | None, cycles: int | None, *, control: bool, as_json: bool
+    session: Session,
+    file: Path,
+    workdir: Path | None,
+    cycles: int | None,
+    *,
+    control: bool,
+    approve: str,
+    as_json: bool,
 ) -> int:
     """Run a resource on this machine, cycle after cycle.
 
@@ -94,6 +110,9 @@ def run_command(
     Ctrl-C, a kill or a full disk lose nothing: the same command continues, and no finished run is repeated.
     A resource that stopped for a reason goes on when the command is given again.
 
+    In mode Recommend every cycle trains as was last approved, at first on full data at the largest size. What
+    would be changed or tried is printed with a digest; give it with --approve to have it done.
+
     The folder of the work holds report.html, the log of every run (runs/NAME/log.txt) and everything that
     "detctl report", "why" and "replay" read.
     """
@@ -104,7 +123,8 @@ def run_command(
     with locked(store.folder) as lock:
         screen = watcher(resource.spec, console, cycles)
         try:
-            memory = _drive(resource, file, store, lock, screen, cycles=cycles, control=control)
+            work = partial(Work, cycles=cycles, control=control, approval=approve)
+            memory = _drive(resource, file, store, lock, screen=screen, work=work)
         finally:
             screen.close()
     if memory.history:
@@ -115,7 +135,10 @@ def run_command(
             "the same command goes on.",
             STOPPED.get(memory.stopped.code, Exit.TRAINER),
         )
-    if cycles is not None and memory.step is not Step.FINISHED:
+    if (asked := memory.proposal) is not None and resource.spec.mode is Mode.RECOMMEND:
+        waits = f"cycle {memory.cycle} waits for approval" if asked.holds else "what is recommended waits"
+        click.echo(f"detctl: {waits}; the same command with --approve {asked.digest} approves it.", err=True)
+    if cycles is not None and memory.step is not Step.FINISHED and not (asked and asked.holds):
         click.echo(f"detctl: stopped after cycle {cycles - 1}, as --cycles {cycles} asks.", err=True)
     if resource.spec.suspend:
         click.echo("detctl: spec.suspend is true: nothing new was started.", err=True)
@@ -127,24 +150,25 @@ def _drive(
     file: Path,
     store: Store,
     lock: int,
-    screen: Watcher,
     *,
-    cycles: int | None,
-    control: bool,
+    screen: Watcher,
+    work: Callable[[Spec, Path, Command], Work],
 ) -> Memory:
     folder = file.resolve().parent
     command = command_of(resource.spec, folder)
     check_data(resource, folder)
+    name = f"{resource.metadata.namespace}/{resource.metadata.name}"
     memory = continued(resource.spec, store.memory()) if store.has_memory() else None
+    todo = work(resource.spec, folder, command)
+    if (objection := approving.objection(resource.spec, memory or begin(name), todo.approval)) is not None:
+        raise WrongInputError(f"--approve: {objection}")
     changes = store.adopt(resource, file.read_bytes())
     if changes and memory is not None:
         screen.say(f"The resource has changed: {'; '.join(changes)}")
     for notice in (command.notice(), crowding(resource)):
         if notice:
             screen.say(notice)
-    name = f"{resource.metadata.namespace}/{resource.metadata.name}"
-    work = Work(resource.spec, folder, command, cycles, control)
-    return Driver(work, store, lock, screen, advance=advance).drive(memory or begin(name))
+    return Driver(todo, store, lock, screen, advance=advance).drive(memory or begin(name))
 
 
 def check_data(resource: Resource, folder: Path) -> None:

@@ -351,3 +351,59 @@ def test_the_crd_is_printed_as_generated(detctl):
 def test_a_reader_that_had_enough_is_no_error():
     done = subprocess.run(f"{DETCTL} crd | head -1", shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+RECOMMEND = {
+    "mode": "Recommend",
+    "exploration": {"share": "1"},
+    "kpi": {"tolerance": "0.2", "maxRegression": "0.5"},
+    "knobs": {"samplingRate": {"min": "0.25", "max": "1"}, "modelSize": {"values": [8]}},
+}
+
+
+def asked_in(workdir):
+    return Store.open(workdir).memory().proposal
+
+
+def test_in_mode_recommend_what_waits_is_printed_and_done_once_it_is_approved(write, detctl, tmp_path):
+    file, work = write(**RECOMMEND), tmp_path / "w"
+    code, _, err = detctl("run", "-f", file, "--workdir", work, "--cycles", 2)
+    asked = asked_in(work)
+    assert code == 0
+    assert f"The digest that approves it is {asked.digest}" in err
+    assert f"the same command with --approve {asked.digest} approves it" in err
+    _, told, _ = detctl("why", work, "--cycle", 1)
+    assert asked.digest in told
+    code, _, err = detctl("run", "-f", file, "--workdir", work, "--cycles", 3, "--approve", asked.digest)
+    assert code == 0
+    assert f"Approved: {asked.digest}" in err
+    again, _, err = detctl("run", "-f", file, "--workdir", work, "--cycles", 3, "--approve", asked.digest)
+    assert again == 0
+    assert "Approved" not in err
+    assert Store.open(work).memory().approvals == (asked.digest,)
+    for cycle in range(3):
+        assert detctl("replay", work, "--cycle", cycle)[0] == 0
+
+
+@pytest.mark.parametrize("mode", ["Recommend", "Enforce"])
+def test_a_digest_that_approves_nothing_is_refused_before_anything_runs(write, detctl, tmp_path, mode):
+    file, work = write(**{**RECOMMEND, "mode": mode}), tmp_path / "w"
+    detctl("run", "-f", file, "--workdir", work, "--cycles", 1)
+    before = launches(tmp_path)
+    code, _, err = detctl("run", "-f", file, "--workdir", work, "--cycles", 2, "--approve", "0123456789ab")
+    assert code == Exit.WRONG_INPUT
+    assert "--approve: 0123456789ab" in err
+    assert launches(tmp_path) == before
+
+
+def test_a_cycle_that_waits_for_approval_ends_the_command_and_says_so(write, detctl, tmp_path):
+    file = write(**RECOMMEND, approval={"aboveMoney": "0.000000001"}, accelerators=PRICED)
+    code, _, err = detctl("run", "-f", file, "--workdir", tmp_path / "w")
+    assert code == 0
+    assert (
+        f"cycle 0 waits for approval; the same command with --approve {asked_in(tmp_path / 'w').digest}"
+        in err
+    )
+
+
+PRICED = [{"name": "cpu", "resource": "cpu", "pricePerDeviceHour": "2"}]

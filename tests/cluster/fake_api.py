@@ -92,7 +92,8 @@ class FakeApi:
         if body["metadata"].get("resourceVersion") != held["metadata"]["resourceVersion"]:
             raise ConflictError(409, "Conflict", f"{key} has changed")
         stored = copy.deepcopy(dict(body))
-        stored["metadata"] = {**held["metadata"], **stored["metadata"]}
+        lasting = {n: v for n, v in held["metadata"].items() if n in ("uid", "creationTimestamp")}
+        stored["metadata"] = {**stored["metadata"], **lasting}
         if subresource == "status":
             stored = {**held, "status": stored["status"]}
             stored["metadata"] = dict(held["metadata"])

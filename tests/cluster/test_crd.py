@@ -110,6 +110,7 @@ PYTHON_ONLY = {
     ("Schedule", "time_zone"),
     ("BudgetWindow", "time_zone"),
     # Prices may come from the installation, which the API server does not know.
+    ("Spec", "approval", "budget", "accelerators"),
     ("Spec", "budget", "accelerators"),
     # What the schema keeps unseen, for the trainer and for the pod's own validation.
     ("Trainer", "config"),

@@ -10,8 +10,12 @@ from dataefficient.cluster import decisions, names
 from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, TRAININGS, ApiError, ConflictError
 from dataefficient.cluster.manifests import job_name
 from dataefficient.cluster.policy import Policy
+from dataefficient.contract import Policy as Sampling
 from dataefficient.cycle.machine import advance
 from dataefficient.cycle.model import FailureKind, Step
+from dataefficient.planner.knobs import Point
+
+FULL = Point(Sampling.UNIFORM, 1.0, 32)
 
 
 def lived(cycles=3, **changes):
@@ -48,6 +52,48 @@ def test_the_champion_is_published_for_serving(steady):
     champion = steady.memory().champion
     assert told["state"] == "Published"
     assert (told["uri"], told["digest"]) == (champion.checkpoint.uri, champion.checkpoint.digest)
+
+
+PUBLISHED = ("made-up-champion", "made-up-candidate")
+
+
+def owners(life):
+    return [life.api.of(CONFIG_MAPS)[n]["metadata"].get("ownerReferences") for n in PUBLISHED]
+
+
+def test_what_serving_reads_has_no_owner_unless_asked_and_either_way_can_be_taken_back():
+    life = Life(objects.body(cycles=1))
+    life.play()
+    assert owners(life) == [None, None]
+    life.api.apply(objects.body(cycles=1, generation=2, promotion={"onDelete": "Delete"}))
+    life.visit()
+    assert [[o["uid"] for o in found] for found in owners(life)] == [[objects.UID], [objects.UID]]
+    assert life.api.of(CONFIG_MAPS)["made-up-champion"]["data"]["state"] == "Published"
+    assert "ownerReferences" not in life.api.of(CONFIG_MAPS)["made-up-ledger"]["metadata"]
+    life.api.apply(objects.body(cycles=1, generation=3))
+    life.visit()
+    assert owners(life) == [None, None]
+
+
+def test_a_resource_that_is_made_again_owns_what_it_publishes_by_its_new_uid():
+    life = Life(objects.body(cycles=1, promotion={"onDelete": "Delete"}))
+    life.play()
+    life.api.remove()
+    life.api.apply(objects.body(cycles=1, uid="another-uid", promotion={"onDelete": "Delete"}))
+    life.start()
+    life.patient_visit()
+    assert [[o["uid"] for o in found] for found in owners(life)] == [["another-uid"], ["another-uid"]]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_another_has_put_under_these_names_is_never_taken_over(name):
+    life = Life(objects.body(promotion={"onDelete": "Delete"}))
+    theirs = {"metadata": {"name": name, "namespace": "default", "uid": "x", "resourceVersion": "1"}}
+    life.api.objects[("configmaps", "default", name)] = {**theirs, "data": {"mine": "yes"}}
+    life.visit()
+    assert name in life.api.condition("Accepted")["message"]
+    assert life.api.of(CONFIG_MAPS)[name]["data"] == {"mine": "yes"}
+    assert "ownerReferences" not in life.api.of(CONFIG_MAPS)[name]["metadata"]
 
 
 def test_only_the_last_cycles_jobs_stay(steady):
@@ -377,14 +423,129 @@ def test_the_delay_from_a_runs_end_to_its_decision_is_measured(steady):
     assert all(delay >= 0 for delay in steady.delays)
 
 
-def test_in_mode_recommend_the_plan_that_would_be_chosen_is_shown_and_approving_it_is_told_to_do_nothing():
-    body = objects.body(
-        cycles=2, mode="Recommend", exploration={"share": "1"}, annotations={names.APPROVE_ANNOTATION: "x"}
-    )
-    life = Life(body)
-    memory = life.play()
+RECOMMEND = {
+    "cycles": 8,
+    "mode": "Recommend",
+    "exploration": {"share": "1"},
+    "kpi": {"tolerance": "0.05"},
+}
+
+
+def approve(life, word, **changes):
+    given = {**RECOMMEND, **changes, "annotations": {names.APPROVE_ANNOTATION: word}}
+    life.api.apply(objects.body(**given))
+
+
+def recommending(asked, **changes):
+    """A life until this is asked for, everything before it approved."""
+    life = Life(objects.body(**{**RECOMMEND, **changes}))
+    for _ in range(400):
+        life.turn()
+        waits = life.memory().proposal
+        if waits is not None and waits.ask.value == asked:
+            life.patient_visit()
+            return life
+        if waits is not None:
+            approve(life, waits.digest, **changes)
+    raise AssertionError("it is never asked for")
+
+
+def test_in_mode_recommend_what_waits_is_shown_with_forecast_saving_and_the_word_that_approves_it():
+    life = recommending("Plan")
     told = life.api.status()["recommendation"]
+    assert told["digest"] == life.memory().proposal.digest
     assert float(told["rate"]) < 1.0
-    assert told["digest"] == memory.plan.digest
-    assert {r.plan.point.rate for r in memory.history} == {1.0}
-    assert "NotApproved" in {reason for reason, _ in life.api.events()}
+    assert 0.0 < float(told["saving"]["value"]) < 1.0
+    assert float(told["forecast"]["cost"]["money"]) > 0.0
+    assert float(told["forecast"]["kpi"]["low"]) < float(told["forecast"]["kpi"]["high"])
+    event = next(e for kind, e in life.api.events() if kind == "Recommended" and told["digest"] in e)
+    assert event.endswith(f"{told['digest']}: write it into the annotation {names.APPROVE_ANNOTATION}")
+
+
+def test_an_approved_plan_is_in_force_from_the_next_cycle_and_the_word_is_recorded_as_handled():
+    life = recommending("Plan")
+    asked, cycle = life.memory().proposal, life.memory().cycle
+    approve(life, asked.digest)
+    life.visit()
+    assert life.api.status()["handledRequests"][-1] == asked.digest
+    assert "recommendation" not in life.api.status()
+    assert any(reason == "Approved" and asked.digest in told for reason, told in life.api.events())
+    # Restarts with the annotation still there: it is not handled again.
+    for _ in range(3):
+        life.start()
+        life.patient_visit()
+    approvals = life.memory().approvals
+    memory = life.play(until=lambda m: m.cycle == cycle + 2)
+    assert [r.plan.point for r in memory.history][cycle:] == [FULL, asked.point]
+    assert memory.approvals == approvals
+    assert "NotApproved" not in {reason for reason, _ in life.api.events()}
+    (name,) = [n for n in life.api.of(CONFIG_MAPS) if n.endswith("-decisions")]
+    held = decisions.files(life.api.of(CONFIG_MAPS)[name])
+    for number in (cycle, cycle + 1):
+        count, difference = decisions.replay(held, number, advance)
+        assert count
+        assert difference is None
+
+
+@pytest.mark.parametrize("word", ["0123456789ab", "yes", "x" * 300])
+def test_a_word_that_approves_nothing_is_told_with_the_one_that_would(word):
+    life = recommending("Plan")
+    before = life.memory()
+    approve(life, word)
+    life.visit()
+    assert life.memory() == before
+    ((_, event),) = [e for e in life.api.events() if e[0] == "NotApproved"]
+    assert word[:63] in event
+    assert before.proposal.digest in event
+
+
+def test_a_word_that_is_out_of_date_is_told_so():
+    life = recommending("Plan")
+    old = life.memory().proposal.digest
+    life.api.apply(objects.body(**{**RECOMMEND, "knobs": {"modelSize": {"values": [32]}}}, generation=2))
+    life.play(until=lambda m: m.proposal is not None and m.proposal.digest != old)
+    approve(life, old, knobs={"modelSize": {"values": [32]}}, generation=2)
+    life.visit()
+    ((_, event),) = [e for e in life.api.events() if e[0] == "NotApproved"]
+    assert f"{old} is not, or no longer, what waits for approval" in event
+    assert life.memory().proposal.digest in event
+
+
+def test_a_cycle_that_is_too_dear_says_that_it_waits_and_goes_on_once_approved():
+    dear = {"approval": {"aboveMoney": "0.0001"}, "exploration": {"share": "0"}}
+    life = recommending("Run", **dear)
+    launched = len(life.launches())
+    assert life.visit() is None
+    assert len(life.launches()) == launched
+    progressing, ready = life.api.condition("Progressing"), life.api.condition("Ready")
+    assert (progressing["status"], progressing["reason"]) == ("False", "AwaitingApproval")
+    assert (ready["status"], ready["reason"]) == ("True", "AwaitingApproval")
+    digest = life.memory().proposal.digest
+    assert digest in progressing["message"]
+    assert any(reason == "AwaitingApproval" and digest in told for reason, told in life.api.events())
+    approve(life, digest, **dear)
+    life.visit()
+    assert "c000-candidate" in str(life.launches())
+    assert life.api.condition("Progressing")["reason"] == "Running"
+
+
+def test_in_mode_enforce_nothing_is_recommended():
+    life = Life(objects.body(cycles=2, approval={"aboveMoney": "0.0001"}))
+    memory = life.play()
+    assert memory.step is Step.FINISHED
+    assert memory.proposal is None
+    assert "recommendation" not in life.api.status()
+
+
+def test_another_image_keeps_champion_and_ledger_and_is_told_in_an_event():
+    given = {"cycles": 6, "exploration": {"share": "1"}, "kpi": {"tolerance": "0.05"}}
+    life = Life(objects.body(**given))
+    before = life.play(until=lambda m: m.cycle == 3)
+    first = life.api.status()["surface"]["comparabilityKey"]
+    template = {"spec": {"containers": [{"name": "trainer", "image": "trainer:2", "command": ["train"]}]}}
+    life.api.apply(objects.body(**given, template=template, generation=2))
+    memory = life.play()
+    assert memory.history[:3] == before.history
+    assert memory.ledger.settled > before.ledger.settled
+    assert any("The trainer has changed" in told for _, told in life.api.events())
+    assert life.api.status()["surface"]["comparabilityKey"] not in ("", first)

@@ -15,6 +15,7 @@ from dataefficient.api.status import Status
 from dataefficient.cluster.outcome import Live, Waiting
 from dataefficient.cluster.status import previous, status
 from dataefficient.cluster.view import Answer, View
+from dataefficient.cycle.figures import Ask, Proposal
 from dataefficient.cycle.model import Memory
 
 
@@ -55,7 +56,12 @@ def test_it_tells_what_the_memory_knows(statuses):
     )
     assert float(body["spent"]["settled"]["money"]) == pytest.approx(memory.ledger.settled / 1800, abs=1e-3)
     assert float(body["kpi"]["gapBound"]) == pytest.approx(memory.distance_bound, abs=1e-6)
-    assert body["convergence"]["summary"]
+    assert body["convergence"]["summary"] == "not measured"
+
+
+def test_the_first_published_cycle_is_not_told_as_failed(explored):
+    _, body = explored
+    assert {c["outcome"] for c in body["history"]} == {"Published"}
 
 
 def conditions(body):
@@ -113,3 +119,62 @@ def test_in_mode_recommend_the_change_is_shown_and_not_made():
     life = Life(objects.body(cycles=3, mode="Recommend"))
     memory = life.play()
     assert {r.plan.point.rate for r in memory.history} == {1.0}
+
+
+@pytest.fixture(scope="module")
+def explored():
+    """A life that could pay for small runs on its history and went over to a cheaper plan."""
+    life = Life(objects.body(cycles=12, exploration={"share": "1"}, kpi={"tolerance": "0.05"}))
+    return life.play(), life.api.status()
+
+
+def test_savings_are_what_was_spent_against_what_full_data_would_have_taken(explored):
+    memory, body = explored
+    (saving,) = body["savings"]["against"]
+    assert (saving["against"], saving["fromCycle"], saving["toCycle"]) == ("FullData", 0, 12)
+    spent, full = (float(saving[name]["deviceHours"]) for name in ("spent", "control"))
+    assert spent == pytest.approx(memory.ledger.settled / 3600, abs=1e-6)
+    assert float(saving["share"]["value"]) == pytest.approx(1 - spent / full, abs=1e-3)
+    assert float(saving["share"]["low"]) <= float(saving["share"]["value"]) <= float(saving["share"]["high"])
+    assert float(saving["kpiDifference"]["high"]) == pytest.approx(memory.distance_bound, abs=1e-6)
+    assert body["savings"]["summary"] == f"{float(saving['share']['value']):.0%} vs full data"
+
+
+def test_the_surface_tells_what_the_small_runs_identify_and_leaves_out_the_rest(explored):
+    memory, body = explored
+    surface = body["surface"]
+    assert surface["runs"] == len(memory.cold_starts)
+    shown = {name for name in ("e", "a", "b", "alpha", "beta") if name in surface}
+    assert shown == {name.lower() if len(name) == 1 else name for name in memory.surface.terms}
+    assert memory.surface.terms.keys() | memory.surface.missing.keys() == {"E", "A", "B", "alpha", "beta"}
+    assert surface["summary"]
+
+
+def test_what_was_not_measured_has_no_savings_and_no_surface():
+    body = status(View(objects.resource(), Memory("default/made-up"), LONG_AFTER))
+    assert "savings" not in body
+    assert "surface" not in body
+
+
+def test_the_largest_status_that_a_memory_can_lead_to_stays_below_its_bound(explored):
+    memory, _ = explored
+    record, champion = memory.history[-1], memory.champion
+    long = "a sentence " * 200
+    many = tuple(replace(record, cycle=cycle, notes=(long,)) for cycle in range(64))
+    wide = replace(champion, checkpoint=replace(champion.checkpoint, uri="s3://" + "x" * 3000))
+    parsed = objects.resource(mode="Recommend", checkpoints={"uri": "s3://bucket/checkpoints", "keep": 32})
+    plan = objects.plan(parsed)
+    crowded = replace(
+        memory,
+        history=many,
+        champion=wide,
+        previous_champions=(wide,) * 31,
+        running=tuple(objects.plan(parsed, f"probe-{i}") for i in range(12)),
+        approvals=("x" * 63,) * 16,
+        plan=replace(record.plan, reason=long),
+        proposal=Proposal("d" * 12, Ask.TRIAL, 3, plan.point, True, record.plan.cost, None, 0.3, long),
+    )
+    live = {p.request.run: Live(waiting=Waiting("RunFailed", long)) for p in crowded.running}
+    body = status(View(parsed, crowded, LONG_AFTER, live, handled=("y" * 63,) * 32))
+    Status.model_validate_json(json.dumps(body))
+    assert 30 * 1024 < size(body) < 64 * 1024

@@ -18,6 +18,7 @@ from dataefficient.contract import (
     parse_report,
     to_json,
 )
+from dataefficient.cycle.approving import is_new
 from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import Decision, Failure, FailureKind, Memory, Observation, RunOutcome, Step
 
@@ -143,6 +144,8 @@ class Player:
 
     spec: object
     answer: Answer = success
+    word: Callable[[Memory], str] = lambda memory: ""
+    """What a person has written by then, as a function of the memory."""
     memory: Memory = field(default_factory=lambda: begin("default/made-up"))
     now: datetime = LONG_AFTER
     events: list = field(default_factory=list)
@@ -151,7 +154,8 @@ class Player:
     launches: list = field(default_factory=list)
 
     def ask(self, *outcomes) -> Decision:
-        before, observation = self.memory, Observation(self.now, outcomes)
+        before = self.memory
+        observation = Observation(self.now, outcomes, approval=self.word(before))
         decision = advance(self.spec, before, observation)
         self.observations.append((before, observation))
         self.decisions.append(decision)
@@ -177,7 +181,8 @@ class Player:
             decision = self.turn()
             if self.memory.step in (Step.FINISHED, Step.STOPPED):
                 break
-            if not self.memory.running and decision.wait_until is None:
+            heard = is_new(self.spec, self.memory, self.word(self.memory))
+            if not self.memory.running and decision.wait_until is None and not heard:
                 break
             since = 0 if self.memory.cycle != cycle else since + 1
             cycle = self.memory.cycle
@@ -203,6 +208,16 @@ def failing(*rules, otherwise=success):
     return answer
 
 
+def agreeing(*asks):
+    """A word: approves what waits, of these kinds, or whatever it is."""
+
+    def word(memory):
+        asked = memory.proposal
+        return asked.digest if asked is not None and (not asks or asked.ask in asks) else ""
+
+    return word
+
+
 def worse(by):
     """An answer: models of these points lose so much: a function of the point."""
     return lambda plan: success(plan, harm=by)
@@ -212,6 +227,7 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Player",
+    "agreeing",
     "failing",
     "failure",
     "made_up_report",

@@ -15,8 +15,11 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from cycle.playing import LONG_AFTER, START, Player, failure, resource, schedule, success
+from cycle.playing import LONG_AFTER, START, Player, agreeing, failure, resource, schedule, success
+from dataefficient.api.spec import Mode
 from dataefficient.contract import Role, decode, encode
+from dataefficient.cycle.approving import KEPT
+from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.machine import advance, begin, resume
 from dataefficient.cycle.model import FailureKind, Memory, Observation, Step
 from dataefficient.planner.budget import window_start
@@ -31,6 +34,7 @@ VARIANTS = {
     "plain": {},
     "measures much": {"exploration": {"share": "1"}, "sizes": (32,)},
     "recommends": {"mode": "Recommend"},
+    "asks for much": {"mode": "Recommend", "approval": {"aboveMoney": "0.01"}, "exploration": {"share": "1"}},
     "capped": {"sizes": (32,), "budget": {"initial": {"deviceHours": "0.2"}, "perCycle": {"money": "0.03"}}},
     "in total": {"sizes": (32,), "budget": {"total": {"deviceHours": "0.25"}}},
     "by the day": {"sizes": (32,), "budget": {"window": {"period": "Day", "deviceHours": "0.08"}}},
@@ -49,7 +53,7 @@ def variant(name):
 @lru_cache
 def lived(name, cycles):
     """A memory that saw some cycles without any trouble."""
-    player = Player(variant(name))
+    player = Player(variant(name), word=agreeing(Ask.RUN))
     player.play(lambda memory: memory.cycle >= cycles)
     return player.memory
 
@@ -91,13 +95,14 @@ class Life(RuleBasedStateMachine):
         self.now = LONG_AFTER if name != "labels late" or cycles else START
         self.paid = self.memory.ledger.settled
         self.delivered = []
+        self.word = ""
         self.launched = {(p.request.run, p.attempt) for p in self.memory.running}
         self.launched |= {(e.run, e.attempt) for e in self.memory.ledger.entries}
         self.decision = None
         self.ask()
 
     def ask(self, *outcomes):
-        before, observation = self.memory, Observation(self.now, outcomes)
+        before, observation = self.memory, Observation(self.now, outcomes, approval=self.word)
         seen = json.dumps(encode(before))
         decision = advance(self.spec, before, observation)
         # A killed driver loses a decision and asks again.
@@ -175,7 +180,8 @@ class Life(RuleBasedStateMachine):
     def something_is_waited_for(self, decision):
         memory = decision.memory
         over = memory.step in (Step.FINISHED, Step.STOPPED)
-        assert memory.running or over or decision.wait_until or self.spec.suspend
+        held = memory.proposal is not None and memory.proposal.holds
+        assert memory.running or over or decision.wait_until or self.spec.suspend or held
         assert not (over and memory.running)
         assert not (over and decision.start)
         if decision.wait_until is not None:
@@ -277,6 +283,20 @@ class Life(RuleBasedStateMachine):
         budget = self.spec.budget.model_copy(update={part: getattr(given, part)})
         self.spec = self.spec.model_copy(update={"budget": budget})
 
+    @precondition(lambda self: self.memory.proposal)
+    @rule(word=st.sampled_from(["it", "another"]))
+    def is_approved(self, word):
+        asked, approvals = self.memory.proposal, self.memory.approvals
+        self.word = asked.digest if word == "it" else word
+        self.ask()
+        heard = word == "it" and self.spec.mode is Mode.RECOMMEND
+        assert self.memory.approvals == ((*approvals, asked.digest)[-KEPT:] if heard else approvals)
+
+    @rule(key=st.sampled_from(["one", "two", None]))
+    def has_another_trainer(self, key):
+        trainer = self.spec.trainer.model_copy(update={"comparability_key": key})
+        self.spec = self.spec.model_copy(update={"trainer": trainer})
+
     @rule()
     def is_suspended_or_released(self):
         self.spec = self.spec.model_copy(update={"suspend": not self.spec.suspend})
@@ -302,7 +322,7 @@ TestNoLifeBreaksARule = Life.TestCase
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_without_trouble_every_kind_of_resource_comes_to_its_end_or_to_its_budget_s(name):
-    player = Player(variant(name), now=START)
+    player = Player(variant(name), now=START, word=agreeing())
     player.play()
     stopped = player.memory.stopped
     assert player.memory.step is Step.FINISHED or stopped.code == "BudgetExhausted"

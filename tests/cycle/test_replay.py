@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from cycle.playing import LONG_AFTER, START, WEEK, Player, failing, resource, schedule, worse
+from cycle.playing import LONG_AFTER, START, WEEK, Player, agreeing, failing, resource, schedule, worse
 from dataefficient.contract import Role, decode, encode
 from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import Decision, FailureKind, Memory, Observation, Step
@@ -31,8 +31,12 @@ def body(value):
         Player(resource(cycles=6), failing(("-candidate", FailureKind.CRASHED, 1))),
         Player(resource(cycles=6), worse(lambda point: 0.02 * (point.rate < 1.0))),
         Player(resource(cycles=6, budget={"window": {"period": "Day", "deviceHours": "0.2"}})),
+        Player(
+            resource(cycles=8, mode="Recommend", exploration={"share": "1"}, approval={"aboveMoney": "0.01"}),
+            word=agreeing(),
+        ),
     ],
-    ids=["measuring", "crashes", "harm", "window"],
+    ids=["measuring", "crashes", "harm", "window", "approvals"],
 )
 def test_a_decision_is_the_same_from_a_recorded_memory_and_observation(player):
     player.play()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dataefficient.contract import Policy
-from dataefficient.cycle.model import Forecast
+from dataefficient.cycle.figures import Forecast
 from dataefficient.planner.knobs import Point
 from dataefficient.simulator.harness import Coverage, simulate, simulate_scenario
 from dataefficient.simulator.scenario import SCENARIOS, TOLERANCE, nothing_pays, power_law

@@ -9,7 +9,8 @@ from cycle.playing import LONG_AFTER, Player, failing, resource, success
 from dataefficient.api.conditions import ConditionType, first_conditions
 from dataefficient.contract import MAX_FROZEN, CheckpointRef, Role, Scored
 from dataefficient.cycle.answers import Answer, Cause, Verdict
-from dataefficient.cycle.model import Branch, Convergence, FailureKind, Forecast, Memory
+from dataefficient.cycle.figures import Forecast
+from dataefficient.cycle.model import Branch, Convergence, FailureKind, Memory
 from dataefficient.telemetry.collector import MAX_SERIES, ResourceCollector
 from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 from dataefficient.telemetry.reference import page

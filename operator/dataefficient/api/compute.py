@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, JsonValue
 
 from dataefficient.api.model import Cel, Model, Problem, Rule
-from dataefficient.api.names import CheckpointUri, Currency, Label, TimeZone
+from dataefficient.api.names import CheckpointUri, ComparabilityKey, Currency, Label, TimeZone
 from dataefficient.api.quantity import Amount
 from dataefficient.api.zones import zone_problem
 
@@ -189,6 +189,17 @@ class Budget(Model):
         return _given(self)
 
 
+class Approval(Model):
+    """What waits for a person in mode Recommend, beside changes of plan and experiments."""
+
+    above_money: Amount | None = Field(
+        default=None,
+        description="A cycle with a run that is forecast to cost more waits for approval, in "
+        "budget.currency, as a decimal string. Default: no such bound. Needs "
+        "accelerators[].pricePerDeviceHour; in mode Enforce it has no effect.",
+    )
+
+
 class Limits(Model):
     """When the operator stops trying."""
 
@@ -256,7 +267,14 @@ class Trainer(Model):
     config: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="Settings handed to the trainer as they are; the trainer says what it knows. Default "
-        "{}. At most 16 KiB as JSON. A change starts new curves, because results are no longer comparable.",
+        "{}. At most 16 KiB as JSON. A change starts new curves: see comparabilityKey.",
+    )
+    comparability_key: ComparabilityKey | None = Field(
+        default=None,
+        description="Runs of one key are compared with each other. With another key champion and ledger "
+        "stay, curves begin anew, and what was measured before counts with wider intervals, so that more "
+        "rows may be taken until it is measured again. Default: a digest of config and the container's "
+        "image. Give one to keep it through changes that change no result, such as a rebuilt image.",
     )
     template: dict[str, Any] = Field(
         description="A PodTemplateSpec with exactly one container, named trainer; further containers must "
@@ -327,6 +345,23 @@ class Checkpoints(Model):
                 ".uri",
             ),
         ),
+    )
+
+
+class OnDelete(enum.StrEnum):
+    """What becomes of the published model's ConfigMaps when the resource is deleted."""
+
+    KEEP = "Keep"
+    DELETE = "Delete"
+
+
+class Promotion(Model):
+    """The ConfigMaps NAME-champion and NAME-candidate, which serving reads."""
+
+    on_delete: OnDelete = Field(
+        default=OnDelete.KEEP,
+        description="Keep: they outlive the resource, so that serving keeps its model. Delete: they go with "
+        "it. Default Keep. Checkpoints stay in either case.",
     )
 
 

@@ -118,6 +118,7 @@ REASONS: dict[ConditionType, frozenset[Reason]] = {
             Reason.IMAGE_NOT_PULLED,
             Reason.CHECKPOINT_MISSING,
             Reason.BUDGET_EXHAUSTED,
+            Reason.AWAITING_APPROVAL,
             Reason.SUSPENDED,
             Reason.FINISHED,
         ),

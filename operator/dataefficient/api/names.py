@@ -114,6 +114,16 @@ SecretName = Annotated[
     ),
 ]
 
+ComparabilityKey = Annotated[
+    str,
+    Formatted(
+        pattern=r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?",
+        max_length=63,
+        allowed="letters, digits, '-', '_' and '.', starting and ending with a letter or digit",
+        hint="write a version such as v2.1",
+    ),
+]
+
 Currency = Annotated[
     str,
     Formatted(

@@ -13,7 +13,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from dataefficient.api.compute import Accelerator, Budget, Checkpoints, Device, Limits, Trainer
+from dataefficient.api.compute import (
+    Accelerator,
+    Approval,
+    Budget,
+    Checkpoints,
+    Device,
+    Limits,
+    Promotion,
+    Trainer,
+)
 from dataefficient.api.measure import Data, Guardrail, Kpi
 from dataefficient.api.model import Cel, Model, Problem, Rule
 from dataefficient.api.names import Cron, Label, Name, TimeZone
@@ -251,7 +260,8 @@ def _keep_covers_lookback(spec: Spec) -> Iterator[Problem]:
 
 def _money_needs_price(spec: Spec) -> Iterator[Problem]:
     priced = next(
-        (f"budget.{name}.money" for name, part in spec.budget.parts() if part.money is not None), None
+        (f"budget.{name}.money" for name, part in spec.budget.parts() if part.money is not None),
+        None if spec.approval.above_money is None else "approval.aboveMoney",
     )
     if priced is None:
         return
@@ -261,7 +271,7 @@ def _money_needs_price(spec: Spec) -> Iterator[Problem]:
                 ("accelerators", i, "pricePerDeviceHour"),
                 None,
                 f"a price, because {priced} is given",
-                "add the price of one device hour, or give the budget in deviceHours",
+                "add the price of one device hour, or remove what is given in money",
             )
 
 
@@ -316,8 +326,12 @@ class Spec(Model):
 
     mode: Mode = Field(
         default=Mode.RECOMMEND,
-        description="Recommend: retrain with the last approved plan and only recommend changes. Enforce: act "
-        "on them. Default Recommend.",
+        description="Recommend: retrain with the last approved plan, at first full data at the largest size; "
+        "changes of plan and experiments wait until the annotation dataefficient.training/approve holds the "
+        "digest in status.recommendation. Enforce: act on every decision. Default Recommend.",
+    )
+    approval: Approval = Field(
+        default_factory=Approval, description="Which runs wait for approval in mode Recommend."
     )
     suspend: bool = Field(
         default=False,
@@ -358,6 +372,9 @@ class Spec(Model):
     limits: Limits = Field(default_factory=Limits, description="When the operator stops trying.")
     trainer: Trainer = Field(description="The program that trains. Required.")
     checkpoints: Checkpoints = Field(default_factory=Checkpoints, description="Where checkpoints lie.")
+    promotion: Promotion = Field(
+        default_factory=Promotion, description="What serving reads the published model from."
+    )
     prometheus: Prometheus = Field(default_factory=Prometheus, description="The server that answers queries.")
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -370,7 +387,7 @@ class Spec(Model):
                 ".checkpoints.keep",
             ),
         ),
-        Rule(needs=("budget", "accelerators"), check=_money_needs_price),
+        Rule(needs=("approval", "budget", "accelerators"), check=_money_needs_price),
         Rule(needs=("budget", "accelerators"), check=_hours_fit_money),
         Rule(needs=("serving_guardrails",), check=_guardrails_differ),
         Rule(

@@ -105,7 +105,7 @@ class Forecast(Model):
 class Plan(Model):
     """What a cycle will run."""
 
-    digest: Digest = Field(description="Digest of the plan; the value that approves it.")
+    digest: Digest = Field(description="Digest of the plan, as in decisions and metrics.")
     cycle: Count = Field(description="Cycle that it is for.")
     policy: Policy = Field(description="Sampling policy.")
     rate: Fraction = Field(description="Share of rows trained on.")
@@ -198,8 +198,12 @@ class Saving(Model):
     from_cycle: Count = Field(description="First cycle counted.")
     to_cycle: Count = Field(description="Last cycle counted.")
     spent: Cost = Field(description="What the cycles cost, experiments included.")
-    control: Cost = Field(description="What the control would have cost, or cost.")
-    share: Measured = Field(description="1 - spent / control, with its interval.")
+    control: Cost = Field(
+        description="What the control cost where it was run, else what the measured cost of runs says of it."
+    )
+    share: Measured = Field(
+        description="1 - spent / control, with its interval; negative: experiments cost more than was saved."
+    )
     kpi_difference: Measured | None = Field(
         default=None, description="Relative difference of the KPI; positive is worse than the control."
     )
@@ -216,13 +220,33 @@ class Savings(Model):
     summary: Line = Field(default="", description="For the table.")
 
 
-class Recommendation(Model):
-    """A change that waits for approval."""
+class Asked(enum.StrEnum):
+    """What is asked for."""
 
-    digest: Digest = Field(description="Digest of the plan; write it into the approval annotation.")
+    PLAN = "Plan"
+    MEASUREMENT = "Measurement"
+    TRIAL = "Trial"
+    RUN = "Run"
+
+
+class Recommendation(Model):
+    """What waits for approval."""
+
+    digest: Digest = Field(
+        description="Write it into the annotation dataefficient.training/approve to approve this."
+    )
+    asked: Asked = Field(
+        description="Plan (from the next cycle on), Measurement (small runs on the history), Trial (of a "
+        "plan beside the one in force) or Run (the cycle in hand costs more than approval.aboveMoney)."
+    )
+    holds: bool = Field(description="Whether the cycle in hand does not begin before it is approved.")
+    since_cycle: Count = Field(description="Cycle in which it was first asked for.")
     policy: Policy = Field(description="Sampling policy.")
     rate: Fraction = Field(description="Share of rows trained on.")
     size: Count = Field(description="Model size.")
+    forecast: Forecast | None = Field(
+        default=None, description="Level of kpi.metric under the plan; cost of a cycle or of the experiment."
+    )
     saving: Measured | None = Field(default=None, description="Expected share of the cycle's cost saved.")
     reason: Sentence = Field(description="Why, and at which quality cost.")
 
@@ -283,7 +307,7 @@ class Status(Model):
     spent: Spent | None = Field(default=None, description="What was spent.")
     savings: Savings | None = Field(default=None, description="What was saved, and against which control.")
     recommendation: Recommendation | None = Field(
-        default=None, description="A change that waits for approval."
+        default=None, description="What waits for approval, in mode Recommend."
     )
     handled_requests: Annotated[tuple[Word, ...], Field(max_length=MAX_HANDLED)] = Field(
         default=(), description="Requests that were carried out, newest last."

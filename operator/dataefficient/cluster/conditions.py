@@ -17,9 +17,12 @@ from dataefficient.api.conditions import (
     first_conditions,
     with_condition,
 )
+from dataefficient.api.spec import Mode
 from dataefficient.cluster.kpi import pooled
+from dataefficient.cluster.names import APPROVE_ANNOTATION
 from dataefficient.cluster.view import Answer, Refused, View
 from dataefficient.contract import format_time
+from dataefficient.cycle.figures import Proposal
 from dataefficient.cycle.launch import SHORTEST, devices
 from dataefficient.cycle.model import EXHAUSTED, FailureKind, Step
 from dataefficient.planner import budget
@@ -98,7 +101,20 @@ def _ready(view: View) -> Answer:
         return Answer(kind, FALSE, Reason.CANDIDATES_REJECTED, told)
     if view.memory.step is Step.FINISHED:
         return Answer(kind, TRUE, Reason.FINISHED, "Every interval up to schedule.endTime was run.")
+    if (asked := _awaited(view)) is not None:
+        return Answer(kind, TRUE, Reason.AWAITING_APPROVAL, _how_to_approve(asked))
     return Answer(kind, TRUE, Reason.OPERATING, "Operating.")
+
+
+def _awaited(view: View) -> Proposal | None:
+    """What the cycle in hand waits for; None: for no person."""
+    memory, recommends = view.memory, view.resource.spec.mode is Mode.RECOMMEND
+    asked = memory.proposal if recommends and not memory.running else None
+    return asked if asked is not None and asked.holds else None
+
+
+def _how_to_approve(asked: Proposal) -> str:
+    return f"{asked.told}: write it into the annotation {APPROVE_ANNOTATION}."
 
 
 def _stuck(view: View) -> tuple[Reason, str] | None:
@@ -132,6 +148,8 @@ def _progressing(view: View) -> Answer:
     if memory.running:
         names = ", ".join(r.request.run for r in memory.running)
         return Answer(kind, TRUE, Reason.RUNNING, f"Cycle {memory.cycle}: {names}.")
+    if (asked := _awaited(view)) is not None:
+        return Answer(kind, FALSE, Reason.AWAITING_APPROVAL, _how_to_approve(asked))
     if view.wait_until is not None:
         told = f"Cycle {memory.cycle} begins at {format_time(view.wait_until)}."
         return Answer(kind, TRUE, Reason.WAITING_FOR_INTERVAL, told)
@@ -165,7 +183,10 @@ def _quality(view: View) -> Iterator[Answer]:
 def _converged(view: View) -> Answer:
     kind, found = ConditionType.CONVERGED, view.memory.convergence
     if found is None:
-        return Answer(kind, UNKNOWN, Reason.NOT_YET_KNOWN, "Measured by small runs in cycle 0.")
+        how = "Measured by small runs in cycle 0."
+        if view.resource.spec.mode is Mode.RECOMMEND:
+            how = "Measured by small runs on the history, once they are recommended and approved."
+        return Answer(kind, UNKNOWN, Reason.NOT_YET_KNOWN, how)
     if found.examples is not None:
         told = f"{found.reason.rstrip('.')}: {found.examples:,.0f} rows suffice."
         return Answer(kind, TRUE, Reason.CONVERGED, told)

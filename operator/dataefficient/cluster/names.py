@@ -25,7 +25,7 @@ MANAGER_LABEL = "app.kubernetes.io/managed-by"
 MANAGER = "data-efficient-training"
 
 APPROVE_ANNOTATION = f"{GROUP}/approve"
-"""Reserved for the digest of a plan that may run; who writes it is told that it has no effect yet."""
+"""A person writes the digest of what waits for approval in mode Recommend."""
 RESUME_ANNOTATION = f"{GROUP}/resume"
 """A person writes any new word: what stopped the resource has been mended."""
 

@@ -1,11 +1,12 @@
 """``NAME-champion`` and ``NAME-candidate``: what serving reads, always there from the first visit on.
 
-Nobody owns them: deleting the resource must not take serving's model away. There is no candidate that waits
-for promotion; its ConfigMap says so instead of being absent.
+Nobody owns them, unless ``promotion.onDelete`` says so: deleting the resource must not take serving's model
+away. There is no candidate that waits for promotion; its ConfigMap says so instead of being absent.
 """
 
 from __future__ import annotations
 
+from dataefficient.api.compute import OnDelete
 from dataefficient.api.spec import Resource
 from dataefficient.cluster import names
 from dataefficient.cluster.manifests import Manifest, metadata
@@ -38,6 +39,6 @@ def _config_map(resource: Resource, name: str, data: dict[str, str]) -> Manifest
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(resource, name, owned=False),
+        "metadata": metadata(resource, name, owned=resource.spec.promotion.on_delete is OnDelete.DELETE),
         "data": data,
     }

@@ -31,6 +31,7 @@ from dataefficient.cluster.runs import Runs, Seen
 from dataefficient.cluster.status import previous, refused, status
 from dataefficient.cluster.store import ForeignError, Store
 from dataefficient.cluster.view import Readback, Refused, View
+from dataefficient.cycle import approving
 from dataefficient.cycle.model import Decision, Memory, Observation, Step
 
 logger = logging.getLogger(__name__)
@@ -40,10 +41,6 @@ SOON = 5.0
 REFUSED_AGAIN = 60.0
 """Seconds until a Job that the server refused is tried again: a quota may have room by then."""
 HANDLED = 16
-NOT_APPROVED = (
-    f"The annotation {names.APPROVE_ANNOTATION} changes nothing yet: single plans cannot be approved. Set "
-    "spec.mode to Enforce to act on what is recommended."
-)
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,8 @@ class Reconciler:
             return SOON
         acted = _has_acted(resource, book)
         wait_until = None
-        if self._is_quiet(key, resource, version, seen) and not acted:
+        approves = approving.is_new(resource.spec, book.memory, _word(resource, names.APPROVE_ANNOTATION))
+        if self._is_quiet(key, resource, version, seen) and not acted and not approves:
             wait_until = self._quiet[key].until
         else:
             book, version, decision = await self._think(resource, book, version, seen, acted=acted)
@@ -152,8 +150,10 @@ class Reconciler:
         if key in self._quiet:
             self._quiet[key] = replace(self._quiet[key], version=version)
         await self._store.publish(resource, book.memory)
-        if names.APPROVE_ANNOTATION in resource.metadata.annotations:
-            await self._events.tell(resource, "NotApproved", NOT_APPROVED, warning=True)
+        word = _word(resource, names.APPROVE_ANNOTATION)
+        if (objection := approving.objection(resource.spec, book.memory, word)) is not None:
+            told = f"{names.APPROVE_ANNOTATION}: {objection}"
+            await self._events.tell(resource, "NotApproved", told, warning=True)
         await self._show(body, resource, book, live, wait_until)
         return self._again(book.memory, live, wait_until)
 
@@ -185,7 +185,8 @@ class Reconciler:
     ) -> tuple[Book, str | None, Decision]:
         """Decide, and remember the decision before anything follows from it."""
         key = Key(resource.metadata.namespace, resource.metadata.name)
-        observation = Observation(self._now(), seen.outcomes)
+        approval = _word(resource, names.APPROVE_ANNOTATION)
+        observation = Observation(self._now(), seen.outcomes, approval=approval)
         if self._readback is not None:
             observation = self._readback.told(key, observation)
         before, decision = await self._decide(resource.spec, book.memory, observation, acted)
@@ -246,6 +247,12 @@ class Reconciler:
                 await self._events.tell(resource, stopped.code, sentence, warning=True)
             elif ", attempt " in sentence.partition(":")[0]:
                 await self._events.tell(resource, "RunFailed", sentence, warning=True)
+            elif sentence.startswith(approving.APPROVED):
+                await self._events.tell(resource, "Approved", sentence)
+            elif memory.proposal is not None and sentence == memory.proposal.told:
+                kind = "AwaitingApproval" if memory.proposal.holds else "Recommended"
+                told = f"{sentence}: write it into the annotation {names.APPROVE_ANNOTATION}"
+                await self._events.tell(resource, kind, told, warning=memory.proposal.holds)
             else:
                 await self._events.tell(resource, "Decided", sentence)
 
@@ -264,7 +271,7 @@ class Reconciler:
             live=live,
             wait_until=wait_until,
             before=previous(body.get("status") or {}),
-            handled=book.handled,
+            handled=(*book.handled, *book.memory.approvals),
         )
         if self._readback is not None:
             view = replace(view, answers=await self._readback.read(view))
@@ -295,13 +302,14 @@ def _is_tried(found: Body, resource: Resource) -> bool:
     )
 
 
-def _request(resource: Resource) -> str:
-    return resource.metadata.annotations.get(names.RESUME_ANNOTATION, "")[:63]
+def _word(resource: Resource, annotation: str) -> str:
+    """What a person has written there, as far as it is kept."""
+    return resource.metadata.annotations.get(annotation, "").strip()[:63]
 
 
 def _has_acted(resource: Resource, book: Book) -> bool:
     """Whether a person has done something about the resource since the last decision."""
-    request = _request(resource)
+    request = _word(resource, names.RESUME_ANNOTATION)
     return (
         (bool(request) and request not in book.handled)
         or resource.metadata.generation != book.generation
@@ -312,7 +320,7 @@ def _has_acted(resource: Resource, book: Book) -> bool:
 def _taken_up(resource: Resource, book: Book) -> Book:
     """``book`` with what a person has done taken note of."""
     assert resource.metadata.uid is not None
-    request = _request(resource)
+    request = _word(resource, names.RESUME_ANNOTATION)
     new = bool(request) and request not in book.handled
     return replace(
         book,

@@ -19,11 +19,12 @@ from dataefficient.api.spec import Mode
 from dataefficient.cluster.conditions import conditions, refusal
 from dataefficient.cluster.kpi import pooled
 from dataefficient.cluster.view import Refused, View
-from dataefficient.cycle.model import Champion, CycleRecord, Forecast, Gate, Plan, RunOutcome, RunPlan
+from dataefficient.cycle.figures import Forecast, Proposal
+from dataefficient.cycle.model import Champion, CycleRecord, Gate, Plan, RunOutcome, RunPlan
 
 HOUR = 3600.0
 TELLING = 3
-"""Cycles of the history that keep their whole sentence and forecast; older ones are one line."""
+"""Cycles of the history that keep their whole sentence, forecast and intervals; older ones are one line."""
 
 
 def status(view: View) -> dict[str, Any]:
@@ -42,7 +43,9 @@ def status(view: View) -> dict[str, Any]:
             _checkpoint(c) for c in memory.previous_champions[: view.resource.spec.checkpoints.keep - 1]
         )[: shown.MAX_PREVIOUS],
         convergence=_convergence(view),
+        surface=_surface(view),
         spent=_spent(view),
+        savings=_savings(view),
         recommendation=_recommendation(view),
         handled_requests=view.handled[-shown.MAX_HANDLED :],
         history=_history(view),
@@ -160,7 +163,7 @@ def _plan(view: View, plan: Plan) -> shown.Plan:
     )
 
 
-def _forecast(view: View, plan: Plan) -> shown.Forecast | None:
+def _forecast(view: View, plan: Plan | Proposal) -> shown.Forecast | None:
     if plan.kpi is None and plan.cost is None:
         return None
     return shown.Forecast(
@@ -188,17 +191,20 @@ def _convergence(view: View) -> shown.Convergence | None:
     if found is None:
         return None
     if found.examples is None:
-        state = shown.ConvergenceState.NOT_WITHIN_DATA
+        state, summary = shown.ConvergenceState.NOT_WITHIN_DATA, "not within the data"
         if not found.measured:
-            state = shown.ConvergenceState.NOT_RESOLVABLE
-        return shown.Convergence(state=state, cycle=0, summary=_cut(found.reason, 120))
+            state, summary = shown.ConvergenceState.NOT_RESOLVABLE, "not measured"
+        return shown.Convergence(state=state, cycle=found.cycle, summary=summary)
     rows = shown.Measured(
         value=number(found.examples, 0),
         low=None if found.low is None else number(found.low, 0),
         high=None if found.high is None else number(found.high, 0),
     )
     return shown.Convergence(
-        state=shown.ConvergenceState.FOUND, rows=rows, cycle=0, summary=f"{found.examples:,.0f} rows"
+        state=shown.ConvergenceState.FOUND,
+        rows=rows,
+        cycle=found.cycle,
+        summary=f"{found.examples:,.0f} rows",
     )
 
 
@@ -225,20 +231,60 @@ def _spent(view: View) -> shown.Spent:
     )
 
 
-def _recommendation(view: View) -> shown.Recommendation | None:
-    """In mode Recommend: the plan that would be chosen, where another one is in force."""
-    plan = view.memory.plan
-    if view.resource.spec.mode is not Mode.RECOMMEND or plan is None or plan.code != "Recommended":
+def _surface(view: View) -> shown.Surface | None:
+    found = view.memory.surface
+    if found is None:
         return None
-    chosen = next((o for o in plan.options if o.verdict == "Chosen"), None)
-    if chosen is None:
+    terms = {name: _measured(forecast) for name, forecast in found.terms.items()}
+    if terms:
+        summary = ", ".join(f"{name} {float(term.value):.3g}" for name, term in terms.items())
+    else:
+        summary = f"Not identified: {next(iter(found.missing.values()))}"
+    return shown.Surface(
+        e=terms.get("E"),
+        a=terms.get("A"),
+        b=terms.get("B"),
+        alpha=terms.get("alpha"),
+        beta=terms.get("beta"),
+        runs=found.runs,
+        comparability_key=found.key,
+        summary=_cut(summary, 120),
+    )
+
+
+def _savings(view: View) -> shown.Savings | None:
+    """Against full data at the largest size, as far as the ledger and the cost model know."""
+    memory, found = view.memory, view.memory.saved
+    if found is None or found.full.low <= 0.0:
+        return None
+    share, low, high = (1.0 - found.spent / x for x in (found.full.mean, found.full.low, found.full.high))
+    against = shown.Saving(
+        against=shown.ControlKind.FULL,
+        from_cycle=found.from_cycle,
+        to_cycle=found.to_cycle,
+        spent=_cost(view, found.spent),
+        control=_cost(view, found.full.mean),
+        share=shown.Measured(value=number(share, 4), low=number(low, 4), high=number(high, 4)),
+        kpi_difference=shown.Measured(value=number(memory.distance), high=number(memory.distance_bound)),
+    )
+    return shown.Savings(as_of=found.as_of, against=(against,), summary=f"{share:.0%} vs full data")
+
+
+def _recommendation(view: View) -> shown.Recommendation | None:
+    asked = view.memory.proposal
+    if view.resource.spec.mode is not Mode.RECOMMEND or asked is None:
         return None
     return shown.Recommendation(
-        digest=plan.digest,
-        policy=chosen.point.policy,
-        rate=_rate(chosen.point.rate),
-        size=chosen.point.size,
-        reason=_cut(plan.reason, 400),
+        digest=asked.digest,
+        asked=shown.Asked(asked.ask.value),
+        holds=asked.holds,
+        since_cycle=asked.since,
+        policy=asked.point.policy,
+        rate=_rate(asked.point.rate),
+        size=asked.point.size,
+        forecast=_forecast(view, asked),
+        saving=None if asked.saving is None else shown.Measured(value=number(asked.saving, 4)),
+        reason=_cut(asked.told, 400),
     )
 
 
@@ -252,7 +298,7 @@ def _cycle(view: View, record: CycleRecord, *, telling: bool) -> shown.Cycle:
     point = record.plan.point if record.plan else None
     kpi = None
     if record.kpi is not None:
-        error = record.kpi_standard_error
+        error = record.kpi_standard_error if telling else None
         kpi = shown.Measured(
             value=number(record.kpi),
             low=None if error is None else number(record.kpi - error),
@@ -262,12 +308,14 @@ def _cycle(view: View, record: CycleRecord, *, telling: bool) -> shown.Cycle:
     if record.distance is not None:
         bound = record.distance_bound
         gap = shown.Measured(value=number(record.distance), high=None if bound is None else number(bound))
-    told = " ".join(record.notes) or (record.gate.reason if record.gate else "")
+    gate = record.gate
+    # Of an older cycle that was published as usual its figures say all.
+    told = " ".join(record.notes) or (gate.reason if gate and (telling or not gate.published) else "")
     return shown.Cycle(
         cycle=record.cycle,
         from_=record.start,  # type: ignore[call-arg]  # mypy knows the alias only
         to=record.end,
-        outcome=_outcome(record, record.gate),
+        outcome=_outcome(record, gate),
         policy=point.policy if point else None,
         rate=_rate(point.rate) if point else None,
         size=point.size if point else None,
@@ -283,5 +331,6 @@ def _outcome(record: CycleRecord, gate: Gate | None) -> shown.Outcome:
     if record.plan is None:
         return shown.Outcome.SKIPPED
     if gate is None:
-        return shown.Outcome.FAILED
+        # The first champion has none to be held against.
+        return shown.Outcome.PUBLISHED if "Published" in record.codes else shown.Outcome.FAILED
     return shown.Outcome.PUBLISHED if gate.published else shown.Outcome.REJECTED

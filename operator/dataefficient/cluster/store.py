@@ -103,7 +103,7 @@ class Store:
         """
         key = names.Key(resource.metadata.namespace, resource.metadata.name)
         maps = published(resource, memory)
-        content = {m["metadata"]["name"]: (m["metadata"]["labels"], m["data"]) for m in maps}
+        content = {m["metadata"]["name"]: (m["metadata"], m["data"]) for m in maps}
         if self._published.get(key) == content:
             return
         for body in maps:
@@ -117,9 +117,9 @@ class Store:
             await self._api.create(CONFIG_MAPS, key.namespace, body)
         elif not ledger.is_ours(held, key.name):
             raise ForeignError(name)
-        elif held.get("data") != body["data"]:
-            body["metadata"]["resourceVersion"] = held["metadata"]["resourceVersion"]
-            await self._api.replace(CONFIG_MAPS, key.namespace, name, body)
+        elif held.get("data") != body["data"] or _owners(held) != _owners(body):
+            about = {**body["metadata"], "resourceVersion": held["metadata"]["resourceVersion"]}
+            await self._api.replace(CONFIG_MAPS, key.namespace, name, {**body, "metadata": about})
 
     async def show(self, body: Body, status: Mapping[str, Any]) -> None:
         """Write the status, where it is another than the one in ``body``."""
@@ -137,6 +137,10 @@ class Store:
     def forget(self, key: names.Key) -> None:
         """The resource is gone."""
         self._published.pop(key, None)
+
+
+def _owners(body: Mapping[str, Any]) -> list[Any]:
+    return body["metadata"].get("ownerReferences") or []
 
 
 __all__ = ["Book", "ForeignError", "LedgerError", "Store"]

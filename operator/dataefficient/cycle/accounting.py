@@ -95,6 +95,7 @@ def _succeed(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Memory:
         launched=(*memory.launched, plan),
         measured=(*memory.measured, measured)[-MEASURED:],
     )
+    memory = measuring.with_cold_start(replace(k, memory=memory), plan, report)
     if "-probe-" in outcome.run:
         memory = measuring.learn_probe(replace(k, memory=memory), outcome, plan.point)
     return memory

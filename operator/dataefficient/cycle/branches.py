@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import CheckpointRef, Role
+from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
+from dataefficient.cycle.proposing import RECOMMENDED, Suggestion
 from dataefficient.planner.belief import cold_luck
 from dataefficient.planner.evidence import after
-from dataefficient.planner.explore import Pace, best_trial, wait_after
+from dataefficient.planner.explore import Pace, Trial, best_trial, wait_after
 from dataefficient.planner.knobs import Point
 
 CATCH_UP = 5
@@ -41,7 +43,10 @@ CONTROL_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Planned:
-    """The cycle's plan, the runs it takes, and what else was decided. ``plan`` None: the budget forbids."""
+    """The cycle's plan, the runs it takes, and what else was decided.
+
+    ``plan`` None: the budget forbids, or the cycle waits for approval.
+    """
 
     memory: Memory
     plan: Plan | None
@@ -49,6 +54,10 @@ class Planned:
     notes: tuple[str, ...]
     codes: tuple[str, ...]
     reason: str = ""
+    suggestion: Suggestion | None = None
+    """What a person is asked to approve, in mode Recommend."""
+    waits: bool = False
+    """For the approval of what ``memory`` proposes."""
 
 
 def with_control(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
@@ -213,7 +222,7 @@ def _ancestors(k: Knowledge, champion: Champion) -> list[Champion]:
 def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
     plan, current = planned.plan, k.next_interval
     assert current is not None
-    if plan is None or not k.enforce or not k.resolvable or k.memory.rejections:
+    if plan is None or not k.resolvable or k.memory.rejections:
         return planned
     if k.memory.cycle < k.memory.no_trial_before or k.memory.successor:
         return planned
@@ -253,6 +262,8 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         pace=Pace(first, stride),
         purse=lambda age: account + k.accrual * (age - first),
     )
+    granted = _granted_trial(k.memory)
+    planned = _with_grant_used(planned, granted, found)
     if found is None:
         return _new_watch(k, planned, origin, account)
     worth = f"worth {found.value:.0f} device-seconds"
@@ -261,12 +272,36 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     )
     if found.target != found.point:
         note += f" to certify {found.target}"
+    if not k.enforce and found.point != granted:
+        asked = f"{RECOMMENDED}{note[0].lower()}{note[1:]}; it costs about {found.cost:.0f} device-seconds"
+        if not same_size(found.point):
+            asked += ". It takes over once it is certain to stay inside the tolerance"
+        total = Forecast(found.cost, found.cost, found.cost)
+        suggestion = Suggestion(Ask.TRIAL, found.point, asked, total)
+        return _new_watch(k, replace(planned, suggestion=suggestion), origin, account)
     if same_size(found.point):
         branch = Branch(Role.TRIAL, found.point, origin.cycle, 0, target=found.target)
         return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
     run = name(k.memory.cycle, "trial")
     branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0, cold=run, cold_age=cold_cycles)
     return _begin_trial(k, planned, branch, (cold_from, None), note)
+
+
+def _granted_trial(memory: Memory) -> Point | None:
+    """The plan whose trial was approved and has not begun."""
+    granted = memory.granted
+    return granted.point if granted is not None and granted.ask is Ask.TRIAL else None
+
+
+def _with_grant_used(planned: Planned, granted: Point | None, found: Trial | None) -> Planned:
+    """With an approved trial taken up, or told to have lapsed where another one or none is worth it now."""
+    if granted is None:
+        return planned
+    planned = replace(planned, memory=replace(planned.memory, granted=None))
+    if found is not None and found.point == granted:
+        return planned
+    lapsed = f"The approved trial of {granted} is not begun: it is not what is worth its cost any more"
+    return replace(planned, notes=(*planned.notes, lapsed), codes=(*planned.codes, "ApprovalLapsed"))
 
 
 def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float) -> Planned:

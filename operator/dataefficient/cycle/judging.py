@@ -28,6 +28,7 @@ from dataefficient.cycle.model import (
     RunPlan,
     RunSummary,
 )
+from dataefficient.cycle.saving import add_cycle
 from dataefficient.planner.evidence import Contrast, Paired, Past, Spell, after, paired
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
@@ -80,6 +81,7 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
     if candidate is not None and memory.cycle > 0:
         memory = replace(memory, row_rate=_row_rate(k, candidate))
     record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error))
+    memory = add_cycle(replace(k, memory=replace(k.memory, row_rate=memory.row_rate)), memory, record)
     account = memory.account
     if memory.cycle > HISTORY_ADVANCE:
         account = min(account + k.accrual, max(SAVED_UP * k.accrual, account))
@@ -362,6 +364,7 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
     return replace(
         memory,
         adopted=trial.point,
+        approved=trial.point if memory.approved is not None else None,
         successor=successor,
         trial=None,
         looks=memory.looks + 1,

@@ -15,6 +15,8 @@ from statistics import NormalDist, median
 
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
+from dataefficient.contract import Role
+from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Branch, Champion, Measured, Memory
 from dataefficient.cycle.serving import Ruling, rule
@@ -206,6 +208,15 @@ class Knowledge:
         ) * devices(self.spec)
 
     @cached_property
+    def past_costs(self) -> tuple[tuple[float, float], ...]:
+        """(forecast, actual) device-seconds of earlier candidates."""
+        return tuple(
+            (r.plan.cost.mean, next(x.device_seconds for x in r.runs if x.role is Role.CANDIDATE))
+            for r in self.memory.history
+            if r.plan and r.plan.cost and any(x.role is Role.CANDIDATE for x in r.runs)
+        )
+
+    @cached_property
     def cycle_rows(self) -> float:
         """Rows of one ordinary cycle."""
         first = interval(self.spec.schedule, 1)
@@ -303,26 +314,32 @@ class Knowledge:
         """Whether contrasts speak often enough of so small a size and of so low a rate of its policy."""
         sized = point.size == self.reference.size
         sampled = point.rate == self.reference.rate
-        looks = self.looked_at
+        looks = self.looked_at(earlier=self._no_step_down(point))
         return (sized or sum(n for p, n in looks.items() if p.size <= point.size) >= MIN_LOOKS) and (
             sampled
             or sum(n for p, n in looks.items() if p.policy == point.policy and p.rate <= point.rate)
             >= MIN_LOOKS
         )
 
-    @cached_property
-    def looked_at(self) -> Counter[Point]:
-        """How often each plan was compared; a probe of the history stands alone and counts as enough."""
+    def looked_at(self, *, earlier: bool) -> Counter[Point]:
+        """How often each plan was compared; a probe of the history stands alone and counts as enough.
+
+        Args:
+            earlier: whether comparisons of an earlier trainer count. They do for the plan in force, which
+                they have certified, and not for a step down.
+        """
         found = Counter[Point]()
         for c in self.memory.contrasts:
+            if c.earlier and not earlier:
+                continue
             for point in c.points:
                 found[point] += MIN_LOOKS if c.age is None and not c.cold else 1
         return found
 
     @cached_property
     def measured_points(self) -> frozenset[Point]:
-        """Plans that a contrast speaks of."""
-        return frozenset(p for c in self.memory.contrasts for p in c.points)
+        """Plans that a contrast of the present trainer speaks of."""
+        return frozenset(p for c in self.memory.contrasts if not c.earlier for p in c.points)
 
     @cached_property
     def assurance(self) -> float:
@@ -434,6 +451,12 @@ class Knowledge:
     def enforce(self) -> bool:
         """Whether changes are acted on."""
         return self.spec.mode is Mode.ENFORCE
+
+    @property
+    def may_measure(self) -> bool:
+        """Whether small runs on the history are allowed."""
+        granted = self.memory.granted
+        return self.enforce or (granted is not None and granted.ask is Ask.MEASUREMENT)
 
     def cheaper(self, points: Sequence[Point], than: Point) -> list[Point]:
         """Those points whose ordinary cycle costs less."""

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle import measuring, planning
+from dataefficient.cycle import approving, comparing, measuring, planning
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.hearing import hear
@@ -77,6 +77,8 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
         turn.events.extend(events)
     turn.memory, events = hear(spec, turn.memory, observation)
     turn.events.extend(events)
+    turn.memory, events = approving.take_up(spec, turn.memory, observation.approval)
+    turn.events.extend(events)
     while STEPS[turn.memory.step](turn):
         pass
     waiting = [r.not_before for r in turn.memory.running if r.not_before and r.not_before > turn.now]
@@ -98,6 +100,11 @@ class _Turn:
 
     def know(self) -> Knowledge:
         return Knowledge(self.spec, self.memory, self.now)
+
+    def renew(self) -> None:
+        """Goes over to the trainer that the spec names now; no run is under way."""
+        self.memory, told = comparing.renewed(self.know())
+        self.events.extend(told)
 
     def launch(self, wanted: Sequence[Wanted]) -> bool:
         """Adds runs to the intent, as far as the budget carries them, the first ones first.
@@ -158,16 +165,32 @@ def _wait(turn: _Turn) -> bool:
         turn.wait_until = ready
         return False
     turn.memory = replace(turn.memory, retry_at=None)
-    if turn.memory.cycle == 0:
+    turn.renew()
+    if turn.memory.cycle == 0 or measuring.is_due(turn.know()):
         turn.memory = replace(turn.memory, step=Step.MEASURING)
         return True
     return _start_later_cycle(turn)
 
 
 def _measure(turn: _Turn) -> bool:
-    """Cycle 0, before its candidate: one stage of small runs after the other."""
+    """Cycle 0, or where it was approved, before the candidate: one stage of small runs after the other."""
     if turn.memory.running:
         return False
+    turn.renew()
+    if turn.memory.cycle == 0 and (over := _pilots(turn)) is not None:
+        return over
+    if turn.spec.suspend:
+        turn.events.append(SUSPENDED)
+        return False
+    if turn.know().may_measure and _small_runs(turn):
+        return False
+    if turn.memory.cycle > 0:
+        return _start_later_cycle(turn)
+    return _launch_planned(turn, planning.first_cycle(turn.know()))
+
+
+def _pilots(turn: _Turn) -> bool | None:
+    """The first runs of all, which nothing is known without; None: they are over and taken in."""
     ended = {o.run: o for o in turn.memory.done}
     pilot = ended.get(name(0, "pilot"))
     if pilot is not None and pilot.report is None:
@@ -189,15 +212,22 @@ def _measure(turn: _Turn) -> bool:
             turn.stop(FailureKind.DATA_ERROR.value, idle)
             return True
         turn.memory = measuring.after_pilot(turn.know(), pilot.report)
-        if _experiment(turn, measuring.rungs(turn.know())):
-            return False
-    if turn.memory.convergence is None:
+    return None
+
+
+def _small_runs(turn: _Turn) -> bool:
+    """Rungs, then probes; whether any was launched."""
+    found = turn.memory.convergence
+    if found is None or found.earlier:
+        if not measuring.is_begun(turn.memory) and _experiment(turn, measuring.rungs(turn.know())):
+            return True
         turn.memory = measuring.learn_curve(turn.know())
     k = turn.know()
     probe = measuring.next_probe(k) if k.resolvable else None
     if probe is not None and _experiment(turn, [probe]):
-        return False
-    return _launch_planned(turn, planning.first_cycle(turn.know()))
+        return True
+    turn.memory = measuring.learn_surface(turn.know())
+    return False
 
 
 def _experiment(turn: _Turn, wanted: Sequence[Wanted]) -> bool:
@@ -223,7 +253,7 @@ def _start_later_cycle(turn: _Turn) -> bool:
 
 def _launch_planned(turn: _Turn, planned: Planned) -> bool:
     if planned.plan is None:
-        return turn.exhausted(planned.reason)
+        return _hold(turn, planned) if planned.waits else turn.exhausted(planned.reason)
     before, need = turn.memory, planned.wanted[0].forecast_seconds or 0.0
     left = turn.know().headroom
     turn.memory = replace(planned.memory, step=Step.TRAINING, notes=planned.notes, codes=planned.codes)
@@ -235,6 +265,16 @@ def _launch_planned(turn: _Turn, planned: Planned) -> bool:
         )
     turn.events.append(f"Cycle {planned.plan.cycle}: {planned.plan.point}. {planned.plan.reason}")
     turn.events.extend(planned.notes)
+    return False
+
+
+def _hold(turn: _Turn, planned: Planned) -> bool:
+    """The cycle waits for approval."""
+    asked, before = planned.memory.proposal, turn.memory.proposal
+    assert asked is not None
+    if before is None or before.digest != asked.digest:
+        turn.events.append(asked.told)
+    turn.memory = planned.memory
     return False
 
 

@@ -1,4 +1,4 @@
-"""Cycle 0: small cold starts on the history, before the first candidate.
+"""Cycle 0: small cold starts on the history, before the first candidate; or later, once they are approved.
 
 A pilot tells what a row costs. Rungs, cold starts at full data on ever longer parts of the history with
 one common end, are scored on one later window: they give the learning curve, the convergence point and
@@ -11,18 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from math import sqrt
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import Role, RunReport
+from dataefficient.cycle.figures import ColdStart, Forecast, Surface
 from dataefficient.cycle.knowledge import EVALUATION_COST, ROW_SPREAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
-from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome
+from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.planner import convergence as converging
 from dataefficient.planner.curves import fit_curve
 from dataefficient.planner.evidence import Contrast, Spell, paired
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.surface import fit_surface
 
 PILOT = 64
 """The pilot trains on the last 1/64 of the history before the common window."""
@@ -33,6 +36,11 @@ MIN_RUNGS = 3
 RUNG_SHARE = 0.6
 """Largest share of the account that rungs may take; the rest is for probes of other plans."""
 MAX_PROBES = 8
+COLD_STARTS = 64
+FEWEST_COLD_STARTS = 4
+BOOTSTRAPS = 200
+CANDIDATE_SLACK = 1.5
+"""Times its forecast that a candidate is left of the budget."""
 COLD_DOUBT = 0.8
 """Share of a cold start's harm of sampling that is doubted."""
 HISTORY_ADVANCE = 5
@@ -95,21 +103,68 @@ def rungs(k: Knowledge) -> list[Wanted]:
     """As many rungs as their part of the account pays for, shortest first, and a replica of the first."""
     start, middle, end = window(k)
     wanted: list[Wanted] = []
-    left = RUNG_SHARE * k.memory.account
+    left = RUNG_SHARE * purse(k)
     for part in RUNGS:
         train = (middle - (middle - start) / part, middle)
         cost = probe_cost(k, k.reference, train)
         if cost > left or k.rows(*train) < 1.0:
             break
         left -= cost
-        rung = Wanted(
-            name(0, f"rung-{part}"), Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost
-        )
+        label = name(k.memory.cycle, f"rung-{part}")
+        rung = Wanted(label, Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost)
         wanted.append(rung)
         if part == RUNGS[0] and cost <= left:
             left -= cost
-            wanted.append(replace(rung, name=name(0, "replica"), other_seed=True))
+            wanted.append(replace(rung, name=name(k.memory.cycle, "replica"), other_seed=True))
     return wanted if len(wanted) > MIN_RUNGS else []
+
+
+def purse(k: Knowledge) -> float:
+    """Device-seconds that small runs may take; in a later cycle its candidate's part of the budget stays."""
+    if k.memory.cycle == 0 or k.headroom.seconds is None or k.next_interval is None or k.origin is None:
+        return k.memory.account
+    current = k.next_interval
+    rows, scored = k.rows(k.origin.position, current.end), k.rows(current.start, current.end)
+    candidate = k.run_cost(k.in_force or k.reference, rows, scored)
+    return max(min(k.memory.account, k.headroom.seconds - CANDIDATE_SLACK * candidate), 0.0)
+
+
+def with_cold_start(k: Knowledge, plan: RunPlan, report: RunReport) -> Memory:
+    """Memory with the run among the cold starts, where it is one on all rows."""
+    if plan.request.role is not Role.PROBE or plan.point.rate < k.reference.rate or not scored(report):
+        return k.memory
+    found = ColdStart(plan.point.size, report.rows.kept, own_level(report)[0].loss)
+    return replace(k.memory, cold_starts=(*k.memory.cold_starts, found)[-COLD_STARTS:])
+
+
+def learn_surface(k: Knowledge) -> Memory:
+    """Memory with loss by size and rows fitted to the cold starts; as it is where they are too few."""
+    fitted = _surface(k.memory.cold_starts, k.memory.key or "")
+    return k.memory if fitted is None else replace(k.memory, surface=fitted)
+
+
+@lru_cache(maxsize=4)
+def _surface(cold_starts: tuple[ColdStart, ...], key: str) -> Surface | None:
+    """Kept from one decision to the next, as one may be made again."""
+    runs = [c for c in cold_starts if c.rows > 0 and c.loss > 0.0]
+    if len(runs) < FEWEST_COLD_STARTS:
+        return None
+    columns = ([c.size for c in runs], [c.rows for c in runs], [c.loss for c in runs])
+    fit = fit_surface(*columns, bootstraps=BOOTSTRAPS, seed=0)
+    known = {name: p for name, p in fit.parameters.items() if p.not_identified is None}
+    missing = {name: p.not_identified for name, p in fit.parameters.items() if p.not_identified is not None}
+    return Surface({n: Forecast(p.value, p.low, p.high) for n, p in known.items()}, missing, len(runs), key)
+
+
+def is_due(k: Knowledge) -> bool:
+    """Whether the history is to be measured by small runs: with this trainer it never was."""
+    found = k.memory.convergence
+    return k.may_measure and (found is None or (found.earlier and bool(rungs(k))))
+
+
+def is_begun(memory: Memory) -> bool:
+    """Whether small runs were launched in this cycle."""
+    return any(plan.request.run.startswith(name(memory.cycle, "rung-")) for plan in memory.launched)
 
 
 def probe_cost(k: Knowledge, point: Point, train: tuple[datetime, datetime]) -> float:
@@ -123,7 +178,7 @@ def next_probe(k: Knowledge) -> Wanted | None:
     """The probe that is worth most among those that the account pays for; None ends the measuring."""
     done = {o.run: o for o in k.memory.done if o.report}
     tried = [o for o in k.memory.done if "-probe-" in o.run]
-    measured = [part for part in RUNGS if name(0, f"rung-{part}") in done]
+    measured = [part for part in RUNGS if name(k.memory.cycle, f"rung-{part}") in done]
     if not measured or len(tried) >= MAX_PROBES:
         return None
     start, middle, end = window(k)
@@ -138,9 +193,9 @@ def next_probe(k: Knowledge) -> Wanted | None:
         train = (middle - (middle - start) / part, middle)
         cost = {p: probe_cost(k, p, train) for p in open_points}
         terms = k.terms(sqrt(k.se_cycle**2 + 2.0 * k.memory.seed_noise**2))
-        point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=k.memory.account)
+        point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=purse(k))
         if point is not None:
-            label = name(0, f"probe-{len(tried) + 1}-part-{part}")
+            label = name(k.memory.cycle, f"probe-{len(tried) + 1}-part-{part}")
             return Wanted(label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point])
     return None
 
@@ -155,19 +210,22 @@ def learn_curve(k: Knowledge) -> Memory:
     """Memory with the learning curve's conclusions, from the rungs that ended."""
     start, middle, _ = window(k)
     reports = {o.run: o.report for o in k.memory.done if o.report and scored(o.report)}
-    rung_reports = [reports[run] for part in RUNGS if (run := name(0, f"rung-{part}")) in reports]
+    cycle = k.memory.cycle
+    rung_reports = [reports[run] for part in RUNGS if (run := name(cycle, f"rung-{part}")) in reports]
     memory = replace(k.memory, seed_noise=_seed_noise(k.memory, reports))
+    if not rung_reports and memory.convergence is not None:
+        return memory
     if not rung_reports:
         reason = "no part of the history was measured: exploration.share does not pay for it"
-        unknown = Convergence(None, None, None, k.rows(start, middle), reason)
+        unknown = Convergence(None, None, None, k.rows(start, middle), reason, cycle=cycle)
         return replace(memory, convergence=unknown)
     largest, spread = own_level(rung_reports[-1])
     longest = max(k.rows(start, middle), float(largest.rows))
     pilot_report = reports.get(name(0, "pilot"))
     if pilot_report is not None and same_rows(pilot_report, rung_reports[0]):
         rung_reports.insert(0, pilot_report)
-    found = _converge(k, rung_reports, longest)
-    return replace(memory, convergence=found, levels=(largest.loss,), level_spread=spread)
+    memory = replace(memory, convergence=replace(_converge(k, rung_reports, longest), cycle=cycle))
+    return memory if cycle > 0 else replace(memory, levels=(largest.loss,), level_spread=spread)
 
 
 def scored(report: RunReport) -> bool:
@@ -194,7 +252,8 @@ def _block_spread(report: RunReport) -> float:
 
 def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
     """Pools the replica's difference with the prior value, which counts as two observations."""
-    first, second = reports.get(name(0, f"rung-{RUNGS[0]}")), reports.get(name(0, "replica"))
+    cycle = memory.cycle
+    first, second = reports.get(name(cycle, f"rung-{RUNGS[0]}")), reports.get(name(cycle, "replica"))
     difference = None if first is None or second is None else compare(first, second)
     if difference is None:
         return memory.seed_noise
@@ -244,7 +303,7 @@ def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
     doubt more.
     """
     reports = {o.run: o.report for o in k.memory.done if o.report}
-    rung = reports.get(name(0, f"rung-{outcome.run.rpartition('-')[2]}"))
+    rung = reports.get(name(k.memory.cycle, f"rung-{outcome.run.rpartition('-')[2]}"))
     difference = compare(outcome.report, rung) if outcome.report and rung else None
     if difference is None or rung is None:
         return k.memory

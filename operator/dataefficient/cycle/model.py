@@ -14,6 +14,7 @@ from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
 from dataefficient.cycle.answers import Answer, Heard
+from dataefficient.cycle.figures import ColdStart, Forecast, Proposal, Saved, Surface
 from dataefficient.planner.evidence import Contrast, Past
 from dataefficient.planner.knobs import Point
 
@@ -112,6 +113,8 @@ class Observation:
     """To ``kpi.query``, about what serves."""
     guardrails: Mapping[str, Answer] = field(default_factory=dict)
     """To the serving guardrails, by name."""
+    approval: str = ""
+    """The digest that a person has written, for as long as it stands there; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,10 @@ class Convergence:
     """Rows of the longest history that was measured or extrapolated to."""
     reason: str
     measured: tuple[Rung, ...] = ()
+    cycle: int = 0
+    """Cycle in which it was measured."""
+    earlier: bool = False
+    """Whether another trainer was measured."""
 
 
 @dataclass(frozen=True)
@@ -225,15 +232,6 @@ class Refusal:
     point: Point
     count: int
     not_before: int
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """A number and its interval of 80 %."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -389,8 +387,25 @@ class Memory:
     """What ``kpi.query`` gave, by cycle, oldest first."""
     guarded: Mapping[str, Answer] = field(default_factory=dict)
     """The newest answer to each serving guardrail."""
+    key: str | None = None
+    """Comparability key of the newest runs."""
+    renewed: int | None = None
+    """Newest cycle that began with another key."""
+    cold_starts: tuple[ColdStart, ...] = ()
+    surface: Surface | None = None
+    saved: Saved | None = None
     retry_at: datetime | None = None
     """Data were not ready: look again then."""
+    proposal: Proposal | None = None
+    """What waits for a person's approval."""
+    granted: Proposal | None = None
+    """What was approved and is not carried out yet."""
+    approved: Point | None = None
+    """The plan in force in mode Recommend."""
+    cleared: int | None = None
+    """Newest cycle whose runs may cost more than ``approval.aboveMoney``."""
+    approvals: tuple[str, ...] = ()
+    """Digests that were approved, newest last."""
     stopped: Stopped | None = None
 
 

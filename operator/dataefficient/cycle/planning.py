@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, encode
+from dataefficient.cycle import proposing
 from dataefficient.cycle.branches import Planned, with_control, with_trial
+from dataefficient.cycle.comparing import TOLD
+from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
-from dataefficient.cycle.measuring import history_window, window
-from dataefficient.cycle.model import Champion, Forecast, Option, Plan
+from dataefficient.cycle.measuring import history_window, purse, rungs, window
+from dataefficient.cycle.model import Champion, Option, Plan
+from dataefficient.cycle.proposing import RECOMMENDED, WAITS, Suggestion
+from dataefficient.planner.budget import HOUR
 from dataefficient.planner.choice import Choice, Weighed, choose
 from dataefficient.planner.forecast import next_cost
 from dataefficient.planner.knobs import Point
@@ -28,7 +34,8 @@ def first_cycle(k: Knowledge) -> Planned:
     rows = k.rows(start, end)
     costs = {p: k.run_cost(p, rows, _window_rows(k), models=1) for p in k.points}
     choice = choose(k.points, k.reference, k.stakes, costs, k.situation(k.headroom.seconds), in_force=None)
-    choice, notes = _recommend(k, choice, k.reference)
+    best = choice
+    choice, memory, notes = proposing.in_force(k, choice, costs, k.reference)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
     _, middle, _ = window(k)
@@ -44,7 +51,8 @@ def first_cycle(k: Knowledge) -> Planned:
         (max(middle, start), end),
         forecast_seconds=costs[choice.point],
     )
-    return Planned(replace(k.memory, plan=plan), plan, (wanted,), notes, (choice.code,))
+    planned = Planned(replace(memory, plan=plan), plan, (wanted,), notes, (choice.code,))
+    return _asking(k, planned, _change(k, best, choice.point, costs))
 
 
 def _window_rows(k: Knowledge) -> float:
@@ -79,7 +87,9 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
         choice = _notch_up(choice, affordable, "RejectedTwice", told)
     elif k.ruling.withdraw:
         choice = _notch_up(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
-    choice, notes = _recommend(k, choice, champion.point if champion.point in reachable else reachable[0])
+    best = choice
+    otherwise = champion.point if champion.point in reachable else reachable[0]
+    choice, memory, notes = proposing.in_force(k, choice, costs, otherwise)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
     plan = _plan(k, choice, choice.point, train, full_costs[choice.point])
@@ -97,11 +107,17 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
         in_force, rows, scored, models=models
     )
     adopted = k.memory.adopted if k.ruling.hold else None
-    memory = replace(k.memory, plan=plan, adopted=adopted, looks=k.memory.looks + stepped_down)
-    planned = Planned(memory, plan, (candidate,), notes, (choice.code,))
+    memory = replace(memory, plan=plan, adopted=adopted, looks=k.memory.looks + stepped_down)
+    if k.may_measure and memory.granted is not None:
+        memory = replace(memory, granted=None)
+    codes: tuple[str, ...] = (choice.code,)
+    if k.memory.renewed == k.memory.cycle:
+        notes, codes = (TOLD, *notes), ("TrainerChanged", *codes)
+    planned = Planned(memory, plan, (candidate,), notes, codes)
     left = None if k.headroom.seconds is None else k.headroom.seconds - full_costs[choice.point] * 1.5
     planned = with_control(replace(k, memory=planned.memory), planned, champion, left)
-    return with_trial(replace(k, memory=planned.memory), planned, champion, left)
+    planned = with_trial(replace(k, memory=planned.memory), planned, champion, left)
+    return _asking(k, planned, _change(k, best, choice.point, costs))
 
 
 def _branches_to_score(k: Knowledge, champion: Champion) -> dict[str, CheckpointRef]:
@@ -125,33 +141,69 @@ def _notch_up(choice: Choice, reachable: list[Point], code: str, reason: str) ->
     return replace(choice, point=point, code=code, reason=reason)
 
 
-def _recommend(k: Knowledge, choice: Choice, keep: Point) -> tuple[Choice, tuple[str, ...]]:
-    """In mode Recommend the last approved plan goes on and the choice is only told."""
-    if k.enforce or choice.point is None or choice.point == keep:
-        return choice, ()
-    note = f"Recommended: {choice.point}. {choice.reason}"
-    kept = replace(
-        choice,
-        point=keep,
-        code="Recommended",
-        reason=f"The approved plan goes on; recommended: {choice.point}",
+def _change(k: Knowledge, choice: Choice, kept: Point, costs: Mapping[Point, float]) -> Suggestion | None:
+    """The change of plan that a person is asked for; None: there is none."""
+    wanted = choice.point
+    if wanted is None or wanted == kept:
+        return None
+    saving = 1.0 - k.cycle_cost(wanted) / max(k.cycle_cost(kept), 1e-9)
+    kpi, expected = None, ""
+    if k.level_forecast is not None and k.memory.cycle > 0:
+        ratio = 1.0 + (k.stakes[wanted].gap or 0.0) - k.memory.distance
+        kpi = Forecast(*(level * ratio for level in k.level_forecast))
+        expected = f", at an expected KPI of {kpi.mean:.4f} ({kpi.low:.4f} to {kpi.high:.4f})"
+    effect = f"saves about {saving:.0%}" if saving >= 0.0 else f"costs about {-saving:.0%} more"
+    told = f"{RECOMMENDED}{wanted}. {choice.reason}. It {effect} per cycle{expected}"
+    cost = Forecast(*next_cost(costs[wanted], k.past_costs))
+    return Suggestion(Ask.PLAN, wanted, told, cost, kpi, saving)
+
+
+def _asking(k: Knowledge, planned: Planned, change: Suggestion | None) -> Planned:
+    """In mode Recommend: the one thing that a person is asked for, or the cycle held back for it."""
+    plan = planned.plan
+    if k.enforce or plan is None:
+        return planned
+    limit, dearest = k.spec.approval.above_money, max(w.forecast_seconds or 0.0 for w in planned.wanted)
+    money = None if k.price is None else dearest / HOUR * k.price
+    if limit is not None and money is not None and money > limit and k.memory.cleared != k.memory.cycle:
+        dear = (
+            f"cycle {k.memory.cycle} has a run that is forecast to cost {money:.4g} "
+            f"{k.spec.budget.currency}, and approval.aboveMoney is {limit:f}"
+        )
+        run = Suggestion(Ask.RUN, plan.point, f"{WAITS}{dear}. It would run {plan.point}", plan.cost)
+        asked = run if change is None else replace(change, told=f"{change.told}. It holds the cycle: {dear}")
+        memory = proposing.propose(k, k.memory, asked, holds=True)
+        return Planned(memory, None, (), (), (), waits=True)
+    suggestion = change or _measurement(k) or planned.suggestion
+    if suggestion is None or (planned.memory.granted is not None and change is None):
+        return planned
+    memory = proposing.propose(k, planned.memory, suggestion)
+    assert memory.proposal is not None
+    notes = (*planned.notes, memory.proposal.told)
+    return replace(planned, memory=memory, notes=notes, codes=(*planned.codes, "Recommended"))
+
+
+def _measurement(k: Knowledge) -> Suggestion | None:
+    """Small runs on the history, where they were not made yet and can be paid."""
+    found = k.memory.convergence
+    if (found is not None and not found.earlier) or not rungs(k):
+        return None
+    cost = purse(k)
+    told = (
+        f"{RECOMMENDED}small runs on the history, which tell how much of it is enough and what cheaper plans "
+        f"lose, for at most {cost:.0f} device-seconds"
     )
-    return kept, (note,)
+    return Suggestion(Ask.MEASUREMENT, k.in_force or k.reference, told, Forecast(cost, cost, cost))
 
 
 def _plan(k: Knowledge, choice: Choice, point: Point, train: tuple[datetime, datetime], cost: float) -> Plan:
-    past = [
-        (r.plan.cost.mean, next(x.device_seconds for x in r.runs if x.role is Role.CANDIDATE))
-        for r in k.memory.history
-        if r.plan and r.plan.cost and any(x.role is Role.CANDIDATE for x in r.runs)
-    ]
     level = k.level_forecast if k.memory.cycle > 0 else None
     plan = Plan(
         cycle=k.memory.cycle,
         point=point,
         train_from=train[0],
         train_to=train[1],
-        cost=Forecast(*next_cost(cost, past)),
+        cost=Forecast(*next_cost(cost, k.past_costs)),
         kpi=Forecast(*level) if level else None,
         reason=choice.reason,
         code=choice.code,

@@ -53,6 +53,8 @@ class Work:
     control: bool = False
     grace_seconds: float = GRACE_SECONDS
     """What a trainer gets between SIGTERM and SIGKILL."""
+    approval: str = ""
+    """Digest of what a person approves, in mode Recommend."""
 
 
 def cores() -> int:
@@ -136,7 +138,7 @@ class Driver:
 
     def _ask(self, memory: Memory) -> tuple[Memory, datetime | None, bool]:
         """The new memory, when to ask again, and whether its runs have ended already."""
-        observation = Observation(self._now(), self._outcomes(memory))
+        observation = Observation(self._now(), self._outcomes(memory), approval=self._work.approval)
         decision = self._advance(self._work.spec, memory, observation)
         # What the file will say is what goes on, so that a restart decides the same.
         encoded = json.loads(json.dumps(contract.encode(decision.memory), allow_nan=False))

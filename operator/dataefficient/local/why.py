@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataefficient import contract
-from dataefficient.api.spec import Spec
+from dataefficient.api.spec import Mode, Spec
 from dataefficient.contract import Role
-from dataefficient.cycle.model import CycleRecord, Forecast, Gate, Memory, Option, Plan, Step
+from dataefficient.cycle.figures import Forecast
+from dataefficient.cycle.model import CycleRecord, Gate, Memory, Option, Plan, Step
 from dataefficient.local.errors import WrongInputError
 
 
@@ -45,7 +46,18 @@ def explain(memory: Memory, spec: Spec, cycle: int) -> Told:
     plan = record.plan if record else (memory.plan if memory.plan and memory.plan.cycle == cycle else None)
     if record is None and plan is None:
         raise WrongInputError(_unknown(memory, cycle))
-    return Told(cycle, plan, record, tuple(_sentences(spec, cycle, plan, record)))
+    told = [*_sentences(spec, cycle, plan, record), *_waits(spec, memory, cycle)]
+    return Told(cycle, plan, record, tuple(told))
+
+
+def _waits(spec: Spec, memory: Memory, cycle: int) -> Iterator[str]:
+    """What a person is asked for, with the newest planned cycle; finished ones have it in their notes."""
+    asked = memory.proposal
+    if spec.mode is not Mode.RECOMMEND or asked is None or memory.plan is None or memory.plan.cycle != cycle:
+        return
+    if all(asked.told not in record.notes for record in memory.history):
+        yield ""
+        yield _sentence(asked.told)
 
 
 def _unknown(memory: Memory, cycle: int) -> str:

@@ -100,6 +100,8 @@ class Contrast:
     """The cold start whose luck is in ``mine``; empty: both go back to the same one."""
     cold_age: float = 0.0
     """Cycles' worth of rows that it has trained on since."""
+    earlier: bool = False
+    """Whether another trainer was measured: part of what is believed, but no measurement of a new plan."""
 
     @property
     def points(self) -> frozenset[Point]:

@@ -12,7 +12,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from dataefficient.cycle.model import Forecast, Gate
+from dataefficient.cycle.figures import Forecast
+from dataefficient.cycle.model import Gate
 from dataefficient.planner.knobs import Point
 
 

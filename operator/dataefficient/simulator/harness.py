@@ -24,8 +24,9 @@ from time import perf_counter
 from dataefficient.api.load import parse_object
 from dataefficient.api.spec import Resource
 from dataefficient.contract import Policy, Role, format_time
+from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.machine import advance, begin
-from dataefficient.cycle.model import CycleRecord, Forecast, Memory, Observation, RunOutcome, RunPlan, Step
+from dataefficient.cycle.model import CycleRecord, Memory, Observation, RunOutcome, RunPlan, Step
 from dataefficient.planner.knobs import Knobs, Point, ladder
 from dataefficient.simulator.scenario import LOWEST_RATE, SCENARIOS, SIZES, TOLERANCE, Scenario
 from dataefficient.simulator.stream import HISTORY_FROM

@@ -11,7 +11,8 @@ from dataefficient.api.conditions import ConditionStatus
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.answers import Verdict
-from dataefficient.cycle.model import CycleRecord, Forecast, Step
+from dataefficient.cycle.figures import Forecast
+from dataefficient.cycle.model import CycleRecord, Step
 from dataefficient.planner.budget import HOUR, window_start
 from dataefficient.planner.knobs import Point
 from dataefficient.telemetry.series import Kind, Series, Values, one
