@@ -16,7 +16,7 @@ from dataefficient.cluster.outcome import Live, Waiting
 from dataefficient.cluster.status import previous, status
 from dataefficient.cluster.view import Answer, View
 from dataefficient.cycle.figures import Ask, Proposal
-from dataefficient.cycle.model import Memory
+from dataefficient.cycle.model import Ledger, Memory
 
 
 def size(body):
@@ -57,6 +57,20 @@ def test_it_tells_what_the_memory_knows(statuses):
     assert float(body["spent"]["settled"]["money"]) == pytest.approx(memory.ledger.settled / 1800, abs=1e-3)
     assert float(body["kpi"]["gapBound"]) == pytest.approx(memory.distance_bound, abs=1e-6)
     assert body["convergence"]["summary"] == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("total", "told"),
+    [
+        ({"money": "0.05"}, "0.0400/0.05 USD"),
+        ({"money": "5"}, "0.04/5 USD"),
+        ({"deviceHours": "2"}, "0.02/2 h"),
+    ],
+)
+def test_what_is_spent_is_told_as_finely_as_its_budget(total, told):
+    parsed = objects.resource(budget={"currency": "USD", "total": total})
+    memory = Memory("default/made-up", ledger=Ledger(settled=72.0))
+    assert status(View(parsed, memory, LONG_AFTER))["spent"]["summary"] == told
 
 
 def test_the_first_published_cycle_is_not_told_as_failed(explored):

@@ -85,6 +85,11 @@ def _cost(view: View, seconds: float) -> shown.Cost:
     )
 
 
+def _share_of(part: Decimal, whole: Decimal) -> str:
+    """``part`` with as many decimals as tell a hundredth of ``whole``, two at least."""
+    return f"{part:.{max(2, 2 - whole.adjusted())}f}"
+
+
 def _rate(value: float) -> Decimal:
     return Decimal(f"{value:.6f}".rstrip("0").rstrip("."))
 
@@ -217,9 +222,9 @@ def _spent(view: View) -> shown.Spent:
         window = shown.WindowSpent(since=ledger.window_start, settled=_cost(view, ledger.window))
     total = budget.total
     if total is not None and total.money is not None and settled.money is not None:
-        summary = f"{settled.money:.2f}/{total.money} {budget.currency}"
+        summary = f"{_share_of(settled.money, total.money)}/{total.money} {budget.currency}"
     elif total is not None and total.device_hours is not None:
-        summary = f"{settled.device_hours:.3f}/{total.device_hours} h"
+        summary = f"{_share_of(settled.device_hours, total.device_hours)}/{total.device_hours} h"
     else:
         summary = f"{settled.device_hours:.3f} h"
     return shown.Spent(
