@@ -16,16 +16,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException
 from prometheus_client import CollectorRegistry
 
-from dataefficient.cluster.aio import AioApi, configuration
+from dataefficient.cluster.aio import AioApi
 from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
 from dataefficient.cluster.board import Board
 from dataefficient.cluster.brain import Brain
 from dataefficient.cluster.events import Events
 from dataefficient.cluster.evidence import Evidence
 from dataefficient.cluster.health import serving
+from dataefficient.cluster.kubeconfig import NoClusterError, find
 from dataefficient.cluster.lease import Elector, Leadership, LeaseThread, boot_clock
 from dataefficient.cluster.names import Key
 from dataefficient.cluster.policy import PolicyError, read_policy
@@ -65,8 +65,8 @@ def main(settings: Settings) -> int:
     except PolicyError as error:
         logger.error("--policy: %s", error)
         return WRONG_INPUT
-    except ConfigException as error:
-        logger.error("The cluster is not found: %s. Set KUBECONFIG, or run in a pod.", str(error).rstrip("."))
+    except NoClusterError as error:
+        logger.error("No cluster: %s.", error)
         return WRONG_INPUT
     except ApiError as error:
         logger.error("The resources cannot be listed, so nothing can be done: %s", error)
@@ -77,7 +77,7 @@ async def operate(settings: Settings) -> int:
     """Drive the cluster's resources until SIGTERM or SIGINT; the exit code."""
     policy = read_policy(settings.policy_file)
     stop, filled, watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    reach = await configuration()
+    reach = (await find()).configuration
     leadership = Leadership(clock=boot_clock)
     queue = WorkQueue(clock=time.monotonic)
     evidence = Evidence()
