@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 RIGHTS = "It takes the verb get on dataefficienttrainings and configmaps there; the role view has both"
 
+_NAME = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -84,6 +86,11 @@ class Place:
                 "'detctl run' or the name of a resource on a cluster."
             )
         if self.name is not None:
+            for option, value in (("--name", self.name), ("--namespace", self.namespace)):
+                if value is not None and not _NAME.fullmatch(value):
+                    raise click.UsageError(
+                        f"{option}: found {value!r}; allowed: up to 63 of a-z, 0-9 and -, not at its ends."
+                    )
             return Remote(asyncio.run(_look(self.name, self.namespace, self.context)))
         for option, value in (("--namespace", self.namespace), ("--context", self.context)):
             if value is not None:

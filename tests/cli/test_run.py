@@ -308,6 +308,8 @@ def test_a_fault_of_the_program_is_one_line_and_a_trace_in_the_work_folder(
         (("why",), "give WORKDIR"),
         (("why", ".", "--name", "x"), "--name x"),
         (("replay", ".", "--namespace", "x"), "--namespace x without --name"),
+        (("why", "--name", "Not/one"), "--name: found 'Not/one'; allowed"),
+        (("report", "--name", "x", "-n", ".."), "--namespace: found '..'; allowed"),
         (("report", "."), "not a work folder of detctl run"),
         (("run", "-f", "nowhere.yaml"), "no such file"),
     ],

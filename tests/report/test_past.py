@@ -106,6 +106,8 @@ def test_forgotten_cycles_are_a_sum_and_rows_of_all_cycles_are_unknown(life):
     assert spend(found)[UNITEMIZED] == earlier
     assert found.spent == pytest.approx(life.memory.ledger.settled)
     assert found.unknown[0].startswith("Cycles before 4 are remembered as a sum alone: ")
+    assert found.headline.startswith("13 cycles took ")
+    assert found.state == "Finished: every interval of the schedule was run, 13 in all"
     assert found.stream.rows is None
     assert found.stream.history_rows is None
 

@@ -167,8 +167,13 @@ def _state(memory: Memory) -> str:
     if memory.stopped is not None:
         return f"Stopped in cycle {memory.cycle}: {memory.stopped.message}"
     if memory.step is Step.FINISHED:
-        return f"Finished: every interval of the schedule was run, {len(memory.history)} in all"
+        return f"Finished: every interval of the schedule was run, {_cycles(memory)} in all"
     return f"Under way: cycle {memory.cycle} is next or running"
+
+
+def _cycles(memory: Memory) -> int:
+    """Finished cycles, those before the history included."""
+    return memory.history[-1].cycle + 1 if memory.history else 0
 
 
 def _row(record: CycleRecord, past: Past, k: Knowledge) -> CycleRow:

@@ -54,7 +54,7 @@ def headline(aim: Aim, cycles: Sequence[CycleRow], comparisons: Sequence[Compari
     if largest.whole is None:
         cost = compute(spent) + (f" ({money(spent / 3600 * aim.price, aim.currency)})" if aim.price else "")
         return (
-            f"{ending(len(cycles), 'cycle')} took {cost} of compute in all; "
+            f"{ending(cycles[-1].cycle + 1, 'cycle')} took {cost} of compute in all; "
             "no saving is stated, because no control was run to compare with."
         )
     size = f"{_sentence(amount(largest.whole.compute))} compute"
