@@ -85,7 +85,7 @@ def test_a_kind_that_may_not_be_seen_is_not_waited_for():
         (0, 75, "no answer"),
         (401, 77, "no answer"),
         (403, 77, "Bind the chart's role to who this runs as"),
-        (404, 64, "The cluster does not know the kind. Install the chart"),
+        (404, 64, "the cluster does not know the kind. Install the chart"),
     ],
 )
 def test_why_it_cannot_begin_is_told_and_is_the_exit_code(monkeypatch, capfd, status, code, words):

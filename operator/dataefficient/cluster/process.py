@@ -84,7 +84,7 @@ def _advised(error: ApiError) -> str:
         )
     if error.status == 404:
         return (
-            "The cluster does not know the kind. Install the chart, or: detctl crd | kubectl apply "
+            "the cluster does not know the kind. Install the chart, or: detctl crd | kubectl apply "
             "--server-side -f -"
         )
     return told
