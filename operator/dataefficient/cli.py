@@ -24,12 +24,14 @@ from dataefficient.local.errors import Exit, LocalError
 EXIT_CODES: Mapping[Exit, str] = {
     Exit.OK: "all is well",
     Exit.DIFFERENT: "replay: a decision came out differently",
-    Exit.WRONG_INPUT: "wrong input: an option, a resource file, a work folder",
+    Exit.WRONG_INPUT: "wrong input: an option, a resource file, a work folder, a name, a kubeconfig",
     Exit.DATA: "the data cannot be used",
     Exit.TRAINER: "the trainer failed for good",
     Exit.INTERNAL: "a fault of this program",
     Exit.BUDGET: "the budget is spent, or too small for one run",
     Exit.DISK: "the work folder cannot be written, or the disk is full",
+    Exit.CLUSTER: "the cluster does not answer; try again",
+    Exit.FORBIDDEN: "the cluster refuses: a right is missing, or the credentials are not accepted",
     Exit.INTERRUPTED: "interrupted; the same command continues",
 }
 """What scripts may rely on."""
@@ -41,7 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "estimate.command:estimate_command",
         "What could be saved on a log file, before installing.",
     ),
-    "report": ("cli_look:report_command", "What was saved so far, from a work folder."),
+    "report": ("cli_look:report_command", "What was saved so far, of a work folder or on a cluster."),
     "why": ("cli_look:why_command", "Why a cycle ran as it did, in sentences."),
     "replay": ("cli_look:replay_command", "Make a cycle's recorded decisions again; must be identical."),
     "curve": ("cli_fits:curve_command", "How much data is enough, from a measured learning curve."),
@@ -91,7 +93,7 @@ def detctl() -> None:
     Start here:
       detctl estimate LOG.parquet --time T --label Y   is there anything to save?
       detctl run -f examples/flights/late-flights.yaml --control
-      detctl why WORKDIR --cycle 3
+      detctl why WORKDIR --cycle 3                     or, on a cluster: --name NAME -n NAMESPACE
     """
 
 

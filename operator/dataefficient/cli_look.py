@@ -10,13 +10,17 @@ from typing import Any
 import click
 
 from dataefficient import contract
-from dataefficient.local.errors import Exit, WrongInputError
-from dataefficient.local.files import disk_errors, write_atomic
+from dataefficient.cli_source import Folder, Place, Source, place_options
+from dataefficient.local.errors import DiskError, Exit, WrongInputError
+from dataefficient.local.files import write_atomic
 from dataefficient.local.store import Store
 
-_WORKDIR = click.argument("workdir", metavar="WORKDIR", type=click.Path(path_type=Path))
 _CYCLE = click.option(
-    "--cycle", type=click.IntRange(min=0), required=True, metavar="K", help="The cycle's number."
+    "--cycle",
+    type=click.IntRange(min=0),
+    default=None,
+    metavar="K",
+    help="The cycle's number. Default: the newest that was decided.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 _MAX_WIDTH = 120
@@ -76,32 +80,53 @@ def crd_command() -> None:
 
 
 @click.command("report")
-@_WORKDIR
+@place_options
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Where the page is written. Default: report.html in WORKDIR, or NAME-report.html here.",
+)
 @_JSON
-def report_command(workdir: Path, *, as_json: bool) -> None:
-    """Say what was saved so far, and write report.html.
+def report_command(place: Place, *, output: Path | None, as_json: bool) -> None:
+    """Say what was saved so far, and write it as a page.
 
-    WORKDIR is the folder of a "detctl run", finished or not. Printed are the convergence point, each cycle
-    with forecast and actual, and the savings against the controls with their uncertainty. report.html is one
-    file that needs no network.
+    \b
+      detctl report WORKDIR                     the folder of a "detctl run", finished or not
+      detctl report --name NAME -n NAMESPACE    a resource on a cluster
+
+    Printed are the convergence point, each cycle with forecast and actual, and the savings against the
+    controls with their uncertainty. The page is one file that needs no network.
+
+    A cluster keeps the last 5 cycles' runs in full, a line for each run of the last 64, and the sum of what
+    was spent before; what is not known for that reason is said. Reading it takes the verb get on
+    dataefficienttrainings and configmaps, which the role view has.
     """
-    show_report(Store.open(workdir), as_json=as_json)
+    _show(place.open(), output, as_json=as_json)
 
 
 def show_report(store: Store, *, as_json: bool) -> None:
-    """Write ``report.html`` and print the report.
+    """Write ``report.html`` and print the report of a work folder.
 
     Raises:
         DiskError: the page cannot be written.
     """
-    from dataefficient import report  # noqa: PLC0415 - plots and templates, not needed to run
-    from dataefficient.report.html import render as as_page  # noqa: PLC0415
+    _show(Folder(store), None, as_json=as_json)
+
+
+def _show(source: Source, output: Path | None, *, as_json: bool) -> None:
+    from dataefficient.report.html import render as as_page  # noqa: PLC0415 - plots and templates
     from dataefficient.report.text import render as as_text  # noqa: PLC0415
 
-    statement = report.build(store.folder)
-    page = store.folder / "report.html"
-    with disk_errors(store.folder):
+    statement = source.statement()
+    page = output or source.page
+    try:
         write_atomic(page, as_page(statement).encode())
+    except OSError as error:
+        raise DiskError(
+            f"{page}: cannot be written ({error.strerror or error}); name another file with --output"
+        ) from error
     if as_json:
         print_json(contract.encode(statement))
         return
@@ -110,23 +135,30 @@ def show_report(store: Store, *, as_json: bool) -> None:
 
 
 @click.command("why")
-@_WORKDIR
+@place_options
 @_CYCLE
 @_JSON
-def why_command(workdir: Path, cycle: int, *, as_json: bool) -> None:
+def why_command(place: Place, *, cycle: int | None, as_json: bool) -> None:
     """Say why a cycle ran as it did.
+
+    \b
+      detctl why WORKDIR --cycle 3              the folder of a "detctl run", finished or not
+      detctl why --name NAME -n NAMESPACE       a resource on a cluster
 
     Printed are the plan that was chosen and the reason, forecast and actual cost and KPI, whether the
     candidate was published, what else was decided, and every option that was weighed with the reason of its
     refusal.
+
+    On a cluster it takes the verb get on dataefficienttrainings and configmaps, which the role view has.
     """
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     from dataefficient.local import why  # noqa: PLC0415
 
-    store = Store.open(workdir)
-    told = why.explain(store.memory(), store.resource().spec, cycle)
+    source = place.open()
+    memory = source.memory()
+    told = why.explain(memory, source.spec(), why.newest(memory) if cycle is None else cycle)
     if as_json:
         print_json(told.as_json())
     else:
@@ -136,19 +168,27 @@ def why_command(workdir: Path, cycle: int, *, as_json: bool) -> None:
 
 
 @click.command("replay")
-@_WORKDIR
+@place_options
 @_CYCLE
 @_JSON
-def replay_command(workdir: Path, cycle: int, *, as_json: bool) -> int:
+def replay_command(place: Place, *, cycle: int | None, as_json: bool) -> int:
     """Make a cycle's decisions again, from what was recorded when they were made.
+
+    \b
+      detctl replay WORKDIR --cycle 3           the folder of a "detctl run", finished or not
+      detctl replay --name NAME -n NAMESPACE    a resource on a cluster, which keeps the last 5 cycles
 
     Identical: exit code 0. Otherwise the first difference is named and the exit code is 1; that happens when
     another version of the program decided.
+
+    On a cluster it takes the verb get on dataefficienttrainings and configmaps, which the role view has.
     """
     from dataefficient.cycle.machine import advance  # noqa: PLC0415
-    from dataefficient.local.replay import replay  # noqa: PLC0415
 
-    count, difference = replay(Store.open(workdir), cycle, advance)
+    source = place.open()
+    if cycle is None:
+        cycle = max(source.recorded(), default=0)
+    count, difference = source.replay(cycle, advance)
     if as_json:
         body: dict[str, Any] = {"cycle": cycle, "decisions": count, "identical": difference is None}
         if difference is not None:

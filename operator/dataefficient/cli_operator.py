@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import click
 from dataefficient.cluster.settings import Settings
 from dataefficient.telemetry.logs import Format
 
+_NAMESPACE = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -25,6 +27,15 @@ def _own_namespace() -> str:
         return "default"
 
 
+def _names(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _NAMESPACE.fullmatch(name):
+            raise click.BadParameter(
+                f"{name!r} is no name of a namespace; allowed: up to 63 of a-z, 0-9 and -, not at its ends."
+            )
+    return names
+
+
 @click.command("operator", context_settings={"auto_envvar_prefix": "DETCTL_OPERATOR"})
 @click.option(
     "--namespace",
@@ -32,6 +43,7 @@ def _own_namespace() -> str:
     multiple=True,
     envvar="DETCTL_OPERATOR_NAMESPACES",
     metavar="NAME",
+    callback=_names,
     help="Drive the resources of this namespace only; may be given several times. In the environment: names "
     "separated by blanks. Default: all namespaces.",
 )
@@ -47,7 +59,7 @@ def _own_namespace() -> str:
 @click.option(
     "--lease-namespace",
     default=_own_namespace,
-    show_default="the pod's own",
+    show_default="the pod's own, else default",
     metavar="NAME",
     help="Namespace of the Lease.",
 )
@@ -63,20 +75,23 @@ def _own_namespace() -> str:
     type=click.FloatRange(min=1.0, max=300.0),
     default=15.0,
     show_default=True,
+    metavar="SECONDS",
     help="After so many seconds without renewal another replica takes over.",
 )
 @click.option(
     "--host",
     default=Settings.host,
     show_default=True,
+    metavar="ADDRESS",
     help="Address to serve on.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8080,
+    metavar="NUMBER",
     show_default=True,
-    help="Port of /healthz, /readyz and /metrics.",
+    help="Port of /healthz, /readyz and /metrics; 0: any that is free, which is logged.",
 )
 @click.option(
     "--policy",
@@ -105,6 +120,7 @@ def _own_namespace() -> str:
     type=click.FloatRange(min=1.0),
     default=600.0,
     show_default=True,
+    metavar="SECONDS",
     help="Look at every resource at least so often.",
 )
 def operator_command(
@@ -128,6 +144,9 @@ def operator_command(
     Ends on SIGTERM within seconds; runs go on, and the next operator takes them up where they are.
 
     Every option can be given in the environment, as DETCTL_OPERATOR_ and its name: DETCTL_OPERATOR_PORT.
+
+    It ends with 0 when told to; 64 for a wrong option, policy file or kubeconfig, or where the cluster does
+    not know the kind; 75 where the cluster does not answer; 77 where it refuses; 70 for a fault of its own.
     """
     try:
         process = importlib.import_module("dataefficient.cluster.process")

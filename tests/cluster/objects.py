@@ -1,6 +1,7 @@
 """Resources, Jobs and pods as the API server gives them, for tests."""
 
 import copy
+import gzip
 from dataclasses import replace
 from random import Random
 
@@ -136,3 +137,16 @@ def pod(
 
 def report_text(parsed_plan):
     return to_json(made_up_report(parsed_plan, Random(1)))
+
+
+def as_work_folder(folder, held):
+    """Lay what a cluster keeps out as the local driver does."""
+    (folder / "decisions").mkdir(parents=True)
+    (folder / "resources").mkdir()
+    for file, data in held.items():
+        kind, _, rest = file.partition("-")
+        key = rest.split(".")[0]
+        if kind == "resource":
+            (folder / "resources" / f"{key}.yaml").write_bytes(gzip.decompress(data))
+        else:
+            (folder / "decisions" / f"cycle-{int(key):03d}.jsonl.gz").write_bytes(data)

@@ -25,9 +25,9 @@ DETCTL = Path(sys.executable).with_name("detctl")
 
 
 class Operator:
-    """A running ``detctl operator``."""
+    """A running ``detctl operator``; ``program`` takes the place of ``detctl``."""
 
-    def __init__(self, cluster, folder, namespace, *arguments):
+    def __init__(self, cluster, folder, namespace, *arguments, program=(DETCTL,)):
         self.log = folder / f"operator-{time.monotonic_ns()}.log"
         environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
         options = [
@@ -43,7 +43,7 @@ class Operator:
             options += ["--lease-seconds", "2"]
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [DETCTL, "operator", *options, *arguments], env=environment, stdout=out, stderr=out
+                [*program, "operator", *options, *arguments], env=environment, stdout=out, stderr=out
             )
 
     def port(self):
@@ -79,9 +79,9 @@ class Operator:
 
 
 @contextmanager
-def operating(cluster, folder, namespace, *arguments):
+def operating(cluster, folder, namespace, *arguments, program=(DETCTL,)):
     """An operator of one namespace, or of all where it is None; its log is shown where the block fails."""
-    one = Operator(cluster, folder, namespace, *arguments)
+    one = Operator(cluster, folder, namespace, *arguments, program=program)
     try:
         yield one
     except BaseException:

@@ -13,8 +13,13 @@ def written(tmp_path, text):
     return path
 
 
-def test_without_a_file_nothing_is_allowed(tmp_path):
-    assert read_policy(None) == read_policy(tmp_path / "none") == Policy()
+def test_where_no_file_is_named_nothing_is_allowed():
+    assert read_policy(None) == Policy()
+
+
+def test_a_file_that_is_not_there_lifts_no_cap(tmp_path):
+    with pytest.raises(PolicyError, match=r"none: cannot be read \(No such file or directory\)"):
+        read_policy(tmp_path / "none")
 
 
 def test_a_file_is_read(tmp_path):
@@ -34,7 +39,7 @@ maxBudget: {money: "100", deviceHours: ""}
         ("maxBudget: {money: -1}", "maxBudget.money"),
         ("prometheus: {allowed: all}", "prometheus.allowed"),
         ("prices: 3", "prices"),
-        ("[", "cannot be read"),
+        ("[", "is no YAML"),
     ],
 )
 def test_a_mistake_names_its_field(tmp_path, text, field):

@@ -3,15 +3,18 @@
 import asyncio
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from cluster import objects
 from cluster.fake_api import FakeApi
-from dataefficient import cli_operator
+from cluster.running import Operator
+from dataefficient import cli, cli_operator
 from dataefficient.cluster import process
 from dataefficient.cluster.api import TRAININGS, ApiError
+from dataefficient.cluster.settings import Settings
 from dataefficient.telemetry.logs import Format
 
 
@@ -74,3 +77,51 @@ def test_a_kind_that_may_not_be_seen_is_not_waited_for():
     api.refuse[("LIST", TRAININGS.plural)] = ApiError(403, "Forbidden", "no")
     with pytest.raises(ApiError, match="no"):
         asyncio.run(process._listed(api, None))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (0, 75, "no answer"),
+        (401, 77, "no answer"),
+        (403, 77, "Bind the chart's role to who this runs as"),
+        (404, 64, "the cluster does not know the kind. Install the chart"),
+    ],
+)
+def test_why_it_cannot_begin_is_told_and_is_the_exit_code(monkeypatch, capfd, status, code, words):
+    async def refused(_settings):
+        raise ApiError(status, "Reason", "no answer")
+
+    monkeypatch.setattr(process, "operate", refused)
+    assert process.main(Settings()) == code
+    assert words in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--namespace", "Not_one"), "'Not_one' is no name of a namespace; allowed"),
+        (("--policy", "/no/such/policy.yaml"), "--policy: /no/such/policy.yaml: cannot be read"),
+        (("--host", "256.0.0.1", "--port", "0"), "--host 256.0.0.1 --port 0: cannot be served on"),
+    ],
+)
+def test_a_wrong_option_ends_it_with_one_message(arguments, words, tmp_path, monkeypatch, capfd):
+    text = "{current-context: a, clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}], "
+    text += "contexts: [{name: a, context: {cluster: a, user: a}}], users: [{name: a, user: {}}]}"
+    (tmp_path / "kubeconfig").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    assert cli.run(["operator", *arguments]) == 64
+    told = capfd.readouterr().err
+    assert words in told
+    assert "Traceback" not in told
+
+
+def test_who_may_not_look_is_told_by_the_server_and_by_the_exit_code(
+    cluster, kind, namespace, tmp_path, monkeypatch
+):
+    own = cluster.kubeconfig_of("bob")
+    one = Operator(SimpleNamespace(kubeconfig=own), tmp_path, namespace)
+    assert one.process.wait(timeout=60) == 77
+    told = one.log.read_text()
+    assert 'User "bob" cannot list resource "dataefficienttrainings"' in told
+    assert "Traceback" not in told

@@ -21,12 +21,22 @@ from dataefficient.local.store import Store, read_resource
 from local import fake_machine
 
 
-def drive(file, folder, *, control=False, cycles=None, watcher=None, advance=fake_machine.advance, grace=0.5):
+def drive(
+    file,
+    folder,
+    *,
+    control=False,
+    cycles=None,
+    watcher=None,
+    begin=fake_machine.begin,
+    advance=fake_machine.advance,
+    grace=0.5,
+):
     """Drive ``file`` in ``folder`` as ``detctl run`` does."""
     resource = read_resource(file)
     store = Store.create(folder)
     with locked(store.folder) as lock:
-        memory = store.memory() if store.has_memory() else fake_machine.begin()
+        memory = store.memory() if store.has_memory() else begin()
         store.adopt(resource, file.read_bytes())
         work = Work(
             resource.spec, file.parent, command_of(resource.spec, file.parent), cycles, control, grace

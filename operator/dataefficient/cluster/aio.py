@@ -7,30 +7,17 @@ may still be made: a leader that was stopped past its Lease must write nothing w
 from __future__ import annotations
 
 import json
-import os
 import urllib.parse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient
 
 from dataefficient.cluster.api import ApiError, Body, ConflictError, Kind, NotLeaderError
 
 _TIMEOUT_SECONDS = 30.0
 _MERGE = "application/merge-patch+json"
-
-
-async def configuration() -> Configuration:
-    """How to reach the cluster: as kubectl finds it, else the pod's service account."""
-    found = Configuration()
-    if os.environ.get("KUBECONFIG") or Path("~/.kube/config").expanduser().exists():
-        await config.load_kube_config(client_configuration=found)  # type: ignore[no-untyped-call]
-    else:
-        config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
-    return found
 
 
 class AioApi:

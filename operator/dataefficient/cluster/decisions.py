@@ -11,15 +11,17 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dataefficient import contract
+from dataefficient.api.errors import InvalidResource
 from dataefficient.api.load import parse_object
-from dataefficient.api.spec import Resource, Spec
+from dataefficient.api.spec import Resource
 from dataefficient.cluster import names
 from dataefficient.cluster.manifests import Manifest, metadata
-from dataefficient.cycle.model import Decision, Memory, Observation
+from dataefficient.contract import RunRequest
+from dataefficient.cycle.model import Decision, Memory, Observation, RunOutcome, RunPlan
 from dataefficient.cycle.recording import Advance, DamagedError, Difference, Recorded, compare, line_of, parse
 
 CYCLES = 5
@@ -54,9 +56,9 @@ def with_decision(
     follows = bool(lines) and _after(lines[-1]) == _plain(before)
     line = line_of(version, before, observation, decision, follows=follows)
     kept[name] = kept.get(name, b"") + gzip.compress(line, 6, mtime=0)
-    cycles = sorted(n for n in kept if n.startswith("cycle-"))
-    while len(cycles) > CYCLES or (len(cycles) > 1 and _sent(kept) > MAX_BYTES):
-        del kept[cycles.pop(0)]
+    oldest = sorted(n for n in kept if n.startswith("cycle-"))
+    while len(oldest) > CYCLES or (len(oldest) > 1 and _sent(kept) > MAX_BYTES):
+        del kept[oldest.pop(0)]
         _drop_unused(kept)
     if _sent(kept) > MAX_BYTES:
         # One cycle alone is too much: its end is kept.
@@ -89,10 +91,55 @@ def recorded(held: Files, cycle: int) -> tuple[Recorded, ...]:
     """
     data = held.get(_file(cycle))
     if data is None:
-        cycles = sorted(int(name[6:].split(".")[0]) for name in held if name.startswith("cycle-"))
-        known = f"kept are cycles {cycles[0]} to {cycles[-1]}" if cycles else "nothing is kept yet"
-        raise NotRecordedError(f"the decisions of cycle {cycle} are not there; {known}")
+        raise NotRecordedError(_absent(cycles(held), cycle))
     return tuple(parse(_lines(data), cycle))
+
+
+def cycles(held: Files) -> tuple[int, ...]:
+    """The cycles whose decisions are kept, oldest first."""
+    return tuple(sorted(int(name[6:].split(".")[0]) for name in held if name.startswith("cycle-")))
+
+
+def _absent(kept: tuple[int, ...], cycle: int) -> str:
+    if not kept:
+        return "no decision is kept; they are with the resource that made them, and go when it is deleted"
+    known = f"kept are cycles {kept[0]} to {kept[-1]}"
+    if cycle < kept[0]:
+        return f"the decisions of cycle {cycle} are gone: the last {CYCLES} are kept at most; {known}"
+    return f"no decision of cycle {cycle} is kept; {known}"
+
+
+def runs(held: Files, memory: Memory) -> tuple[tuple[RunRequest, RunOutcome | None], ...]:
+    """Every run that something is still kept of in full, with its last attempt's outcome, by name.
+
+    Raises:
+        DamagedError: the recorded decisions cannot be read.
+    """
+    found: dict[str, tuple[RunRequest, RunOutcome | None]] = {}
+    for cycle in cycles(held):
+        for one in recorded(held, cycle):
+            found |= _ended(one.before.launched, one.before.done)
+            found |= _ended(one.before.running, one.observation.outcomes)
+    found |= _ended(memory.launched, memory.done)
+    found |= {plan.request.run: (plan.request, None) for plan in memory.running}
+    return tuple(found[run] for run in sorted(found))
+
+
+def _ended(
+    plans: Iterable[RunPlan], outcomes: Iterable[RunOutcome]
+) -> dict[str, tuple[RunRequest, RunOutcome | None]]:
+    requests = {(plan.request.run, plan.attempt): plan.request for plan in plans}
+    return {o.run: (requests[o.run, o.attempt], o) for o in outcomes if (o.run, o.attempt) in requests}
+
+
+def newest_resource(held: Files) -> Resource | None:
+    """The resource as it was last decided under, with what the installation supplies; None: nothing is kept.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    kept = cycles(held)
+    return _resource(held, recorded(held, kept[-1])[-1].resource) if kept else None
 
 
 def replay(held: Files, cycle: int, advance: Advance) -> tuple[int, Difference | None]:
@@ -102,13 +149,17 @@ def replay(held: Files, cycle: int, advance: Advance) -> tuple[int, Difference |
         How many were compared, and the first difference, if there is one.
     """
 
-    def spec_of(version: str) -> Spec:
-        data = held.get(_resource_file(version))
-        if data is None:
-            raise DamagedError(f"the resource's version {version} is missing")
-        return parse_object(json.loads(gzip.decompress(data)), f"version {version}").spec
+    return compare(recorded(held, cycle), lambda version: _resource(held, version).spec, advance)
 
-    return compare(recorded(held, cycle), spec_of, advance)
+
+def _resource(held: Files, version: str) -> Resource:
+    data = held.get(_resource_file(version))
+    if data is None:
+        raise DamagedError(f"the resource's version {version} is missing")
+    try:
+        return parse_object(json.loads(gzip.decompress(data)), f"version {version}")
+    except (OSError, EOFError, zlib.error, ValueError, InvalidResource) as error:
+        raise DamagedError(f"the resource's version {version} is damaged ({error})") from error
 
 
 def _file(cycle: int) -> str:

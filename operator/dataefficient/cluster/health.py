@@ -15,6 +15,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 
+class ServingError(Exception):
+    """Nothing can be served there; the message says why."""
+
+
 @asynccontextmanager
 async def serving(
     *,
@@ -29,6 +33,9 @@ async def serving(
     Args:
         healthy: None, or what is wrong.
         ready: None, or what is waited for.
+
+    Raises:
+        ServingError: the address is not this machine's, or the port is taken.
     """
 
     async def metrics(_request: web.Request) -> web.Response:
@@ -42,7 +49,13 @@ async def serving(
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            told = error.strerror or str(error)
+            raise ServingError(
+                f"--host {host} --port {port}: cannot be served on ({told}); name another"
+            ) from error
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

@@ -32,17 +32,19 @@ class Policy:
 
 
 def read_policy(path: Path | None) -> Policy:
-    """The policy in ``path``; nothing is allowed and nothing supplied where there is no file.
+    """The policy in ``path``; nothing is allowed and nothing supplied where none is named.
 
     Raises:
-        PolicyError: not YAML of this form.
+        PolicyError: not there, or not YAML of this form: no cap is lifted by a typing error.
     """
-    if path is None or not path.exists():
+    if path is None:
         return Policy()
     try:
         body = yaml.safe_load(path.read_text()) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise PolicyError(f"{path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read ({error.strerror or error}); correct the path") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise PolicyError(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
     prometheus = _mapping(body, "prometheus", path)
     allowed = prometheus.get("allowed") or []
     if not isinstance(allowed, list) or not all(isinstance(a, str) for a in allowed):

@@ -16,16 +16,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import ConfigException
 from prometheus_client import CollectorRegistry
 
-from dataefficient.cluster.aio import AioApi, configuration
+from dataefficient.cluster.aio import AioApi
 from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
 from dataefficient.cluster.board import Board
 from dataefficient.cluster.brain import Brain
 from dataefficient.cluster.events import Events
 from dataefficient.cluster.evidence import Evidence
-from dataefficient.cluster.health import serving
+from dataefficient.cluster.health import ServingError, serving
+from dataefficient.cluster.kubeconfig import NoClusterError, find
 from dataefficient.cluster.lease import Elector, Leadership, LeaseThread, boot_clock
 from dataefficient.cluster.names import Key
 from dataefficient.cluster.policy import PolicyError, read_policy
@@ -44,7 +44,7 @@ from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 
 logger = logging.getLogger(__name__)
 
-OK, WRONG_INPUT, UNAVAILABLE, FAULT = 0, 64, 69, 70
+OK, WRONG_INPUT, FAULT, UNAVAILABLE, FORBIDDEN = 0, 64, 70, 75, 77
 """Exit codes, as ``detctl`` has them."""
 WORKERS = 4
 BEGINNING_ATTEMPTS, BEGINNING_PAUSE = 30, 1.0
@@ -65,19 +65,36 @@ def main(settings: Settings) -> int:
     except PolicyError as error:
         logger.error("--policy: %s", error)
         return WRONG_INPUT
-    except ConfigException as error:
-        logger.error("The cluster is not found: %s. Set KUBECONFIG, or run in a pod.", str(error).rstrip("."))
+    except NoClusterError as error:
+        logger.error("No cluster: %s.", error)
+        return WRONG_INPUT
+    except ServingError as error:
+        logger.error("%s", error)
         return WRONG_INPUT
     except ApiError as error:
-        logger.error("The resources cannot be listed, so nothing can be done: %s", error)
-        return UNAVAILABLE
+        logger.error("The resources cannot be listed, so nothing can be done: %s", _advised(error))
+        return {401: FORBIDDEN, 403: FORBIDDEN, 404: WRONG_INPUT}.get(error.status, UNAVAILABLE)
+
+
+def _advised(error: ApiError) -> str:
+    told = str(error).strip().rstrip(".")
+    if error.status == 403:
+        return (
+            f"{told}. Bind the chart's role to who this runs as, or name with --namespace where it may look"
+        )
+    if error.status == 404:
+        return (
+            "the cluster does not know the kind. Install the chart, or: detctl crd | kubectl apply "
+            "--server-side -f -"
+        )
+    return told
 
 
 async def operate(settings: Settings) -> int:
     """Drive the cluster's resources until SIGTERM or SIGINT; the exit code."""
     policy = read_policy(settings.policy_file)
     stop, filled, watching = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    reach = await configuration()
+    reach = (await find()).configuration
     leadership = Leadership(clock=boot_clock)
     queue = WorkQueue(clock=time.monotonic)
     evidence = Evidence()

@@ -27,6 +27,10 @@ class Exit(enum.IntEnum):
     """The budget is spent, or too small for one run."""
     DISK = 74
     """The work folder cannot be written."""
+    CLUSTER = 75
+    """The cluster does not answer, or not now."""
+    FORBIDDEN = 77
+    """The cluster refuses: a right is missing, or the credentials are not accepted."""
     INTERRUPTED = 130
     """SIGINT or SIGTERM; the same command continues."""
 

@@ -26,7 +26,7 @@ from dataefficient.local.errors import WrongInputError
 from dataefficient.local.files import append, disk_errors
 from dataefficient.local.store import Store
 
-__all__ = ["Advance", "Difference", "Recorded", "Recorder", "recorded", "replay"]
+__all__ = ["Advance", "Difference", "Recorded", "Recorder", "cycles", "recorded", "replay"]
 
 
 class Recorder:
@@ -61,15 +61,19 @@ def recorded(store: Store, cycle: int) -> Iterator[Recorded]:
     """
     path = _file(store, cycle)
     if not path.exists():
-        cycles = sorted(int(p.name[6:9]) for p in path.parent.glob("cycle-*.jsonl.gz"))
-        known = (
-            f"recorded are the cycles {cycles[0]} to {cycles[-1]}" if cycles else "nothing is recorded yet"
-        )
+        found = cycles(store)
+        known = f"recorded are the cycles {found[0]} to {found[-1]}" if found else "nothing is recorded yet"
         raise WrongInputError(f"{store.folder}: no decision of cycle {cycle} is recorded; {known}")
     try:
         yield from parse((line for line, _ in _lines(path)), cycle)
     except DamagedError as error:
         raise WrongInputError(f"{path}: {error}; put a copy of it back") from error
+
+
+def cycles(store: Store) -> tuple[int, ...]:
+    """The cycles whose decisions are recorded, oldest first."""
+    found = (store.folder / "decisions").glob("cycle-*.jsonl.gz")
+    return tuple(sorted(int(path.name.removeprefix("cycle-").split(".")[0]) for path in found))
 
 
 def replay(store: Store, cycle: int, advance: Advance) -> tuple[int, Difference | None]:

@@ -36,6 +36,13 @@ class Told:
         return {**body, "sentences": [line.strip() for line in self.lines if line]}
 
 
+def newest(memory: Memory) -> int:
+    """The newest cycle that was planned; the one that is waited for where none was."""
+    if memory.history and (memory.plan is None or memory.plan.cycle != memory.cycle):
+        return memory.history[-1].cycle
+    return memory.cycle
+
+
 def explain(memory: Memory, spec: Spec, cycle: int) -> Told:
     """The decision of ``cycle``.
 

@@ -1,40 +1,40 @@
 """A statement from what is remembered and what ran: the report's one way in.
 
-``build_statement`` is pure; ``build`` reads a work folder. It measures nothing anew and asks no clock:
-the date of writing is given by who prints it.
+``build_statement`` is pure; ``build`` reads a work folder, ``build_from_cluster`` what a cluster keeps. Runs
+that are not there in full count with what the history says of them. It measures nothing anew and asks no
+clock: the date of writing is given by who prints it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from dataefficient.api.spec import Resource
-from dataefficient.contract import Role, Rows
+from dataefficient.cluster import decisions
+from dataefficient.cluster.kept import Kept
+from dataefficient.contract import Role
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import CycleRecord, Memory, Step
+from dataefficient.cycle.recording import DamagedError
 from dataefficient.local.control import controls as control_lineages
 from dataefficient.local.store import Store
 from dataefficient.planner.evidence import paired
 from dataefficient.planner.knobs import Point
 from dataefficient.report import curves, sentences
-from dataefficient.report.measure import FAILED, Run, by_cycle, frozen_starts, report_of, role_of
-from dataefficient.report.savings import ControlRuns, Ours, compare, interval
+from dataefficient.report.measure import Run, frozen_starts
+from dataefficient.report.past import Past, past_of
+from dataefficient.report.savings import NOT_ON_A_CLUSTER, ControlRuns, Ours, compare, interval
 from dataefficient.report.statement import (
     Aim,
     CycleRow,
     Estimate,
     Lineage,
-    RoleSpend,
     Statement,
     Stream,
 )
-
-ROLES = (*(r.value for r in (Role.CANDIDATE, Role.TRIAL, Role.PROBE, Role.CONTROL)), FAILED)
-"""In the order in which spend is shown."""
 
 
 def build(folder: Path, *, written: datetime | None = None) -> Statement:
@@ -53,36 +53,49 @@ def build(folder: Path, *, written: datetime | None = None) -> Statement:
     return build_statement(resource, store.memory(), store.runs(), controls, written=written)
 
 
+def build_from_cluster(kept: Kept, *, written: datetime | None = None) -> Statement:
+    """The statement of a resource on a cluster, from its ledger and its last recorded decisions."""
+    resource, runs, unknown = kept.resource, decisions.runs({}, kept.memory), []
+    try:
+        # As it was decided under, it has the installation's price where it names none itself.
+        resource = decisions.newest_resource(kept.decided) or resource
+        runs = decisions.runs(kept.decided, kept.memory)
+    except DamagedError as error:
+        unknown.append(f"The recorded decisions cannot be read and are left out: {error}.")
+    controls = [ControlRuns(name, absent=NOT_ON_A_CLUSTER) for name in Lineage]
+    return build_statement(resource, kept.memory, runs, controls, unknown=unknown, written=written)
+
+
 def build_statement(
     resource: Resource,
     memory: Memory,
     runs: Iterable[Run],
     controls: Sequence[ControlRuns],
     *,
+    unknown: Sequence[str] = (),
     written: datetime | None = None,
 ) -> Statement:
     """The statement that follows from a resource, its memory and its runs.
 
     Args:
-        runs: every run of the operator with its last attempt's outcome, None while it goes on.
+        runs: the operator's runs, as many as are there in full, each with its last attempt's outcome, None
+            while it goes on.
         controls: what ran of the control lineages; one that is left out was not run.
+        unknown: what else is missing, a sentence each.
         written: date of the statement, if it is to bear one.
     """
     runs = sorted(runs, key=lambda r: (r[0].cycle, r[0].run))
     given = {control.lineage: control for control in controls}
     aim = _aim(resource)
-    charged = {r.cycle: r.spent_seconds for r in memory.history}
-    current = memory.ledger.by_cycle.get(str(memory.cycle))
-    if current is not None:
-        charged.setdefault(memory.cycle, current)
+    past = past_of(memory, runs)
     points = _points(memory, runs)
-    ours = Ours(runs, charged, points, aim.devices, aim.price)
+    ours = Ours(runs, past.charged, points, aim.devices, aim.price)
     comparisons = tuple(compare(given.get(name, ControlRuns(name)), ours) for name in Lineage)
     ended = [r.end for r in memory.history]
     k = Knowledge(resource.spec, memory, ended[-1] if ended else resource.spec.schedule.start_time)
-    cycles = tuple(_row(record, runs, k) for record in memory.history)
+    cycles = tuple(_row(record, past, k) for record in memory.history)
     converged = curves.convergence(memory)
-    by_role = _by_role(runs, memory)
+    by_role = past.by_role()
     spent = sum(part.seconds for part in by_role)
     drawn = curves.surface(k)
     return Statement(
@@ -90,7 +103,7 @@ def build_statement(
         state=_state(memory),
         headline=sentences.headline(aim, cycles, comparisons, spent),
         detail=sentences.detail(aim, comparisons),
-        stream=_stream(resource, memory, runs, set(points)),
+        stream=_stream(resource, memory, past),
         aim=aim,
         convergence=converged,
         cycles=cycles,
@@ -102,6 +115,7 @@ def build_statement(
         calibration=_calibration(runs, set(points)),
         claims=sentences.claims(aim, comparisons, converged, drawn),
         notes=sentences.notes(aim, comparisons),
+        unknown=(*unknown, *sentences.unknown(past)),
         written=written,
     )
 
@@ -134,11 +148,8 @@ def _aim(resource: Resource) -> Aim:
     )
 
 
-def _stream(resource: Resource, memory: Memory, runs: Sequence[Run], finished: set[int]) -> Stream:
+def _stream(resource: Resource, memory: Memory, past: Past) -> Stream:
     data = resource.spec.data
-    read = _read(runs, finished)
-    total = sum(r.read for r in read.values()) if read else None
-    positives = sum(r.positives for r in read.values())
     return Stream(
         uri=data.uri,
         time=data.time,
@@ -146,35 +157,26 @@ def _stream(resource: Resource, memory: Memory, runs: Sequence[Run], finished: s
         key=data.key,
         start=resource.spec.schedule.history_from,
         end=memory.history[-1].end if memory.history else None,
-        history_rows=read[0].read if 0 in read else None,
-        rows=total,
-        positive_share=positives / total if total else None,
+        history_rows=past.history_rows,
+        rows=past.rows,
+        positive_share=past.positive_share,
     )
-
-
-def _read(runs: Sequence[Run], finished: set[int]) -> dict[int, Rows]:
-    """Rows by cycle, each counted once: a candidate after a rejected one reads its rows again."""
-    found: dict[int, tuple[datetime, Rows]] = {}
-    for request, outcome in runs:
-        report = report_of((request, outcome))
-        if request.role is not Role.CANDIDATE or report is None or request.cycle not in finished:
-            continue
-        if request.train is not None:
-            begin = request.train.start
-            found = {k: (start, rows) for k, (start, rows) in found.items() if start < begin}
-            found[request.cycle] = (begin, report.rows)
-    return {k: rows for k, (_, rows) in found.items()}
 
 
 def _state(memory: Memory) -> str:
     if memory.stopped is not None:
         return f"Stopped in cycle {memory.cycle}: {memory.stopped.message}"
     if memory.step is Step.FINISHED:
-        return f"Finished: every interval of the schedule was run, {len(memory.history)} in all"
+        return f"Finished: every interval of the schedule was run, {_cycles(memory)} in all"
     return f"Under way: cycle {memory.cycle} is next or running"
 
 
-def _row(record: CycleRecord, runs: Sequence[Run], k: Knowledge) -> CycleRow:
+def _cycles(memory: Memory) -> int:
+    """Finished cycles, those before the history included."""
+    return memory.history[-1].cycle + 1 if memory.history else 0
+
+
+def _row(record: CycleRecord, past: Past, k: Knowledge) -> CycleRow:
     plan = record.plan
     candidate = next((r for r in record.runs if r.role is Role.CANDIDATE), None)
     kpi = None
@@ -195,8 +197,8 @@ def _row(record: CycleRecord, runs: Sequence[Run], k: Knowledge) -> CycleRow:
         kpi=kpi,
         forecast_cost=plan.cost if plan else None,
         cost=candidate.device_seconds if candidate else None,
-        spent=record.spent_seconds,
-        by_role=_roles(by_cycle(runs).get(record.cycle, []), record.spent_seconds),
+        spent=past.charged[record.cycle],
+        by_role=past.by_role(record.cycle),
         reference_forecast=reference,
         gate=record.gate,
         published=record.champion is not None and record.champion in {r.checkpoint for r in record.runs},
@@ -206,22 +208,6 @@ def _row(record: CycleRecord, runs: Sequence[Run], k: Knowledge) -> CycleRow:
         rows_read=candidate.rows_read if candidate else None,
         rows_kept=candidate.rows_kept if candidate else None,
     )
-
-
-def _roles(runs: Sequence[Run], charged: float) -> tuple[RoleSpend, ...]:
-    """Spend by role; what the ledger charged beyond these runs went to attempts that failed."""
-    spent: dict[str, float] = defaultdict(float)
-    for run in runs:
-        assert run[1] is not None, "only runs that ended are grouped by cycle"
-        spent[role_of(run)] += run[1].device_seconds
-    beyond = charged - sum(spent.values())
-    if beyond > 1e-6:
-        spent[FAILED] += beyond
-    return tuple(RoleSpend(role, spent[role]) for role in ROLES if spent[role] > 0.0)
-
-
-def _by_role(runs: Sequence[Run], memory: Memory) -> tuple[RoleSpend, ...]:
-    return _roles([run for run in runs if run[1] is not None], memory.ledger.settled)
 
 
 def _calibration(runs: Sequence[Run], finished: set[int]) -> Estimate | None:

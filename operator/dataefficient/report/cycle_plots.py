@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dataefficient.report.curve_plots import Figure, drawn, labelled
+from dataefficient.report.past import UNITEMIZED
 from dataefficient.report.sentences import metric
 from dataefficient.report.statement import Basis, BreakEven, Comparison, CycleRow, Statement
 from dataefficient.report.svg import Axes, Canvas, Scale, area, nice_ticks, padded
@@ -158,7 +159,7 @@ def spending(statement: Statement) -> Figure:
     name, title = "spend", "What each cycle cost, against full data"
     if not statement.cycles:
         return Figure(name, title, "Nothing was spent yet.")
-    roles = [part.role for part in statement.by_role]
+    roles = [part.role for part in statement.by_role if part.role in ROLE_CLASSES]
     legend = [(f"block {ROLE_CLASSES[role]}", role.lower()) for role in roles]
     run = [c for c in statement.comparisons if c.measured]
     legend += [
@@ -237,6 +238,8 @@ def cumulative(statement: Statement) -> Figure:
     if not statement.cycles:
         return Figure(name, title, "Nothing was spent yet.")
     ours, total = [], 0.0
+    if statement.cycles[0].cycle > 0:
+        total = sum(part.seconds for part in statement.by_role if part.role == UNITEMIZED)
     for row in statement.cycles:
         total += row.spent
         ours.append((row.cycle, total))

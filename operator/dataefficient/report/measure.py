@@ -49,11 +49,6 @@ def add(parts: Iterable[Spend]) -> Spend:
     return Spend(seconds, startup, evaluating)
 
 
-def role_of(run: Run) -> str:
-    """What the run's spend counts as."""
-    return run[0].role.value if report_of(run) is not None else FAILED
-
-
 def by_cycle(runs: Sequence[Run]) -> dict[int, list[Run]]:
     """Runs that ended, by their cycle."""
     grouped: dict[int, list[Run]] = defaultdict(list)

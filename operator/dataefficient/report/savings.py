@@ -41,6 +41,7 @@ from dataefficient.report.words import compute as device_time
 from dataefficient.report.words import ending, span
 
 NOT_RUN = "not measured: run with --control"
+NOT_ON_A_CLUSTER = "not measured: controls that train on everything run in detctl run --control only"
 DESCRIPTIONS = {
     Lineage.LARGEST: "all rows, largest size",
     Lineage.RIGHT_SIZED: "all rows, right-sized model",
@@ -60,13 +61,15 @@ class Ours:
 
 @dataclass(frozen=True)
 class ControlRuns:
-    """A control lineage as far as it ran: its size, the rule that chose it, its runs, why it ended early."""
+    """A control lineage as far as it ran: its size, the rule that chose it, its runs, why it ended early,
+    and why there is no run where there is none."""
 
     lineage: Lineage
     size: int | None = None
     rule: str = ""
     runs: Sequence[Run] = ()
     failure: str | None = None
+    absent: str = NOT_RUN
 
 
 def compare(control: ControlRuns, ours: Ours) -> Comparison:
@@ -75,7 +78,8 @@ def compare(control: ControlRuns, ours: Ours) -> Comparison:
     lineage, size = control.lineage, control.size
     description = DESCRIPTIONS[lineage]
     if not good:
-        reason = NOT_RUN if control.failure is None else f"not measured: its run failed, {control.failure}"
+        failed = control.failure is not None
+        reason = f"not measured: its run failed, {control.failure}" if failed else control.absent
         return Comparison(lineage, description, reason, measured=False, rule=control.rule, size=size)
     theirs = by_cycle(good)
     cycles = tuple(sorted(set(theirs) & set(ours.points)))

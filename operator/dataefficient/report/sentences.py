@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dataefficient.report.past import Past
 from dataefficient.report.statement import (
     Aim,
     Basis,
@@ -53,7 +54,7 @@ def headline(aim: Aim, cycles: Sequence[CycleRow], comparisons: Sequence[Compari
     if largest.whole is None:
         cost = compute(spent) + (f" ({money(spent / 3600 * aim.price, aim.currency)})" if aim.price else "")
         return (
-            f"{ending(len(cycles), 'cycle')} took {cost} of compute in all; "
+            f"{ending(cycles[-1].cycle + 1, 'cycle')} took {cost} of compute in all; "
             "no saving is stated, because no control was run to compare with."
         )
     size = f"{_sentence(amount(largest.whole.compute))} compute"
@@ -206,4 +207,20 @@ def notes(aim: Aim, comparisons: Sequence[Comparison]) -> tuple[str, ...]:
         )
     if aim.price is None:
         found.append("The resource gives no price per device hour, so no money is stated.")
+    return tuple(found)
+
+
+def unknown(past: Past) -> tuple[str, ...]:
+    """What runs that are not there in full leave unknown."""
+    found = []
+    if past.forgotten:
+        found.append(
+            f"Cycles before {past.first} are remembered as a sum alone: {compute(past.beyond)} of compute."
+        )
+    if past.summarized:
+        reported = f"known for {span(past.reported)} alone" if past.reported else "not known"
+        found.append(
+            f"Calibration and the share of positive labels are {reported}: of the other runs only cost, rows "
+            "and outcome are kept."
+        )
     return tuple(found)

@@ -298,4 +298,6 @@ class Statement:
     """Sum of predictions over sum of labels of what served."""
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    """What is not known any more of what went before, a sentence each."""
     written: datetime | None = None

@@ -56,6 +56,8 @@ def render(statement: Statement, width: int) -> str:
     for part in _savings(statement, width):
         console.print(part)
     console.print(Text(_spend(statement)))
+    for sentence in statement.unknown:
+        console.print(Text(sentence))
     console.print(Text(statement.state))
     shown = _CONTROL.sub("", buffer.getvalue())
     return "\n".join(line.rstrip() for line in shown.split("\n")).rstrip("\n") + "\n"
