@@ -17,7 +17,7 @@ from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
 from dataefficient.planner.belief import cold_luck
-from dataefficient.planner.evidence import after
+from dataefficient.planner.contrasts import after
 from dataefficient.planner.explore import Pace, best_trial, wait_after
 from dataefficient.planner.knobs import Point
 

@@ -21,8 +21,8 @@ from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import budget
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
+from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.costs import CostModel, MeasuredRun
-from dataefficient.planner.evidence import Contrast, Spell
 from dataefficient.planner.explore import MIN_LOOKS, Terms
 from dataefficient.planner.forecast import next_level
 from dataefficient.planner.knobs import Knobs, Point, ladder

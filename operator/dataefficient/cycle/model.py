@@ -14,7 +14,7 @@ from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
 from dataefficient.cycle.answers import Answer, Heard
-from dataefficient.planner.evidence import Contrast, Past
+from dataefficient.planner.contrasts import Contrast, Past
 from dataefficient.planner.knobs import Point
 
 EXHAUSTED = "BudgetExhausted"
