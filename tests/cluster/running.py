@@ -73,6 +73,10 @@ class Operator:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=40)
 
+    def maps(self, library):
+        """Whether the process has a library in its memory."""
+        return library in Path(f"/proc/{self.process.pid}/maps").read_text()
+
     def memory_mib(self):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024

@@ -256,6 +256,27 @@ def test_an_exhausted_budget_stops_and_a_raised_one_goes_on():
     assert life.play().step is Step.FINISHED
 
 
+def test_a_retry_that_a_lowered_budget_does_not_cover_is_launched_with_what_is_left():
+    life = Life(objects.body(cycles=1), fault=lambda run, attempt: (1, "boom") if attempt == 1 else None)
+    life.visit()
+    life.node.run()
+    life.visit()
+    (retry,) = life.memory().running
+    assert retry.attempt == 2
+    left = 600.0
+    hours = f"{(life.memory().ledger.settled + left) / 3600:.6f}"
+    life.api.apply(objects.body(cycles=1, generation=2, budget={"total": {"deviceHours": hours}}))
+    life.visit()
+    (planned,) = life.memory().running
+    assert left < retry.reserved_seconds
+    assert planned.reserved_seconds == pytest.approx(left, abs=1.0)
+    assert (planned.attempt, planned.failures) == (3, 1)
+    life.clock.pass_(60)
+    life.visit()
+    (launched,) = [j for n, j in life.api.of(JOBS).items() if n.endswith("-3")]
+    assert launched["spec"]["template"]["spec"]["activeDeadlineSeconds"] == pytest.approx(left, abs=1.0)
+
+
 def test_what_stopped_goes_on_when_asked_by_annotation_and_only_once():
     faulty = {"on": True}
     life = Life(

@@ -48,6 +48,7 @@ def test_a_resource_runs_its_cycles_and_says_so(resource, operator, tmp_path):
     assert len(runs) == len(set(runs))
     assert any(reason == "RunStarted" for reason, _ in watched.events())
     assert operator.metric("dataefficient_operator_leader") == 1.0
+    assert not operator.maps("scipy"), "what fits is the worker's"
 
 
 def test_real_flights_are_trained_in_pods_and_decided_the_same_when_replayed(
@@ -138,35 +139,6 @@ def test_an_exhausted_budget_stops_it_and_a_raised_one_goes_on(resource, operato
     eventually(lambda: watched.condition("WithinBudget")["status"] == "False")
     watched.patch({"spec": {"budget": {"total": {"deviceHours": "50"}}}})
     eventually(lambda: watched.memory().step is Step.FINISHED, of=operator)
-
-
-def test_an_image_that_cannot_be_pulled_is_a_condition_and_then_a_start(resource, operator, node):
-    node.unpullable.add("fake:1")
-    watched = resource(cycles=1)
-    eventually(lambda: watched.condition("Ready")["reason"] == "ImageNotPulled", of=operator)
-    assert "fake:1" in watched.condition("Ready")["message"]
-    node.unpullable.clear()
-    eventually(watched.finished, of=operator)
-
-
-def test_a_pod_that_finds_no_machine_is_a_condition(resource, operator):
-    accelerators = [{"name": "gpu", "resource": "nvidia.com/gpu", "perPod": 99}]
-    watched = resource(cycles=1, accelerators=accelerators)
-    eventually(lambda: watched.condition("Ready")["reason"] == "Unschedulable", of=operator)
-    assert "nvidia.com/gpu" in watched.condition("Ready")["message"]
-
-
-def test_a_run_that_waits_too_long_for_a_machine_costs_nothing(resource, operator):
-    accelerators = [{"name": "gpu", "resource": "nvidia.com/gpu", "perPod": 99}]
-    watched = resource(
-        cycles=1,
-        accelerators=accelerators,
-        limits={"maxAttempts": 1, "maxWaitSeconds": 1},
-        budget={"total": {"deviceHours": "0.05"}},
-    )
-    memory = eventually(watched.finished, of=operator)
-    assert memory.stopped.code == "DeadlineExceeded"
-    assert memory.ledger.settled == 0.0
 
 
 def test_gpus_are_requested_and_selectors_and_tolerations_are_kept(resource, operator):

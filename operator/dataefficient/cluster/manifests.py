@@ -111,12 +111,9 @@ def job(resource: Resource, plan: RunPlan) -> Manifest:
     more = run_labels(plan)
     if queue := template["metadata"]["labels"].get(_QUEUE_LABEL):
         more |= {_QUEUE_LABEL: queue, _MAX_EXEC_LABEL: str(seconds)}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata(resource, name, more=more),
-        "spec": body,
-    }
+    about = metadata(resource, name, more=more)
+    about["annotations"] = {names.GENERATION_ANNOTATION: str(resource.metadata.generation)}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": body}
 
 
 def _failure_policy() -> Manifest:

@@ -18,8 +18,10 @@ from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, Api, ApiError, Bo
 from dataefficient.cluster.evidence import Evidence, selector
 from dataefficient.cluster.ledger import Book
 from dataefficient.cluster.manifests import job, job_name, request_map
-from dataefficient.cluster.outcome import Live, Waiting, ended_at, read, vanished
-from dataefficient.cycle.model import RunOutcome, RunPlan
+from dataefficient.cluster.outcome import Live, ended_at, read, vanished
+from dataefficient.cluster.waiting import Waiting
+from dataefficient.cycle.model import Failure, RunOutcome, RunPlan
+from dataefficient.cycle.verdict import MAX_WORDS
 
 logger = logging.getLogger(__name__)
 
@@ -114,14 +116,19 @@ class Runs:
             return Live(waiting=Waiting("RunFailed", f"its Job was refused: {error}"), exists=False)
         return Live()
 
-    async def stop(self, resource: Resource, jobs: Mapping[str, Body]) -> None:
-        """End these attempts for now: SIGTERM, the pod's grace, and no pod after that."""
-        for found in jobs.values():
-            if ended_at(found) is None and not found["spec"].get("suspend"):
-                about = found["metadata"]
-                marked = {"uid": about["uid"], "annotations": {names.STOPPED_ANNOTATION: "true"}}
-                body = {"metadata": marked, "spec": {"suspend": True}}
-                await self._api.patch(JOBS, resource.metadata.namespace, about["name"], body)
+    async def stop(self, resource: Resource, found: Body, why: Failure) -> bool:
+        """End this attempt: SIGTERM, the pod's grace, and no pod after that.
+
+        Returns:
+            Whether it was to be ended only now.
+        """
+        if ended_at(found) is not None or found["spec"].get("suspend"):
+            return False
+        about, told = found["metadata"], f"{why.kind.value}: {why.message[:MAX_WORDS]}"
+        marked = {"uid": about["uid"], "annotations": {names.STOPPED_ANNOTATION: told}}
+        body = {"metadata": marked, "spec": {"suspend": True}}
+        await self._api.patch(JOBS, resource.metadata.namespace, about["name"], body)
+        return True
 
     def settle(self, resource: Resource, plans: Sequence[RunPlan]) -> None:
         """These attempts are in the ledger: what was remembered of their pods is not needed any more."""

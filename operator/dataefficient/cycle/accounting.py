@@ -120,6 +120,7 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
             attempt=plan.attempt + 1,
             failures=failures,
             not_before=k.now + timedelta(seconds=wait),
+            cause=failure,
         )
         memory = replace(memory, running=tuple(retry if r is plan else r for r in memory.running))
         verb = "Looks" if waits else "Tries"
@@ -159,6 +160,11 @@ ADVICE = MappingProxyType(
         FailureKind.NO_REPORT: "See its log; the trainer must write a report before it ends",
         FailureKind.GARBAGE: "See its log; the report must keep the trainer contract",
         FailureKind.DEADLINE: "Raise the budget, or see in its log what it waits for",
+        FailureKind.UNSCHEDULABLE: "Ask in spec.accelerators and the template for machines that there are, "
+        "add some, or raise spec.limits.maxWaitSeconds",
+        FailureKind.IMAGE_NOT_PULLED: "Correct the image, give the pull secret that its registry wants, or "
+        "bring the image there",
+        FailureKind.NOT_STARTED: "Correct what it names in spec.trainer.template, or make what is missing",
         FailureKind.CRASHED: "See its log",
         FailureKind.PREEMPTED: "See why its machine is taken away, or ask for one that stays",
     }
