@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from cluster.installed import installed, refused_rights
 from cluster.running import RESUMING_TRAINER, Watched, eventually, flights, operating, quick
 from dataefficient.cluster import decisions
 from dataefficient.cycle.machine import advance
@@ -19,12 +20,6 @@ def resource(cluster, kind, node, namespace, tmp_path):
         return Watched(cluster, namespace, changes.get("name", "quick"))
 
     return apply
-
-
-@pytest.fixture(scope="module")
-def operator(cluster, kind, tmp_path_factory):
-    with operating(cluster, tmp_path_factory.mktemp("operator"), None) as one:
-        yield one.ready()
 
 
 def noted(folder, what="start"):
@@ -208,3 +203,23 @@ def test_a_missing_price_is_a_condition_with_the_field(resource, operator):
     watched = resource(cycles=1, budget={"total": {"money": "5"}})
     eventually(lambda: watched.condition("Accepted")["status"] == "False", of=operator)
     assert "spec.accelerators[0].pricePerDeviceHour" in watched.condition("Accepted")["message"]
+
+
+def test_in_namespaced_mode_the_charts_rights_suffice_for_a_life_with_edits_and_its_end(
+    cluster, resource, namespace, tmp_path
+):
+    values = {"watch": {"namespaces": [namespace]}}
+    with (
+        installed(cluster, tmp_path, **values) as place,
+        operating(place, tmp_path, namespace, *place.options) as one,
+    ):
+        one.ready()
+        watched = resource(cycles=2, program=RESUMING_TRAINER, env={"SLOW_RUN": "c000-candidate"})
+        eventually(lambda: noted(tmp_path, "waiting"), of=one)
+        watched.patch({"spec": {"suspend": True}})
+        eventually(lambda: watched.memory().running[0].attempt == 2, of=one)
+        watched.patch({"spec": {"suspend": False}})
+        assert eventually(watched.finished, of=one).step is Step.FINISHED
+        cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+        eventually(lambda: not watched.jobs(), of=one)
+        assert refused_rights(one) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.running import RESUMING_TRAINER, Watched, eventually, operating, quick
+from cluster.running import RESUMING_TRAINER, Watched, eventually, quick
 from dataefficient.cycle.model import Step
 
 CONTAINER = "spec.trainer.template.spec.containers[0]"
@@ -19,12 +19,6 @@ def resource(cluster, kind, node, namespace, tmp_path):
         return Watched(cluster, namespace)
 
     return apply
-
-
-@pytest.fixture(scope="module")
-def operator(cluster, kind, tmp_path_factory):
-    with operating(cluster, tmp_path_factory.mktemp("operator"), None) as one:
-        yield one.ready()
 
 
 def noted(folder, what="start"):
