@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from cluster.installed import installed, refused_rights
-from cluster.running import RESUMING_TRAINER, Watched, eventually, flights, operating, quick
+from cluster.running import RESUMING_TRAINER, Watched, eventually, flights, quick
 from dataefficient.cluster import decisions
 from dataefficient.cycle.machine import advance
 from dataefficient.cycle.model import Step
@@ -186,7 +185,13 @@ def test_defaults_pass_the_restricted_pod_security(cluster, resource, operator, 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [("silent", "NoReport"), ("garbage", "GarbageReport"), ("data", "DataError")],
+    [
+        ("silent", "NoReport"),
+        ("garbage", "GarbageReport"),
+        ("long", "GarbageReport"),
+        ("data", "DataError"),
+        ("crash", "Crashed"),
+    ],
 )
 def test_a_trainer_that_fails_for_good_stops_the_resource_with_its_own_words(resource, operator, fault, code):
     watched = resource(cycles=1, env={"FAKE_FAULTS": f"*={fault}"}, limits={"maxAttempts": 1})
@@ -205,21 +210,23 @@ def test_a_missing_price_is_a_condition_with_the_field(resource, operator):
     assert "spec.accelerators[0].pricePerDeviceHour" in watched.condition("Accepted")["message"]
 
 
-def test_in_namespaced_mode_the_charts_rights_suffice_for_a_life_with_edits_and_its_end(
-    cluster, resource, namespace, tmp_path
+def test_a_wiped_status_is_written_again_and_a_backup_without_one_goes_on(
+    cluster, kind, node, namespace, tmp_path, operator
 ):
-    values = {"watch": {"namespaces": [namespace]}}
-    with (
-        installed(cluster, tmp_path, **values) as place,
-        operating(place, tmp_path, namespace, *place.options) as one,
-    ):
-        one.ready()
-        watched = resource(cycles=2, program=RESUMING_TRAINER, env={"SLOW_RUN": "c000-candidate"})
-        eventually(lambda: noted(tmp_path, "waiting"), of=one)
-        watched.patch({"spec": {"suspend": True}})
-        eventually(lambda: watched.memory().running[0].attempt == 2, of=one)
-        watched.patch({"spec": {"suspend": False}})
-        assert eventually(watched.finished, of=one).step is Step.FINISHED
-        cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
-        eventually(lambda: not watched.jobs(), of=one)
-        assert refused_rights(one) == []
+    cluster.apply(quick(namespace, tmp_path, cycles=2))
+    watched = Watched(cluster, namespace)
+    before = eventually(watched.finished, of=operator)
+    eventually(lambda: watched.status().get("step") == "Finished", of=operator)
+    backup, status = watched.body(), watched.status()
+    wipe = '--patch=[{"op": "remove", "path": "/status"}]'
+    cluster.kubectl("patch", "det", "quick", "-n", namespace, "--subresource=status", "--type=json", wipe)
+    eventually(lambda: watched.status().get("spent") == status["spent"], of=operator)
+    eventually(lambda: any(reason == "Restored" for reason, _ in watched.events()), of=operator)
+    # Restored, it has another UID.
+    cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+    about = {"name": "quick", "namespace": namespace}
+    cluster.apply({**{key: backup[key] for key in ("apiVersion", "kind", "spec")}, "metadata": about})
+    eventually(lambda: watched.status().get("step") == "Finished", of=operator)
+    assert watched.status()["spent"] == status["spent"]
+    after = watched.memory()
+    assert (after.history, after.ledger) == (before.history, before.ledger)

@@ -101,6 +101,9 @@ def _ready(view: View) -> Answer:
         return Answer(kind, TRUE, Reason.SUSPENDED, "Suspended: no run is started.")
     if (stuck := _stuck(view)) is not None:
         return Answer(kind, FALSE, *stuck)
+    for answer in view.answers:
+        if (answer.kind, answer.status) == (ConditionType.ACCEPTED, FALSE):
+            return Answer(kind, FALSE, Reason.NOT_ACCEPTED, answer.message)
     if view.memory.rejections > 1:
         told = f"{view.memory.rejections} candidates in a row were not published; see status.history for why."
         return Answer(kind, FALSE, Reason.CANDIDATES_REJECTED, told)

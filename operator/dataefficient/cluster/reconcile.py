@@ -19,7 +19,7 @@ from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
 from dataefficient.api.spec import Resource
 from dataefficient.cluster import names
 from dataefficient.cluster.admission import admit, try_template
-from dataefficient.cluster.api import TRAININGS, Api, Body
+from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
 from dataefficient.cluster.brain import Decide
 from dataefficient.cluster.ending import SUSPENDED, next_look, noticed, unlaunched
 from dataefficient.cluster.ending import why as reason_to_end
@@ -124,9 +124,15 @@ class Reconciler:
             self._readback.forget(key)
 
     async def _refuse(self, body: Body, why: Refused) -> None:
-        generation = body["metadata"].get("generation", 0)
-        found = body.get("status") or {}
-        await self._store.show(body, refused(why, found, generation, self._now()))
+        about, found = body["metadata"], body.get("status") or {}
+        try:
+            await self._store.show(body, refused(why, found, about.get("generation", 0), self._now()))
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            # So wrong, by the rules of today, that not even its status can be written.
+            key = Key(about["namespace"], about["name"])
+            await self._events.tell_of(key, about["uid"], why.reason.value, why.message, warning=True)
 
     async def _visit(self, key: Key, body: Body, resource: Resource) -> float | None:
         found = body.get("status") or {}
