@@ -5,7 +5,7 @@ import time
 import pytest
 
 from cluster.running import RESUMING_TRAINER, Watched, eventually, flights, quick
-from dataefficient.cluster import decisions
+from dataefficient.cluster import decisions, names
 from dataefficient.cycle.machine import advance
 from dataefficient.cycle.model import Step
 
@@ -230,3 +230,33 @@ def test_a_wiped_status_is_written_again_and_a_backup_without_one_goes_on(
     assert watched.status()["spent"] == status["spent"]
     after = watched.memory()
     assert (after.history, after.ledger) == (before.history, before.ledger)
+
+
+def test_a_job_of_another_in_the_place_of_its_own_is_told_and_neither_adopted_nor_removed(
+    resource, operator, cluster, namespace
+):
+    watched = resource(cycles=1, suspend=True)
+    uid = eventually(lambda: watched.condition("Accepted")["reason"] == "Valid" and watched.body())[
+        "metadata"
+    ]["uid"]
+    name = names.child("quick", uid, "c000-pilot", 1)
+    pod = {"restartPolicy": "Never", "containers": [{"name": "theirs", "image": "theirs:1"}]}
+    theirs = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"suspend": True, "template": {"spec": pod}},
+    }
+    cluster.apply(theirs)
+    watched.patch({"spec": {"suspend": False}})
+    told = eventually(
+        lambda: (c := watched.condition("Ready"))["reason"] == "RunFailed" and c["message"], of=operator
+    )
+    assert f"a Job named {name} is there and belongs to another; remove it" in told
+    assert watched.jobs()[name]["spec"]["suspend"] is True
+    cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+    eventually(lambda: watched.body() is None)
+    assert list(watched.jobs()) == [name]
+    resource(cycles=1)
+    assert eventually(watched.finished, of=operator).step is Step.FINISHED
+    assert name in watched.jobs()

@@ -72,7 +72,7 @@ class Runs:
                 outcomes.append(vanished(plan))
             elif found is None:
                 unlaunched.append(plan)
-            elif not _is_owned(found, resource):
+            elif not _is_owned(found, resource.metadata.uid):
                 live[run] = _foreign("Job", name)
             else:
                 jobs[run] = found
@@ -91,6 +91,8 @@ class Runs:
         for plan in plans:
             name = names.child(resource.metadata.name, book.uid, plan.request.run, plan.attempt)
             found = await self._api.get(JOBS, resource.metadata.namespace, name)
+            if found is not None and not _is_owned(found, book.uid):
+                found = None
             if found is not None and ended_at(found) is None:
                 return Seen(departing=True)
             if name in book.launched or found is not None:
@@ -154,7 +156,7 @@ class Runs:
             for body in await self._api.list(kind, namespace, labels=_selector(resource)):
                 about = body["metadata"]
                 number = about["labels"][names.CYCLE_LABEL]
-                if number.isdigit() and over(int(number)) and _is_owned(body, resource):
+                if number.isdigit() and over(int(number)) and _is_owned(body, resource.metadata.uid):
                     await self._api.delete(kind, namespace, about["name"], uid=about["uid"])
 
     async def _pods(self, resource: Resource, found: Body) -> list[Body]:
@@ -170,7 +172,7 @@ class Runs:
             found = await self._api.get(kind, resource.metadata.namespace, body["metadata"]["name"])
             if found is None:
                 raise
-            return _is_owned(found, resource)
+            return _is_owned(found, resource.metadata.uid)
         return True
 
 
@@ -182,9 +184,9 @@ def _selector(resource: Resource) -> str:
     return f"{names.RESOURCE_LABEL}={about.name},{names.UID_LABEL}={hashed},{names.CYCLE_LABEL}"
 
 
-def _is_owned(body: Body, resource: Resource) -> bool:
+def _is_owned(body: Body, uid: str | None) -> bool:
     owners = body["metadata"].get("ownerReferences") or []
-    return any(o.get("uid") == resource.metadata.uid for o in owners)
+    return any(o.get("uid") == uid for o in owners)
 
 
 def _foreign(kind: str, name: str) -> Live:
