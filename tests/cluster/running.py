@@ -203,6 +203,17 @@ class Watched:
     def list(self, prefix, plural):
         return self.get(f"{prefix}/namespaces/{self.namespace}/{plural}")["items"]
 
+    def version(self):
+        """The version up to which the resources of the namespace are known."""
+        path = f"/apis/dataefficient.training/v1alpha1/namespaces/{self.namespace}/dataefficienttrainings"
+        return self.get(path)["metadata"]["resourceVersion"]
+
+    def watched_since(self, version):
+        """What the server says first to who watches the resources from a version on."""
+        path = f"/apis/dataefficient.training/v1alpha1/namespaces/{self.namespace}/dataefficienttrainings"
+        found = self.get(f"{path}?watch=1&timeoutSeconds=2&resourceVersion={version}")
+        return found["object"]
+
     def body(self):
         group = "/apis/dataefficient.training/v1alpha1"
         return self.get(f"{group}/namespaces/{self.namespace}/dataefficienttrainings/{self.name}")
