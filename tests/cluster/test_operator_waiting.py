@@ -176,3 +176,18 @@ def test_an_edit_that_the_budget_still_covers_leaves_the_run_alone(resource, ope
     eventually(lambda: watched.status()["observedGeneration"] == generation, of=operator)
     assert [p["status"]["phase"] for p in watched.pods()].count("Running") == 1
     assert watched.memory().running[0].attempt == 1
+
+
+def test_a_trainer_that_does_not_heed_its_end_overruns_the_budget_by_no_more_than_its_grace(
+    resource, operator
+):
+    budget, grace = 0.0014 * 3600, 2
+    watched = resource(
+        cycles=1,
+        env={"FAKE_FAULTS": "*=stubborn"},
+        pod={"terminationGracePeriodSeconds": grace},
+        budget={"total": {"deviceHours": "0.0014"}},
+    )
+    memory = eventually(watched.finished, of=operator)
+    assert memory.stopped.code == "BudgetExhausted"
+    assert budget <= memory.ledger.settled <= budget + grace + 30
