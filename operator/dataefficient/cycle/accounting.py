@@ -103,7 +103,7 @@ def _succeed(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Memory:
 def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) -> tuple[Memory, list[str]]:
     """Tries again where that can help and the budget allows it; else the failure is the run's end."""
     memory, run = k.memory, plan.request.run
-    told = f"{run}, attempt {plan.attempt}: {failure.kind.value}. {failure.message}"
+    told = f"{run}, attempt {plan.attempt}: {failure.kind.value}. {failure.message.rstrip('. ')}."
     waits = failure.kind is FailureKind.DATA_NOT_READY
     blameless = failure.kind in BLAMELESS
     final = failure.kind in FINAL or not (blameless or plan.failures + 1 < k.spec.limits.max_attempts)
