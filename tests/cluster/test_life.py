@@ -200,6 +200,23 @@ def test_a_foreign_config_map_is_never_overwritten():
     assert life.api.of(CONFIG_MAPS)["made-up-ledger"]["data"] == {"mine": "yes"}
 
 
+@pytest.mark.parametrize("name", ["made-up-champion", "made-up-candidate"])
+def test_where_a_name_for_serving_is_anothers_nothing_is_spent(name):
+    life = Life(objects.body())
+    about = {"name": name, "namespace": "default", "uid": "x", "resourceVersion": "1"}
+    life.api.objects[("configmaps", "default", name)] = {"metadata": about, "data": {"mine": "yes"}}
+    life.visit()
+    life.visit()
+    accepted = life.api.condition("Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "Invalid")
+    assert f"ConfigMap {name} is there and is not the operator's; remove it" in accepted["message"]
+    assert not life.api.of(JOBS)
+    del life.api.objects[("configmaps", "default", name)]
+    life.visit()
+    assert life.api.condition("Accepted")["status"] == "True"
+    assert len(life.api.of(JOBS)) == 1
+
+
 def test_a_damaged_ledger_stops_with_a_way_out_and_is_not_overwritten():
     life = Life(objects.body())
     life.visit()

@@ -160,11 +160,12 @@ class Reconciler:
             wait_until = decision.wait_until
             assert version is not None, "a decision is always remembered"
             self._quiet[key] = Quiet(version, resource.metadata.generation, wait_until)
+        # Before anything is launched: where the names for serving are another's, nothing may be spent.
+        await self._store.publish(resource, book.memory)
         live = await self._act(key, resource, book, seen, over)
         book, version = await self._mark(resource, book, version, live)
         if key in self._quiet:
             self._quiet[key] = replace(self._quiet[key], version=version)
-        await self._store.publish(resource, book.memory)
         if names.APPROVE_ANNOTATION in resource.metadata.annotations:
             await self._events.tell(resource, "NotApproved", NOT_APPROVED, warning=True)
         await self._show(body, resource, book, live, wait_until)
