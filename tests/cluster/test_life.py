@@ -217,6 +217,15 @@ def test_where_a_name_for_serving_is_anothers_nothing_is_spent(name):
     assert len(life.api.of(JOBS)) == 1
 
 
+def test_decisions_are_not_recorded_over_what_is_anothers():
+    life = Life(objects.body(cycles=1))
+    name = names.decisions("made-up", objects.UID)
+    theirs = {"metadata": {"name": name, "namespace": "default", "uid": "x"}, "data": {"mine": "yes"}}
+    life.api.objects[("configmaps", "default", name)] = theirs
+    assert life.play().step is Step.FINISHED
+    assert life.api.of(CONFIG_MAPS)[name] == theirs
+
+
 def test_a_damaged_ledger_stops_with_a_way_out_and_is_not_overwritten():
     life = Life(objects.body())
     life.visit()

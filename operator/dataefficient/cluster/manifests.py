@@ -44,6 +44,12 @@ def owner(resource: Resource) -> Manifest:
     }
 
 
+def is_owned(body: Mapping[str, Any], uid: str | None) -> bool:
+    """Whether an object belongs to the resource of this UID; any other is neither changed nor removed."""
+    owners = body["metadata"].get("ownerReferences") or []
+    return any(o.get("uid") == uid for o in owners)
+
+
 def metadata(
     resource: Resource, name: str, *, owned: bool = True, more: Mapping[str, str] | None = None
 ) -> Manifest:

@@ -17,7 +17,7 @@ from dataefficient.cluster import names
 from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, Api, ApiError, Body, ConflictError, Kind
 from dataefficient.cluster.evidence import Evidence, selector
 from dataefficient.cluster.ledger import Book
-from dataefficient.cluster.manifests import job, job_name, request_map
+from dataefficient.cluster.manifests import is_owned, job, job_name, request_map
 from dataefficient.cluster.outcome import Live, ended_at, read, vanished
 from dataefficient.cluster.waiting import Waiting
 from dataefficient.cycle.model import Failure, RunOutcome, RunPlan
@@ -72,7 +72,7 @@ class Runs:
                 outcomes.append(vanished(plan))
             elif found is None:
                 unlaunched.append(plan)
-            elif not _is_owned(found, resource.metadata.uid):
+            elif not is_owned(found, resource.metadata.uid):
                 live[run] = _foreign("Job", name)
             else:
                 jobs[run] = found
@@ -91,7 +91,7 @@ class Runs:
         for plan in plans:
             name = names.child(resource.metadata.name, book.uid, plan.request.run, plan.attempt)
             found = await self._api.get(JOBS, resource.metadata.namespace, name)
-            if found is not None and not _is_owned(found, book.uid):
+            if found is not None and not is_owned(found, book.uid):
                 found = None
             if found is not None and ended_at(found) is None:
                 return Seen(departing=True)
@@ -156,7 +156,7 @@ class Runs:
             for body in await self._api.list(kind, namespace, labels=_selector(resource)):
                 about = body["metadata"]
                 number = about["labels"][names.CYCLE_LABEL]
-                if number.isdigit() and over(int(number)) and _is_owned(body, resource.metadata.uid):
+                if number.isdigit() and over(int(number)) and is_owned(body, resource.metadata.uid):
                     await self._api.delete(kind, namespace, about["name"], uid=about["uid"])
 
     async def _pods(self, resource: Resource, found: Body) -> list[Body]:
@@ -172,7 +172,7 @@ class Runs:
             found = await self._api.get(kind, resource.metadata.namespace, body["metadata"]["name"])
             if found is None:
                 raise
-            return _is_owned(found, resource.metadata.uid)
+            return is_owned(found, resource.metadata.uid)
         return True
 
 
@@ -182,11 +182,6 @@ def _selector(resource: Resource) -> str:
     assert about.uid is not None
     hashed = names.uid_hash(about.uid)
     return f"{names.RESOURCE_LABEL}={about.name},{names.UID_LABEL}={hashed},{names.CYCLE_LABEL}"
-
-
-def _is_owned(body: Body, uid: str | None) -> bool:
-    owners = body["metadata"].get("ownerReferences") or []
-    return any(o.get("uid") == uid for o in owners)
 
 
 def _foreign(kind: str, name: str) -> Live:
