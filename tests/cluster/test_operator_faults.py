@@ -82,7 +82,7 @@ def test_a_connection_that_has_died_without_a_word_is_noticed(cluster, kind, nod
             relay.silence()
             cluster.apply(quick(namespace, tmp_path, cycles=1))
             watched = Watched(cluster, namespace)
-            assert eventually(watched.finished, of=operator).step is Step.FINISHED
+            assert eventually(watched.finished, of=operator, seconds=180).step is Step.FINISHED
 
 
 def test_conflicts_are_read_anew(watched, cluster, namespace, tmp_path):
