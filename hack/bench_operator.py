@@ -1,9 +1,10 @@
 """How fast, how quiet and how safe the operator is, on a real API server with played pods.
 
 Prints the time from a Job's end to the decision that takes it in, requests for an idle resource, memory, and
-duplicate launches after many kills at random moments. Needs what `make test` needs; takes minutes.
+duplicate launches after many kills at random moments. Needs what `make test` needs; takes minutes: a hundred
+kills about five on two idle cores.
 
-    python hack/bench_operator.py [--kills 100]
+    python hack/bench_operator.py [--kills 100] [--only killing]
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,14 +37,18 @@ from dataefficient.cluster import ledger  # noqa: E402
 CRD = ROOT / "crds" / "dataefficienttraining.yaml"
 IDLE_RESOURCES = 20
 IDLE_SECONDS = 60
+LANES = 2
+"""Namespaces in which operators are killed at the same time: most of a kill is one process that starts."""
 RESOURCES = 6
+"""In each of them."""
 
 
 def main() -> None:
     """Run all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    kills = parser.parse_args().kills
+    parser.add_argument("--only", choices=["delays", "idleness", "killing"])
+    asked = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="bench-operator-") as name,
         ControlPlane.started(folder=Path(name)) as cluster,
@@ -49,9 +56,12 @@ def main() -> None:
     ):
         cluster.kubectl("apply", f"--filename={CRD}")
         cluster.kubectl("wait", "--for=condition=Established", f"--filename={CRD}", "--timeout=30s")
-        delays(cluster, Path(name))
-        idleness(cluster, Path(name))
-        killing(cluster, Path(name), kills)
+        if asked.only in (None, "delays"):
+            delays(cluster, Path(name))
+        if asked.only in (None, "idleness"):
+            idleness(cluster, Path(name))
+        if asked.only in (None, "killing"):
+            killing(cluster, Path(name), asked.kills)
 
 
 @contextmanager
@@ -174,8 +184,26 @@ def idleness(cluster: ControlPlane, folder: Path) -> None:
 
 
 def killing(cluster: ControlPlane, folder: Path, kills: int) -> None:
-    """Kill the operator at random moments of several resources' cycles; count what ran twice."""
-    rng = random.Random(11)
+    """Kill operators at random moments of several resources' cycles; count what ran twice."""
+    began = time.monotonic()
+    shares = [kills // LANES + (lane < kills % LANES) for lane in range(LANES)]
+    with ThreadPoolExecutor(LANES) as lanes:
+        found = list(lanes.map(lambda one: lane(cluster, folder, *one), enumerate(shares)))
+    total: Counter[str] = sum(found, Counter())
+    moments = ", ".join(f"{total[m]} {m}" for m in MOMENTS)
+    print(
+        f"{kills} kills in {time.monotonic() - began:.0f} s: {total['launches']} launches, "
+        f"{total['cycles']} cycles ended, {total['duplicates']} duplicates"
+    )
+    print(f"  runs in hand at the kills: {moments}")
+
+
+MOMENTS = ("planned without a Job", "running", "ended and not taken in")
+
+
+def lane(cluster: ControlPlane, folder: Path, number: int, kills: int) -> Counter[str]:
+    """One namespace's share of the kills: what was launched, what twice, and where the kills fell."""
+    rng, found = random.Random(11 + number), Counter[str]()
     with namespace_of(cluster) as namespace:
         place = folder / namespace
         place.mkdir()
@@ -185,7 +213,7 @@ def killing(cluster: ControlPlane, folder: Path, kills: int) -> None:
             home = place / name
             home.mkdir()
             body = quick(namespace, home, cycles=200, name=name)
-            body["spec"]["schedule"] |= {"everySeconds": 86400, "endTime": "2001-12-31T00:00:00Z"}
+            body["spec"]["schedule"] |= {"everySeconds": 86400, "endTime": "2004-12-31T00:00:00Z"}
             cluster.apply(body)
         watched = [Watched(cluster, namespace, name) for name in names]
 
@@ -194,31 +222,50 @@ def killing(cluster: ControlPlane, folder: Path, kills: int) -> None:
             return [m.ledger.settled if m else -1.0 for m in memories]
 
         for _ in range(kills):
-            with operating(cluster, folder, namespace, "--identity", "same") as operator:
-                operator.ready()
+            with operating(cluster, place, namespace, "--identity", "same") as operator:
                 before = settled()
+                operator.ready()
                 if rng.random() < 0.8:
                     # Else it might be killed for ever before its first decision, and nothing would be shown.
                     eventually(lambda before=before: settled() != before, of=operator)
                 time.sleep(rng.uniform(0.0, 2.0))
                 operator.kill()
+            found += moments(watched)
         for name in names:
             cluster.kubectl(
                 "patch", "det", name, "--namespace", namespace, "--type=merge", "--patch",
                 json.dumps({"spec": {"suspend": True}}),
             )  # fmt: skip
         time.sleep(5.0)
-        runs, twice, decided = 0, 0, 0
         for name in names:
             lines = (place / name / "launches").read_text().splitlines()
             started = [line for line in lines if line.startswith("start")]
-            runs += len(started)
-            twice += len(started) - len(set(started))
             memory = Watched(cluster, namespace, name).memory()
             entries = [(e.run, e.attempt) for e in memory.ledger.entries]
-            twice += len(entries) - len(set(entries))
-            decided += memory.cycle
-        print(f"{kills} kills: {runs} launches, {decided} cycles ended, {twice} duplicates")
+            found["launches"] += len(started)
+            found["duplicates"] += len(started) - len(set(started)) + len(entries) - len(set(entries))
+            found["cycles"] += memory.cycle
+    return found
+
+
+def moments(watched: list[Watched]) -> Counter[str]:
+    """How the runs stand that are in hand, as the resources' memories have it."""
+    found: Counter[str] = Counter()
+    jobs = watched[0].jobs()
+    for one in watched:
+        memory = one.memory()
+        for plan in memory.running if memory else ():
+            tail = f"-{plan.request.run}-{plan.attempt}"
+            mine = [
+                job for name, job in jobs.items() if name.startswith(f"{one.name}-") and name.endswith(tail)
+            ]
+            if not mine:
+                found[MOMENTS[0]] += 1
+            elif mine[0].get("status", {}).get("conditions"):
+                found[MOMENTS[2]] += 1
+            else:
+                found[MOMENTS[1]] += 1
+    return found
 
 
 if __name__ == "__main__":

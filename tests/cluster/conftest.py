@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from cluster.control_plane import ControlPlane
+from cluster.installed import installed, refused_rights
 from cluster.node import TestNode
 from cluster.programs import CONTROL_PLANE, MissingProgramError, find
+from cluster.running import Operator, operating
 
 CRD = Path(__file__).parents[2] / "crds" / "dataefficienttraining.yaml"
 
@@ -24,7 +26,7 @@ CRD = Path(__file__).parents[2] / "crds" / "dataefficienttraining.yaml"
 def cluster_programs() -> None:
     """Skip, by name, what cannot run without the real Kubernetes."""
     try:
-        find(*CONTROL_PLANE)
+        find(*CONTROL_PLANE, "helm")
     except MissingProgramError as error:
         pytest.skip(f"NOT TESTED: {error}")
 
@@ -52,6 +54,17 @@ def namespace(cluster: ControlPlane, request: pytest.FixtureRequest) -> Iterator
     cluster.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s", "--namespace", name)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def operator(
+    cluster: ControlPlane, kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """An operator of the whole cluster with the rights that the chart gives it, which have to suffice."""
+    folder = tmp_path_factory.mktemp("operator")
+    with installed(cluster, folder) as place, operating(place, folder, None, *place.options) as one:
+        yield one.ready()
+        assert refused_rights(one) == []
 
 
 @pytest.fixture

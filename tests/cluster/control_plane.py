@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import subprocess
+import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -200,6 +201,12 @@ class ControlPlane:
         )
         server.await_ok(f"{self.server}/readyz")
 
+    def compact(self) -> None:
+        """Have etcd forget what was stored before now: to watch from further back is answered with 410."""
+        etcd = f"http://127.0.0.1:{self._ports[0]}/v3/kv"
+        revision = _posted(f"{etcd}/range", {"key": b64encode(b"\0").decode()})["header"]["revision"]
+        _posted(f"{etcd}/compaction", {"revision": revision, "physical": True})
+
     def stop(self) -> None:
         """Stop all servers, the API server's clients first."""
         for name in reversed(list(self._servers)):
@@ -254,6 +261,13 @@ class ControlPlane:
         rows = [f'{self.tokens[user]},{user},{user},"{",".join(groups)}"' for user, groups in USERS.items()]
         (self.folder / "tokens.csv").write_text("\n".join(rows) + "\n")
         (self.folder / "service-accounts.pem").write_text(_elliptic_key())
+
+
+def _posted(address: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(address, json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        value: dict[str, Any] = json.load(answer)
+        return value
 
 
 class KubectlError(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import threading
@@ -26,6 +27,7 @@ from cluster.sandbox import Sandbox, UnsupportedError
 if TYPE_CHECKING:
     from cluster.node import TestNode
 
+IMAGE = re.compile(r"[a-z0-9._/:-]+(@sha256:[0-9a-f]{64})?")
 RETRY_SECONDS = 0.5  # how often a container that cannot be created is tried again
 
 Object = dict[str, Any]
@@ -57,6 +59,10 @@ DEADLINE = Ending("DeadlineExceeded", "Pod was active on the node longer than th
 
 class _PullError(Exception):
     """The image of a container is not to be had."""
+
+
+class _ImageNameError(Exception):
+    """What a container names as its image cannot be one."""
 
 
 @dataclass
@@ -124,6 +130,8 @@ class PodLife:
             except _PullError as error:
                 backing_off = waiting[0] in ("ErrImagePull", "ImagePullBackOff")
                 waiting = ("ImagePullBackOff" if backing_off else "ErrImagePull", str(error))
+            except _ImageNameError as error:
+                waiting = ("InvalidImageName", str(error))
             except (UnsupportedError, KeyError, OSError, ApiException, HTTPError) as error:
                 waiting = ("CreateContainerConfigError", f"{type(error).__name__}: {error}")
             else:
@@ -135,6 +143,11 @@ class PodLife:
         spec = self._pod["spec"]
         if refused := [c["name"] for c in spec.get("initContainers", ()) if not _sidecar(c)]:
             raise UnsupportedError(f"init container {refused[0]} is not a native sidecar and is not played")
+        if wrong := [c["image"] for c in spec["containers"] if not IMAGE.fullmatch(c["image"])]:
+            raise _ImageNameError(
+                f'Failed to apply default image tag "{wrong[0]}": couldn\'t parse image name "{wrong[0]}": '
+                "invalid reference format: repository name must be lowercase"
+            )
         if absent := [c["image"] for c in spec["containers"] if c["image"] in self._node.unpullable]:
             raise _PullError(f'failed to pull image "{absent[0]}": not found')
         folder = self._node.folder / self._namespace / self._name

@@ -73,6 +73,10 @@ class Operator:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=40)
 
+    def maps(self, library):
+        """Whether the process has a library in its memory."""
+        return library in Path(f"/proc/{self.process.pid}/maps").read_text()
+
     def memory_mib(self):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
@@ -198,6 +202,17 @@ class Watched:
 
     def list(self, prefix, plural):
         return self.get(f"{prefix}/namespaces/{self.namespace}/{plural}")["items"]
+
+    def version(self):
+        """The version up to which the resources of the namespace are known."""
+        path = f"/apis/dataefficient.training/v1alpha1/namespaces/{self.namespace}/dataefficienttrainings"
+        return self.get(path)["metadata"]["resourceVersion"]
+
+    def watched_since(self, version):
+        """What the server says first to who watches the resources from a version on."""
+        path = f"/apis/dataefficient.training/v1alpha1/namespaces/{self.namespace}/dataefficienttrainings"
+        found = self.get(f"{path}?watch=1&timeoutSeconds=2&resourceVersion={version}")
+        return found["object"]
 
     def body(self):
         group = "/apis/dataefficient.training/v1alpha1"

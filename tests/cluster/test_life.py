@@ -246,6 +246,32 @@ def test_a_foreign_config_map_is_never_overwritten():
     assert life.api.of(CONFIG_MAPS)["made-up-ledger"]["data"] == {"mine": "yes"}
 
 
+@pytest.mark.parametrize("name", ["made-up-champion", "made-up-candidate"])
+def test_where_a_name_for_serving_is_anothers_nothing_is_spent(name):
+    life = Life(objects.body())
+    about = {"name": name, "namespace": "default", "uid": "x", "resourceVersion": "1"}
+    life.api.objects[("configmaps", "default", name)] = {"metadata": about, "data": {"mine": "yes"}}
+    life.visit()
+    life.visit()
+    accepted = life.api.condition("Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "Invalid")
+    assert f"ConfigMap {name} is there and is not the operator's; remove it" in accepted["message"]
+    assert not life.api.of(JOBS)
+    del life.api.objects[("configmaps", "default", name)]
+    life.visit()
+    assert life.api.condition("Accepted")["status"] == "True"
+    assert len(life.api.of(JOBS)) == 1
+
+
+def test_decisions_are_not_recorded_over_what_is_anothers():
+    life = Life(objects.body(cycles=1))
+    name = names.decisions("made-up", objects.UID)
+    theirs = {"metadata": {"name": name, "namespace": "default", "uid": "x"}, "data": {"mine": "yes"}}
+    life.api.objects[("configmaps", "default", name)] = theirs
+    assert life.play().step is Step.FINISHED
+    assert life.api.of(CONFIG_MAPS)[name] == theirs
+
+
 def test_a_damaged_ledger_stops_with_a_way_out_and_is_not_overwritten():
     life = Life(objects.body())
     life.visit()
@@ -300,6 +326,27 @@ def test_an_exhausted_budget_stops_and_a_raised_one_goes_on():
     assert memory.ledger.settled <= 0.05 * 3600
     life.api.apply(objects.body(cycles=3, generation=2, budget={"total": {"deviceHours": "5"}}))
     assert life.play().step is Step.FINISHED
+
+
+def test_a_retry_that_a_lowered_budget_does_not_cover_is_launched_with_what_is_left():
+    life = Life(objects.body(cycles=1), fault=lambda run, attempt: (1, "boom") if attempt == 1 else None)
+    life.visit()
+    life.node.run()
+    life.visit()
+    (retry,) = life.memory().running
+    assert retry.attempt == 2
+    left = 600.0
+    hours = f"{(life.memory().ledger.settled + left) / 3600:.6f}"
+    life.api.apply(objects.body(cycles=1, generation=2, budget={"total": {"deviceHours": hours}}))
+    life.visit()
+    (planned,) = life.memory().running
+    assert left < retry.reserved_seconds
+    assert planned.reserved_seconds == pytest.approx(left, abs=1.0)
+    assert (planned.attempt, planned.failures) == (3, 1)
+    life.clock.pass_(60)
+    life.visit()
+    (launched,) = [j for n, j in life.api.of(JOBS).items() if n.endswith("-3")]
+    assert launched["spec"]["template"]["spec"]["activeDeadlineSeconds"] == pytest.approx(left, abs=1.0)
 
 
 def test_what_stopped_goes_on_when_asked_by_annotation_and_only_once():

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from cluster.running import RESUMING_TRAINER, Watched, eventually, flights, operating, quick
-from dataefficient.cluster import decisions
+from cluster.running import RESUMING_TRAINER, Watched, eventually, flights, quick
+from dataefficient.cluster import decisions, names
 from dataefficient.cycle.machine import advance
 from dataefficient.cycle.model import Step
 
@@ -19,12 +19,6 @@ def resource(cluster, kind, node, namespace, tmp_path):
         return Watched(cluster, namespace, changes.get("name", "quick"))
 
     return apply
-
-
-@pytest.fixture(scope="module")
-def operator(cluster, kind, tmp_path_factory):
-    with operating(cluster, tmp_path_factory.mktemp("operator"), None) as one:
-        yield one.ready()
 
 
 def noted(folder, what="start"):
@@ -48,6 +42,7 @@ def test_a_resource_runs_its_cycles_and_says_so(resource, operator, tmp_path):
     assert len(runs) == len(set(runs))
     assert any(reason == "RunStarted" for reason, _ in watched.events())
     assert operator.metric("dataefficient_operator_leader") == 1.0
+    assert not operator.maps("scipy"), "what fits is the worker's"
 
 
 def test_real_flights_are_trained_in_pods_and_decided_the_same_when_replayed(
@@ -140,35 +135,6 @@ def test_an_exhausted_budget_stops_it_and_a_raised_one_goes_on(resource, operato
     eventually(lambda: watched.memory().step is Step.FINISHED, of=operator)
 
 
-def test_an_image_that_cannot_be_pulled_is_a_condition_and_then_a_start(resource, operator, node):
-    node.unpullable.add("fake:1")
-    watched = resource(cycles=1)
-    eventually(lambda: watched.condition("Ready")["reason"] == "ImageNotPulled", of=operator)
-    assert "fake:1" in watched.condition("Ready")["message"]
-    node.unpullable.clear()
-    eventually(watched.finished, of=operator)
-
-
-def test_a_pod_that_finds_no_machine_is_a_condition(resource, operator):
-    accelerators = [{"name": "gpu", "resource": "nvidia.com/gpu", "perPod": 99}]
-    watched = resource(cycles=1, accelerators=accelerators)
-    eventually(lambda: watched.condition("Ready")["reason"] == "Unschedulable", of=operator)
-    assert "nvidia.com/gpu" in watched.condition("Ready")["message"]
-
-
-def test_a_run_that_waits_too_long_for_a_machine_costs_nothing(resource, operator):
-    accelerators = [{"name": "gpu", "resource": "nvidia.com/gpu", "perPod": 99}]
-    watched = resource(
-        cycles=1,
-        accelerators=accelerators,
-        limits={"maxAttempts": 1, "maxWaitSeconds": 1},
-        budget={"total": {"deviceHours": "0.05"}},
-    )
-    memory = eventually(watched.finished, of=operator)
-    assert memory.stopped.code == "DeadlineExceeded"
-    assert memory.ledger.settled == 0.0
-
-
 def test_gpus_are_requested_and_selectors_and_tolerations_are_kept(resource, operator):
     watched = resource(
         cycles=1,
@@ -219,7 +185,13 @@ def test_defaults_pass_the_restricted_pod_security(cluster, resource, operator, 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [("silent", "NoReport"), ("garbage", "GarbageReport"), ("data", "DataError")],
+    [
+        ("silent", "NoReport"),
+        ("garbage", "GarbageReport"),
+        ("long", "GarbageReport"),
+        ("data", "DataError"),
+        ("crash", "Crashed"),
+    ],
 )
 def test_a_trainer_that_fails_for_good_stops_the_resource_with_its_own_words(resource, operator, fault, code):
     watched = resource(cycles=1, env={"FAKE_FAULTS": f"*={fault}"}, limits={"maxAttempts": 1})
@@ -236,3 +208,55 @@ def test_a_missing_price_is_a_condition_with_the_field(resource, operator):
     watched = resource(cycles=1, budget={"total": {"money": "5"}})
     eventually(lambda: watched.condition("Accepted")["status"] == "False", of=operator)
     assert "spec.accelerators[0].pricePerDeviceHour" in watched.condition("Accepted")["message"]
+
+
+def test_a_wiped_status_is_written_again_and_a_backup_without_one_goes_on(
+    cluster, kind, node, namespace, tmp_path, operator
+):
+    cluster.apply(quick(namespace, tmp_path, cycles=2))
+    watched = Watched(cluster, namespace)
+    before = eventually(watched.finished, of=operator)
+    eventually(lambda: watched.status().get("step") == "Finished", of=operator)
+    backup, status = watched.body(), watched.status()
+    wipe = '--patch=[{"op": "remove", "path": "/status"}]'
+    cluster.kubectl("patch", "det", "quick", "-n", namespace, "--subresource=status", "--type=json", wipe)
+    eventually(lambda: watched.status().get("spent") == status["spent"], of=operator)
+    eventually(lambda: any(reason == "Restored" for reason, _ in watched.events()), of=operator)
+    # Restored, it has another UID.
+    cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+    about = {"name": "quick", "namespace": namespace}
+    cluster.apply({**{key: backup[key] for key in ("apiVersion", "kind", "spec")}, "metadata": about})
+    eventually(lambda: watched.status().get("step") == "Finished", of=operator)
+    assert watched.status()["spent"] == status["spent"]
+    after = watched.memory()
+    assert (after.history, after.ledger) == (before.history, before.ledger)
+
+
+def test_a_job_of_another_in_the_place_of_its_own_is_told_and_neither_adopted_nor_removed(
+    resource, operator, cluster, namespace
+):
+    watched = resource(cycles=1, suspend=True)
+    uid = eventually(lambda: watched.condition("Accepted")["reason"] == "Valid" and watched.body())[
+        "metadata"
+    ]["uid"]
+    name = names.child("quick", uid, "c000-pilot", 1)
+    pod = {"restartPolicy": "Never", "containers": [{"name": "theirs", "image": "theirs:1"}]}
+    theirs = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"suspend": True, "template": {"spec": pod}},
+    }
+    cluster.apply(theirs)
+    watched.patch({"spec": {"suspend": False}})
+    told = eventually(
+        lambda: (c := watched.condition("Ready"))["reason"] == "RunFailed" and c["message"], of=operator
+    )
+    assert f"a Job named {name} is there and belongs to another; remove it" in told
+    assert watched.jobs()[name]["spec"]["suspend"] is True
+    cluster.kubectl("delete", "det", "quick", "--namespace", namespace, "--timeout=20s")
+    eventually(lambda: watched.body() is None)
+    assert list(watched.jobs()) == [name]
+    resource(cycles=1)
+    assert eventually(watched.finished, of=operator).step is Step.FINISHED
+    assert name in watched.jobs()

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from cluster.relay import Relay
 from cluster.running import RESUMING_TRAINER, Watched, eventually, operating, quick
 from dataefficient.cycle.model import Step
 
@@ -51,6 +52,37 @@ def test_the_server_goes_away_and_comes_back(watched, cluster, namespace, tmp_pa
         assert eventually(watched.finished, of=operator, seconds=180).step is Step.FINISHED
         runs = launches(tmp_path)
         assert len(runs) == len(set(runs))
+
+
+def test_a_watch_from_before_what_the_server_remembers_is_begun_anew(watched, cluster, namespace, tmp_path):
+    with operating(cluster, tmp_path, namespace) as operator:
+        eventually(watched.finished, of=operator)
+        seen = watched.version()
+        operator.process.send_signal(signal.SIGSTOP)
+        cluster.stop_api_server()
+        cluster.start_api_server()
+        cluster.apply(quick(namespace, tmp_path, cycles=1, name="meanwhile"))
+        cluster.compact()
+        assert watched.watched_since(seen)["code"] == 410
+        operator.process.send_signal(signal.SIGCONT)
+        other = Watched(cluster, namespace, "meanwhile")
+        assert eventually(other.finished, of=operator).step is Step.FINISHED
+
+
+def test_a_connection_that_has_died_without_a_word_is_noticed(cluster, kind, node, namespace, tmp_path):
+    with Relay(int(cluster.server.rpartition(":")[2])) as relay:
+
+        class Behind:
+            kubeconfig = tmp_path / "behind.kubeconfig"
+
+        text = cluster.kubeconfig.read_text()
+        Behind.kubeconfig.write_text(text.replace(cluster.server, f"https://127.0.0.1:{relay.port}"))
+        with operating(Behind, tmp_path, namespace, "--resync-seconds", "4") as operator:
+            operator.ready()
+            relay.silence()
+            cluster.apply(quick(namespace, tmp_path, cycles=1))
+            watched = Watched(cluster, namespace)
+            assert eventually(watched.finished, of=operator, seconds=180).step is Step.FINISHED
 
 
 def test_conflicts_are_read_anew(watched, cluster, namespace, tmp_path):

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from cluster.running import Watched, eventually, operating, quick
+from dataefficient.cycle.model import Step
 from prometheus.live import prometheus
 
 HERE = 'resource_namespace="${namespace}",resource="${name}"'
@@ -84,6 +85,38 @@ def test_quality_cost_and_kpi_are_read_back_from_what_was_scraped(
     heard = watched.memory().heard
     assert heard[-1].value == 2.0
     assert operator.metric("dataefficient_operator_prometheus_answers_total") >= 3
+
+
+UNUSABLE = {
+    "malformed": ("sum(", "Failed", "spec.kpi.query"),
+    "empty": ('clicks{none="such"}', "Empty", "no series matches"),
+    "nan": ("vector(0) / 0", "NotFinite", "division by zero"),
+    "stale": ("sum(up)", "Stale", "give freshnessQuery"),
+    "multiple": ('{__name__=~"scrape_.*"}', "Multiple", "aggregate them to one"),
+}
+
+
+def test_a_query_without_one_fresh_number_is_told_with_its_verdict_and_stops_nothing(
+    cluster, node, namespace, tmp_path, operator
+):
+    for name, (query, _, _) in UNUSABLE.items():
+        fields = asking()
+        fields["kpi"] |= {"query": query}
+        del fields["kpi"]["freshnessQuery"]
+        cluster.apply(quick(namespace, tmp_path, cycles=1, name=name, **fields))
+    for name, (_, reason, words) in UNUSABLE.items():
+        watched = Watched(cluster, namespace, name)
+        assert eventually(watched.finished, of=operator).step is Step.FINISHED
+        found = eventually(
+            lambda watched=watched, reason=reason: (
+                (c := condition(watched, "KPIAvailable"))[1] == reason and c
+            ),
+            of=operator,
+        )
+        assert found[0] == "False"
+        assert words in found[2], name
+        assert condition(watched, "TargetMet")[0] == "Unknown"
+        assert all(one.value is None for one in watched.memory().heard)
 
 
 def test_a_server_that_is_away_stops_nothing_and_is_told(cluster, kind, node, namespace, tmp_path, port):

@@ -53,7 +53,7 @@ def test_a_pod_that_never_got_a_machine_cost_nothing():
     waiting = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     outcome = read(PLAN, job(LATE), [pod(conditions=[waiting])])
     assert outcome.device_seconds == 0.0
-    assert outcome.failure.kind is FailureKind.DEADLINE
+    assert outcome.failure.kind is FailureKind.UNSCHEDULABLE
     assert "0/3 nodes" in outcome.failure.message
 
 
@@ -134,7 +134,30 @@ def test_an_image_that_cannot_be_pulled_is_what_the_run_waits_for():
     state = read(PLAN, job(), [pod(waiting=waiting)])
     assert isinstance(state, Live)
     assert state.waiting.kind == "ImageNotPulled"
-    assert "trainer:1" in state.waiting.message
+    assert state.waiting.message == (
+        'spec.trainer.template.spec.containers[0].image: "trainer:1" cannot be pulled: Back-off pulling image'
+    )
+
+
+def test_a_sidecar_that_cannot_start_is_named_by_its_place_in_the_resource():
+    of = job()
+    of["spec"]["template"] = {"spec": {"initContainers": [{"name": "other"}, {"name": "proxy"}]}}
+    held = pod()
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "x" not found'}
+    held["status"]["initContainerStatuses"] = [{"name": "proxy", "state": {"waiting": waiting}}]
+    place = "spec.trainer.template.spec.initContainers[1]"
+    assert read(PLAN, of, [held]).waiting.message == f'{place}: cannot be started: secret "x" not found'
+    held["status"]["initContainerStatuses"][0]["name"] = "injected"
+    assert read(PLAN, of, [held]).waiting.message.startswith("container injected: ")
+
+
+def test_any_pod_without_a_machine_holds_up_the_run():
+    waiting = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+    of = job()
+    of["spec"]["parallelism"] = 2
+    state = read(PLAN, of, [pod(index=1, conditions=[waiting]), pod(index=0)])
+    assert state.waiting.kind == "Unschedulable"
+    assert state.running
 
 
 def test_a_pod_without_a_machine_is_what_the_run_waits_for():
@@ -158,12 +181,37 @@ def test_only_the_pod_of_index_0_reports():
 
 def test_a_job_that_the_operator_stopped_has_ended_once_its_pods_are_gone():
     stopped = job(("Suspended", "JobSuspended", "", "2026-01-01T00:02:00Z"), suspend=True, terminating=1)
-    stopped["metadata"]["annotations"] = {names.STOPPED_ANNOTATION: "true"}
+    stopped["metadata"]["annotations"] = {names.STOPPED_ANNOTATION: "Preempted: stopped by spec.suspend"}
     assert isinstance(read(PLAN, stopped, [pod()]), Live)
     stopped["status"]["terminating"] = 0
     outcome = read(PLAN, stopped, [pod(code=143)])
     assert outcome.failure.kind is FailureKind.PREEMPTED
     assert outcome.device_seconds == 40.0
+
+
+SUSPENDED = ("Suspended", "JobSuspended", "", "2026-01-01T00:02:00Z")
+
+
+def ended_for(told, **status):
+    stopped = job(SUSPENDED, suspend=True, startTime=None, **status)
+    stopped["metadata"] |= {
+        "annotations": {names.STOPPED_ANNOTATION: told},
+        "creationTimestamp": "2026-01-01T00:00:50Z",
+    }
+    return stopped
+
+
+def test_why_it_was_stopped_is_read_from_the_job_also_when_its_pod_is_forgotten():
+    outcome = read(PLAN, ended_for("ImageNotPulled: no such image: x:1"), [])
+    assert (outcome.failure.kind, outcome.failure.message) == (
+        FailureKind.IMAGE_NOT_PULLED,
+        "no such image: x:1",
+    )
+    assert outcome.device_seconds == 70.0
+
+
+def test_what_was_stopped_without_ever_having_a_machine_cost_nothing():
+    assert read(PLAN, ended_for("Unschedulable: 0/3 nodes"), []).device_seconds == 0.0
 
 
 def test_a_job_that_waits_in_a_queue_has_not_ended():

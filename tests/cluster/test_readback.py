@@ -375,7 +375,7 @@ def test_a_labelled_secret_is_used(stage):
     on = with_secret(stage, secret(token=b"right"))
     on.until(1)
     on.answered()
-    assert on.server.access == [(ADDRESS, "Bearer right", 10.0)]
+    assert set(on.server.access) == {(ADDRESS, "Bearer right", 10.0)}
 
 
 @pytest.mark.parametrize(
@@ -400,6 +400,24 @@ def test_a_secret_that_cannot_be_used_is_a_condition_that_names_the_field(stage,
     assert on.condition("KPIAvailable")[:2] == ("False", "Failed")
 
 
+def test_a_secret_that_cannot_be_used_is_told_before_anything_is_spent_and_when_it_is_mended(stage):
+    on = with_secret(stage, None)
+    on.visit()
+    on.answered()
+    assert on.board.views()[0].memory.ledger.settled == 0.0
+    assert on.condition("Accepted")[:2] == ("False", "SecretNotUsable")
+    assert on.condition("Ready")[:2] == ("False", "NotAccepted")
+    assert on.condition("Progressing")[0] == "True"
+    marked = len(on.marked)
+    on.answered()
+    assert len(on.marked) == marked, "what stays as it is brings no visit"
+    on.runner.run(on.api.create(SECRETS, "default", secret(token=b"x")))
+    on.answered()
+    on.answered()
+    assert on.condition("Accepted")[:2] == ("True", "Valid")
+    assert on.condition("Ready")[0] == "True"
+
+
 def test_a_secret_that_may_not_be_read_names_the_binding(stage):
     on = with_secret(stage, secret(token=b"x"))
     on.until(1)
@@ -412,11 +430,15 @@ def test_a_secret_that_may_not_be_read_names_the_binding(stage):
 
 def test_a_server_that_cannot_be_asked_for_the_secret_is_asked_at_a_later_visit(stage):
     on = with_secret(stage, secret(token=b"x"))
-    on.until(1)
     on.api.refuse[("GET", "secrets")] = ApiError(0, "Unreachable", "away")
+    on.visit()
     on.answered()
     assert on.condition("PrometheusAgrees")[:2] == ("Unknown", "Failed")
+    assert on.condition("Accepted")[0] == "True"
     assert on.marked == []
+    on.answered()
+    assert on.marked
+    on.until(1)
     on.answered()
     assert on.server.asked
 

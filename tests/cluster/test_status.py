@@ -12,9 +12,10 @@ from cluster.living import Life
 from cycle.playing import LONG_AFTER
 from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
 from dataefficient.api.status import Status
-from dataefficient.cluster.outcome import Live, Waiting
+from dataefficient.cluster.outcome import Live
 from dataefficient.cluster.status import previous, status
 from dataefficient.cluster.view import Answer, View
+from dataefficient.cluster.waiting import Waiting
 from dataefficient.cycle.figures import Ask, Proposal
 from dataefficient.cycle.model import Ledger, Memory
 

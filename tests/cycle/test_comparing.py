@@ -10,7 +10,7 @@ from dataefficient.cycle.comparing import TOLD, key_of
 from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import FailureKind, Step
-from dataefficient.planner.evidence import Contrast, Spell
+from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 
 FULL = Point(Policy.UNIFORM, 1.0, 32)

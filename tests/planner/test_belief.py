@@ -21,7 +21,7 @@ from dataefficient.planner.belief import (
     law_doubt,
     rate_share,
 )
-from dataefficient.planner.evidence import LONGEST_PAST, Contrast, Spell, after
+from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after
 from dataefficient.planner.knobs import Knobs, Point, ladder
 
 TOLERANCE = 0.002

@@ -38,7 +38,7 @@ from dataefficient.cycle.model import (
     RunSummary,
     Step,
 )
-from dataefficient.planner.evidence import Contrast, Spell
+from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 from dataefficient.report.savings import ControlRuns
 from dataefficient.report.statement import Lineage

@@ -170,7 +170,9 @@ class Budget(Model):
     )
     total: BudgetPart | None = Field(
         default=None,
-        description="For the resource's whole life. Default: no bound. When it is spent, runs stop.",
+        description="For the resource's whole life. Default: no bound. When it is spent, runs stop. An "
+        "edit that lowers a budget below what is reserved for a run ends that run, which keeps its "
+        "checkpoint and goes on with what is left.",
     )
     window: BudgetWindow | None = Field(
         default=None, description="For each day, week or month of the wall clock. Default: no bound."
@@ -210,7 +212,8 @@ class Limits(Model):
     max_wait_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = Field(
         default=86_400,
         description="Seconds that one attempt may wait for machines before it is given up. Default "
-        "86400, a day.",
+        "86400, a day. A container whose image cannot be pulled, or that cannot be started, is given up "
+        "after a minute on its machine, or after this time where it is less.",
     )
 
 

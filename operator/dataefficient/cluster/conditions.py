@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from dataefficient.api.conditions import (
+    REASONS,
     Condition,
     ConditionStatus,
     ConditionType,
@@ -22,11 +23,10 @@ from dataefficient.cluster.kpi import pooled
 from dataefficient.cluster.names import APPROVE_ANNOTATION
 from dataefficient.cluster.view import Answer, Refused, View
 from dataefficient.contract import format_time
+from dataefficient.cycle.covering import headroom
 from dataefficient.cycle.figures import Proposal
 from dataefficient.cycle.launch import SHORTEST, devices
 from dataefficient.cycle.model import EXHAUSTED, FailureKind, Step
-from dataefficient.planner import budget
-from dataefficient.planner.budget import Headroom
 
 TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 _PARTS = {
@@ -35,6 +35,13 @@ _PARTS = {
     "budget.total": Reason.TOTAL_REACHED,
     "budget.window": Reason.WINDOW_REACHED,
 }
+
+_UNSTARTED = {
+    FailureKind.IMAGE_NOT_PULLED: Reason.IMAGE_NOT_PULLED,
+    FailureKind.UNSCHEDULABLE: Reason.UNSCHEDULABLE,
+    FailureKind.NOT_STARTED: Reason.RUN_FAILED,
+}
+"""Failures of attempts that never trained: they stand until one does."""
 
 
 def conditions(view: View) -> tuple[Condition, ...]:
@@ -83,6 +90,7 @@ def _stopped(view: View) -> tuple[Reason, str] | None:
         EXHAUSTED: Reason.BUDGET_EXHAUSTED,
         "RejectedTooOften": Reason.CANDIDATES_REJECTED,
         FailureKind.CHECKPOINT_MISSING.value: Reason.CHECKPOINT_MISSING,
+        **{kind.value: reason for kind, reason in _UNSTARTED.items()},
     }.get(stopped.code, Reason.RUN_FAILED)
     way_out = "An edit of the spec, or a new word in the annotation dataefficient.training/resume, goes on."
     return reason, f"{stopped.message.rstrip('.')}. {way_out}"
@@ -96,6 +104,9 @@ def _ready(view: View) -> Answer:
         return Answer(kind, TRUE, Reason.SUSPENDED, "Suspended: no run is started.")
     if (stuck := _stuck(view)) is not None:
         return Answer(kind, FALSE, *stuck)
+    for answer in view.answers:
+        if (answer.kind, answer.status) == (ConditionType.ACCEPTED, FALSE):
+            return Answer(kind, FALSE, Reason.NOT_ACCEPTED, answer.message)
     if view.memory.rejections > 1:
         told = f"{view.memory.rejections} candidates in a row were not published; see status.history for why."
         return Answer(kind, FALSE, Reason.CANDIDATES_REJECTED, told)
@@ -122,6 +133,11 @@ def _stuck(view: View) -> tuple[Reason, str] | None:
     for run, live in view.live.items():
         if live.waiting is not None:
             return Reason(live.waiting.kind), f"{run}: {live.waiting.message}"
+    for plan in view.memory.running:
+        state = view.live.get(plan.request.run)
+        if plan.cause is not None and plan.cause.kind in _UNSTARTED and not (state and state.running):
+            told = f"{plan.request.run}, attempt {plan.attempt - 1}: {plan.cause.message}. It is tried again."
+            return _UNSTARTED[plan.cause.kind], told
     return None
 
 
@@ -130,7 +146,7 @@ def _progressing(view: View) -> Answer:
     memory = view.memory
     if (stopped := _stopped(view)) is not None:
         reason, message = stopped
-        blocked = reason if reason is Reason.BUDGET_EXHAUSTED else Reason.RUN_FAILED
+        blocked = reason if reason in REASONS[kind] else Reason.RUN_FAILED
         return Answer(kind, FALSE, blocked, message)
     if view.resource.spec.suspend:
         return Answer(kind, FALSE, Reason.SUSPENDED, "spec.suspend is true; set it to false to go on.")
@@ -143,7 +159,7 @@ def _progressing(view: View) -> Answer:
         first = min(later, key=lambda r: r.not_before or view.now)
         assert first.not_before is not None
         told = f"{first.request.run} is tried again at {format_time(first.not_before)}."
-        waits = first.failures == 0
+        waits = first.cause is not None and first.cause.kind is FailureKind.DATA_NOT_READY
         return Answer(kind, TRUE, Reason.DATA_NOT_READY if waits else Reason.RUNNING, told)
     if memory.running:
         names = ", ".join(r.request.run for r in memory.running)
@@ -195,30 +211,11 @@ def _converged(view: View) -> Answer:
     return Answer(kind, FALSE, Reason.NOT_WITHIN_DATA, found.reason)
 
 
-def left(view: View) -> Headroom:
-    """What the budget leaves, reservations taken off."""
-    spec, memory = view.resource.spec, view.memory
-    reserved = sum(r.reserved_seconds for r in memory.running)
-    ledger = memory.ledger
-    same = ledger.window_start == budget.window_start(spec.budget, view.now)
-    price = spec.accelerators[0].price_per_device_hour
-    return budget.headroom(
-        spec.budget,
-        None if price is None else float(price),
-        budget.Spending(
-            ledger.settled + reserved,
-            ledger.by_cycle.get(str(memory.cycle), 0.0) + reserved,
-            (ledger.window if same else 0.0) + reserved,
-        ),
-        memory.cycle,
-    )
-
-
 def _within_budget(view: View) -> Answer:
     kind, memory = ConditionType.WITHIN_BUDGET, view.memory
     if not list(view.resource.spec.budget.parts()):
         return Answer(kind, TRUE, Reason.NO_BUDGET, "spec.budget names no bound.")
-    rest = left(view)
+    rest = headroom(view.resource.spec, memory, view.now)
     part = _PARTS.get(rest.part.rpartition(".")[0], Reason.TOTAL_REACHED)
     stopped = memory.stopped if memory.step is Step.STOPPED else None
     if stopped is not None and stopped.code == EXHAUSTED:

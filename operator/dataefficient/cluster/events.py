@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from dataefficient.api.spec import API_VERSION, KIND, Resource
 from dataefficient.cluster.api import EVENTS, Api, ApiError, ConflictError
-from dataefficient.cluster.names import MANAGER
+from dataefficient.cluster.names import MANAGER, Key
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +40,17 @@ class Events:
             warning: whether a person may have to act.
         """
         about = resource.metadata
+        assert about.uid is not None, "the API server gives every object a UID"
+        await self.tell_of(Key(about.namespace, about.name), about.uid, reason, message, warning=warning)
+
+    async def tell_of(self, about: Key, uid: str, reason: str, message: str, *, warning: bool) -> None:
+        """The same of a resource that may not be readable as one."""
         words = message[:_MAX_MESSAGE]
-        digest = hashlib.sha256(f"{about.uid}/{reason}/{words}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{uid}/{reason}/{words}".encode()).hexdigest()[:16]
         now = self._now()
         if digest in self._told and now - self._told[digest] < QUIET:
             return
-        logger.info("%s/%s: %s: %s", about.namespace, about.name, reason, words)
+        logger.info("%s: %s: %s", about, reason, words)
         name = f"{about.name}.{digest}"
         instant = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         body = {
@@ -57,7 +62,7 @@ class Events:
                 "kind": KIND,
                 "namespace": about.namespace,
                 "name": about.name,
-                "uid": about.uid,
+                "uid": uid,
             },
             "reason": reason,
             "message": words,

@@ -44,6 +44,12 @@ def owner(resource: Resource) -> Manifest:
     }
 
 
+def is_owned(body: Mapping[str, Any], uid: str | None) -> bool:
+    """Whether an object belongs to the resource of this UID; any other is neither changed nor removed."""
+    owners = body["metadata"].get("ownerReferences") or []
+    return any(o.get("uid") == uid for o in owners)
+
+
 def metadata(
     resource: Resource, name: str, *, owned: bool = True, more: Mapping[str, str] | None = None
 ) -> Manifest:
@@ -111,12 +117,9 @@ def job(resource: Resource, plan: RunPlan) -> Manifest:
     more = run_labels(plan)
     if queue := template["metadata"]["labels"].get(_QUEUE_LABEL):
         more |= {_QUEUE_LABEL: queue, _MAX_EXEC_LABEL: str(seconds)}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": metadata(resource, name, more=more),
-        "spec": body,
-    }
+    about = metadata(resource, name, more=more)
+    about["annotations"] = {names.GENERATION_ANNOTATION: str(resource.metadata.generation)}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": about, "spec": body}
 
 
 def _failure_policy() -> Manifest:

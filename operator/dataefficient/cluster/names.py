@@ -30,7 +30,9 @@ RESUME_ANNOTATION = f"{GROUP}/resume"
 """A person writes any new word: what stopped the resource has been mended."""
 
 STOPPED_ANNOTATION = f"{GROUP}/stopped"
-"""On a Job that the operator suspended for good: not one that waits in a queue."""
+"""On a Job that the operator suspended for good, and not one that waits in a queue: ``KIND: why``."""
+GENERATION_ANNOTATION = f"{GROUP}/generation"
+"""On a Job: generation of the spec that it was launched under."""
 
 
 class Key(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any
 
 from dataefficient.api.compute import TRAINER_CONTAINER
 from dataefficient.cluster import names
+from dataefficient.cluster.waiting import Waiting, waiting
 from dataefficient.contract import ExitCode, RunReport, parse_time
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome, RunPlan
 from dataefficient.cycle.verdict import MAX_WORDS, failure_of, last_words, overdue, read_report
@@ -22,16 +23,6 @@ from dataefficient.cycle.verdict import MAX_WORDS, failure_of, last_words, overd
 Body = Mapping[str, Any]
 
 _INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
-_PULLING = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
-_BROKEN = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Why an attempt that was launched is not training yet; ``kind`` is the condition's reason."""
-
-    kind: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +34,12 @@ class Live:
     waiting: Waiting | None = None
     exists: bool = True
     """Whether its Job is there; False: it could not be created, as ``waiting`` tells."""
+    asked: datetime | None = None
+    """When its Job began to ask for machines; None: it waits in a queue."""
+    podless: bool = False
+    """Its Job has made no pod yet."""
+    running: bool = False
+    """Its trainer runs."""
 
 
 def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
@@ -55,9 +52,15 @@ def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
     end = _end(job)
     first = _first(pods)
     if end is None:
-        return Live(_scheduled(first) if first else None, _waiting(first) if first else None)
+        return Live(
+            _scheduled(first) if first else None,
+            waiting(job, _by_index(pods)),
+            asked=_time(job.get("status", {}).get("startTime")),
+            podless=not pods,
+            running=first is not None and _state(first, "running") is not None,
+        )
     seconds = device_seconds(plan, job, pods)
-    verdict = _verdict(plan, end, first)
+    verdict = _verdict(plan, job, end, pods)
     if isinstance(verdict, RunReport):
         # Times of pods are whole seconds, so a short run may seem to have taken none.
         least = min(verdict.seconds.total * plan.devices, plan.reserved_seconds)
@@ -86,9 +89,10 @@ def device_seconds(plan: RunPlan, job: Body, pods: Sequence[Body]) -> float:
     known = [span for span in spans if span is not None]
     if len(pods) >= _count(job) and len(known) == len(pods):
         return math.fsum(known) * per_pod
-    if pods and not known:
+    if (pods or stopped_for(job).kind is FailureKind.UNSCHEDULABLE) and not known:
         return 0.0  # never bound to a node
-    start = _time(job.get("status", {}).get("startTime"))
+    # A Job that was suspended has lost its start.
+    start = _time(job.get("status", {}).get("startTime") or job["metadata"].get("creationTimestamp"))
     if start is None or end is None:
         return plan.reserved_seconds
     return min(max((end - start).total_seconds(), 0.0) * plan.devices, plan.reserved_seconds)
@@ -112,8 +116,16 @@ def _end(job: Body) -> Body | None:
     return None
 
 
-def _verdict(plan: RunPlan, end: Body, pod: Body | None) -> RunReport | Failure:
-    ended = _terminated(pod) if pod else None
+def stopped_for(job: Body) -> Failure:
+    """Why the operator suspended the Job, as it was written down on it."""
+    found = str((job["metadata"].get("annotations") or {}).get(names.STOPPED_ANNOTATION) or "")
+    kind, _, why = found.partition(": ")
+    return Failure(FailureKind(kind) if kind in set(FailureKind) else FailureKind.PREEMPTED, why or "stopped")
+
+
+def _verdict(plan: RunPlan, job: Body, end: Body, pods: Sequence[Body]) -> RunReport | Failure:
+    pod = _first(pods)
+    ended = _state(pod, "terminated") if pod else None
     text = str(ended.get("message") or "") if ended else ""
     code = ended.get("exitCode") if ended else None
     if end["type"] == "Complete":
@@ -124,13 +136,13 @@ def _verdict(plan: RunPlan, end: Body, pod: Body | None) -> RunReport | Failure:
     if text.startswith("{") and isinstance(report := read_report(text, plan.request), RunReport):
         return report
     if end["type"] == "Suspended":
-        return Failure(FailureKind.PREEMPTED, "stopped by spec.suspend; goes on when it is lifted")
+        return stopped_for(job)
     disrupted = _conditions(pod).get("DisruptionTarget") if pod else None
     if disrupted is not None or "DisruptionTarget" in str(end.get("message")):
         why = str((disrupted or end).get("message") or "its pod was taken away")
         return Failure(FailureKind.PREEMPTED, why[:MAX_WORDS])
     if end.get("reason") == "DeadlineExceeded" or (pod and _is_overdue(pod)):
-        return _overdue(plan, pod)
+        return _overdue(plan, job, pods)
     if pod is None:
         return Failure(FailureKind.CRASHED, f"its pod is gone: {_told(end)}")
     if ended is None:
@@ -151,14 +163,13 @@ def _report(plan: RunPlan, text: str) -> RunReport | Failure:
     return read_report(text, plan.request)
 
 
-def _overdue(plan: RunPlan, pod: Body | None) -> Failure:
+def _overdue(plan: RunPlan, job: Body, pods: Sequence[Body]) -> Failure:
+    found, pod = waiting(job, _by_index(pods)), _first(pods)
+    why = f": {found.message}" if found else ""
     if pod is None or _scheduled(pod) is None:
-        waiting = _waiting(pod) if pod else None
-        why = f": {waiting.message}" if waiting else ""
-        return Failure(FailureKind.DEADLINE, f"no machine was found within limits.maxWaitSeconds{why}")
-    waiting = _waiting(pod)
-    if waiting is not None:
-        return Failure(FailureKind.DEADLINE, waiting.message)
+        return Failure(FailureKind.UNSCHEDULABLE, f"no machine was found in time{why}")
+    if found is not None and found.failure is not None:
+        return Failure(found.failure, found.message)
     return overdue(plan.reserved_seconds / plan.devices)
 
 
@@ -171,32 +182,27 @@ def _told(body: Body) -> str:
     return told[:MAX_WORDS] or "without a word"
 
 
-def _waiting(pod: Body) -> Waiting | None:
-    bound = _conditions(pod, status="False").get("PodScheduled")
-    if bound is not None and bound.get("reason") in ("Unschedulable", "SchedulingGated"):
-        return Waiting("Unschedulable", f"no machine for it yet: {bound.get('message') or bound['reason']}")
-    for container in _containers(pod):
-        waiting = container.get("state", {}).get("waiting") or {}
-        reason = str(waiting.get("reason"))
-        said = f": {waiting['message']}" if waiting.get("message") else ""
-        if reason in _PULLING:
-            return Waiting("ImageNotPulled", f"the image {container.get('image')} cannot be pulled{said}")
-        if reason in _BROKEN:
-            return Waiting("RunFailed", f"the container {container.get('name')} cannot start{said}")
-    return None
-
-
 def _first(pods: Sequence[Body]) -> Body | None:
     """The pod that reports: the newest of index 0."""
-    counted = [p for p in pods if p["metadata"].get("labels", {}).get(_INDEX_LABEL, "0") == "0"]
-    return max(counted, key=lambda p: str(p["metadata"].get("creationTimestamp")), default=None)
+    return next((pod for pod in _by_index(pods) if _index(pod) == 0), None)
 
 
-def _terminated(pod: Body) -> Body | None:
+def _by_index(pods: Sequence[Body]) -> list[Body]:
+    """The pods by their index, the newest of each first."""
+    newest = sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp")), reverse=True)
+    return sorted(newest, key=_index)
+
+
+def _index(pod: Body) -> int:
+    return int(pod["metadata"].get("labels", {}).get(_INDEX_LABEL, 0))
+
+
+def _state(pod: Body, kind: str) -> Body | None:
+    """That state of the trainer's container: running or terminated."""
     for status in pod.get("status", {}).get("containerStatuses") or []:
         if status.get("name") == TRAINER_CONTAINER:
-            ended: Body | None = status.get("state", {}).get("terminated")
-            return ended
+            found: Body | None = status.get("state", {}).get(kind)
+            return found
     return None
 
 

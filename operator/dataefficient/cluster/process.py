@@ -149,7 +149,13 @@ async def operate(settings: Settings) -> int:
         )
         logger.info("Serving on port %d", port)
         watcher = asyncio.create_task(
-            watch.run(settings=reach, namespaces=settings.namespaces, ready=watching, stop=stop)
+            watch.run(
+                settings=reach,
+                namespaces=settings.namespaces,
+                ready=watching,
+                stop=stop,
+                resync_seconds=settings.resync_seconds,
+            )
         )
         # What watches ends with this process or by its own fault; either way there is nothing more to do.
         watcher.add_done_callback(lambda _: stop.set())

@@ -79,7 +79,9 @@ class PrometheusReadback:
         key = Key(about.namespace, about.name)
         state = self._states.setdefault(key, _State())
         on = asking.occasion(view, self._board.finished(key))
-        if on != state.asked and (state.task is None or state.task.done()) and on.champion is not None:
+        # Before anything serves there is nothing to ask, but a Secret that cannot be used is told at once.
+        askable = on.champion is not None or view.resource.spec.prometheus.secret_name is not None
+        if on != state.asked and (state.task is None or state.task.done()) and askable:
             # One at a time: where cycles are shorter than settling, the newest occasion is asked next.
             state.asked = on
             work = self._ask(key, view.resource.spec, view.memory, on, state)
@@ -130,9 +132,16 @@ class PrometheusReadback:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask(self, key: Key, spec: Spec, memory: Memory, on: Occasion, state: _State) -> None:
-        await asyncio.sleep(spec.prometheus.settle_seconds)
+        if on.champion is not None:
+            await asyncio.sleep(spec.prometheus.settle_seconds)
         try:
             state.reading = await self._reading(key, spec, memory, on)
+        except AccessRefused as error:
+            before, state.reading = state.reading, _without_access(spec, str(error))
+            state.asked = None  # nothing tells when it is mended: looked at again at each visit
+            if state.reading != before:
+                self._mark(key)
+            return
         except ApiError as error:
             told = f"Secret {spec.prometheus.secret_name} cannot be read now: {error}"
             state.reading = asking.without_server(spec, told, Reason.FAILED)
@@ -147,16 +156,9 @@ class PrometheusReadback:
     async def _reading(self, key: Key, spec: Spec, memory: Memory, on: Occasion) -> Reading:
         try:
             async with self._reach.server(key.namespace, spec) as server:
-                reading = await asking.read(server, key, spec, memory, on, now=self._now, told=self._note)
+                return await asking.read(server, key, spec, memory, on, now=self._now, told=self._note)
         except NobodyToAskError as error:
             return asking.without_server(spec, f"{error}.")
-        except AccessRefused as error:
-            reading = asking.without_server(spec, str(error), Reason.FAILED)
-            refused = Condition(
-                ConditionType.ACCEPTED, ConditionStatus.FALSE, Reason.SECRET_NOT_USABLE, str(error)
-            )
-            return replace(reading, conditions=(refused, *reading.conditions))
-        return reading
 
     async def _guard(self, key: Key, spec: Spec, run: FinishedRun) -> dict[str, Answer]:
         """The answers about a candidate; where nobody can be asked, each says why."""
@@ -174,6 +176,12 @@ class PrometheusReadback:
         self._answered(answer, seconds)
         if answer.warnings:
             logger.warning("%s: %s", answer.name, "; ".join(answer.warnings))
+
+
+def _without_access(spec: Spec, why: str) -> Reading:
+    reading = asking.without_server(spec, why, Reason.FAILED)
+    refused = Condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, Reason.SECRET_NOT_USABLE, why)
+    return replace(reading, conditions=(refused, *reading.conditions))
 
 
 def _target(spec: Spec, memory: Memory) -> tuple[Condition, ...]:

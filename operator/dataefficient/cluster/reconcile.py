@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,8 +19,10 @@ from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
 from dataefficient.api.spec import Resource
 from dataefficient.cluster import names
 from dataefficient.cluster.admission import admit, try_template
-from dataefficient.cluster.api import TRAININGS, Api, Body
+from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
 from dataefficient.cluster.brain import Decide
+from dataefficient.cluster.ending import SUSPENDED, next_look, noticed, unlaunched
+from dataefficient.cluster.ending import why as reason_to_end
 from dataefficient.cluster.events import Events
 from dataefficient.cluster.ledger import Book, LedgerError, trimmed
 from dataefficient.cluster.manifests import job_name
@@ -32,6 +34,7 @@ from dataefficient.cluster.status import previous, refused, status
 from dataefficient.cluster.store import ForeignError, Store
 from dataefficient.cluster.view import Readback, Refused, View
 from dataefficient.cycle import approving
+from dataefficient.cycle.covering import uncovered
 from dataefficient.cycle.model import Decision, Memory, Observation, Step
 
 logger = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ class Reconciler:
         self._decided = decided
         self._quiet: dict[Key, Quiet] = {}
         self._swept: dict[Key, int] = {}
+        self._waiting: dict[Key, frozenset[tuple[str, str]]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Visit the resource ``key``.
@@ -112,13 +116,20 @@ class Reconciler:
         self._store.forget(key)
         self._quiet.pop(key, None)
         self._swept.pop(key, None)
+        self._waiting.pop(key, None)
         if self._readback is not None:
             self._readback.forget(key)
 
     async def _refuse(self, body: Body, why: Refused) -> None:
-        generation = body["metadata"].get("generation", 0)
-        found = body.get("status") or {}
-        await self._store.show(body, refused(why, found, generation, self._now()))
+        about, found = body["metadata"], body.get("status") or {}
+        try:
+            await self._store.show(body, refused(why, found, about.get("generation", 0), self._now()))
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            # So wrong, by the rules of today, that not even its status can be written.
+            key = Key(about["namespace"], about["name"])
+            await self._events.tell_of(key, about["uid"], why.reason.value, why.message, warning=True)
 
     async def _visit(self, key: Key, body: Body, resource: Resource) -> float | None:
         found = body.get("status") or {}
@@ -135,6 +146,8 @@ class Reconciler:
             seen = self._readback.pass_on(key, resource.spec, book.memory, seen)
         if seen.departing:
             return SOON
+        over = uncovered(resource.spec, book.memory, self._now())
+        seen = _without_uncovered(seen, over)
         acted = _has_acted(resource, book)
         wait_until = None
         approves = approving.is_new(resource.spec, book.memory, _word(resource, names.APPROVE_ANNOTATION))
@@ -145,17 +158,18 @@ class Reconciler:
             wait_until = decision.wait_until
             assert version is not None, "a decision is always remembered"
             self._quiet[key] = Quiet(version, resource.metadata.generation, wait_until)
-        live = await self._act(key, resource, book, seen)
+        # Before anything is launched: where the names for serving are another's, nothing may be spent.
+        await self._store.publish(resource, book.memory)
+        live = await self._act(key, resource, book, seen, over)
         book, version = await self._mark(resource, book, version, live)
         if key in self._quiet:
             self._quiet[key] = replace(self._quiet[key], version=version)
-        await self._store.publish(resource, book.memory)
         word = _word(resource, names.APPROVE_ANNOTATION)
         if (objection := approving.objection(resource.spec, book.memory, word)) is not None:
             told = f"{names.APPROVE_ANNOTATION}: {objection}"
             await self._events.tell(resource, "NotApproved", told, warning=True)
         await self._show(body, resource, book, live, wait_until)
-        return self._again(book.memory, live, wait_until)
+        return self._again(resource, book.memory, live, wait_until)
 
     async def _remembered(self, key: Key, resource: Resource, *, empty: bool) -> tuple[Book, str | None]:
         """The book and its version; a new one where nothing is remembered."""
@@ -206,17 +220,25 @@ class Reconciler:
         await self._tell(resource, after.memory, decision)
         return after, version, decision
 
-    async def _act(self, key: Key, resource: Resource, book: Book, seen: Seen) -> dict[str, Live]:
+    async def _act(
+        self, key: Key, resource: Resource, book: Book, seen: Seen, over: Mapping[str, str]
+    ) -> dict[str, Live]:
         """Make what runs what should run; how the runs stand then."""
-        memory = book.memory
+        memory, now = book.memory, self._now()
         ended = {o.run for o in seen.outcomes}
-        live = {run: state for run, state in seen.live.items() if run not in ended}
-        if resource.spec.suspend:
-            await self._runs.stop(resource, {r: j for r, j in seen.jobs.items() if r in live})
-            due = []
-        else:
-            due = [p for p in memory.running if p.not_before is None or p.not_before <= self._now()]
-        for plan in due:
+        live = {
+            run: noticed(state, seen.jobs.get(run), now)
+            for run, state in seen.live.items()
+            if run not in ended
+        }
+        await self._tell_waiting(key, resource, live)
+        for run in live.keys() & seen.jobs.keys():
+            why = reason_to_end(resource, live[run], seen.jobs[run], over.get(run), now)
+            if why is not None and await self._runs.stop(resource, seen.jobs[run], why):
+                warning = why is not SUSPENDED
+                await self._events.tell(resource, "RunStopped", f"{run}: {why.message}", warning=warning)
+        due = [p for p in memory.running if p.not_before is None or p.not_before <= now]
+        for plan in due if not resource.spec.suspend else ():
             run = plan.request.run
             if run not in live:
                 live[run] = await self._runs.launch(resource, plan)
@@ -239,6 +261,14 @@ class Reconciler:
             book = replace(book, launched=launched)
             version = await self._store.save(resource, book, version)
         return book, version
+
+    async def _tell_waiting(self, key: Key, resource: Resource, live: Mapping[str, Live]) -> None:
+        """Tell once of each run that waits; what exactly it waits for may be worded anew at any time."""
+        found = {(run, state.waiting.kind): state.waiting for run, state in live.items() if state.waiting}
+        for (run, kind), waiting in found.items():
+            if (run, kind) not in self._waiting.get(key, ()):
+                await self._events.tell(resource, kind, f"{run}: {waiting.message}", warning=True)
+        self._waiting[key] = frozenset(found)
 
     async def _tell(self, resource: Resource, memory: Memory, decision: Decision) -> None:
         stopped = memory.stopped if memory.step is Step.STOPPED else None
@@ -277,12 +307,24 @@ class Reconciler:
             view = replace(view, answers=await self._readback.read(view))
         await self._store.show(body, status(view))
 
-    def _again(self, memory: Memory, live: dict[str, Live], wait_until: datetime | None) -> float | None:
-        times = [wait_until, *(p.not_before for p in memory.running if p.request.run not in live)]
+    def _again(
+        self, resource: Resource, memory: Memory, live: dict[str, Live], wait_until: datetime | None
+    ) -> float | None:
+        times = [
+            wait_until,
+            *(p.not_before for p in memory.running if p.request.run not in live),
+            *(next_look(resource, state, self._now()) for state in live.values()),
+        ]
         seconds = [(t - self._now()).total_seconds() for t in times if t is not None]
-        if any(state.waiting is not None and state.waiting.kind == "RunFailed" for state in live.values()):
+        if any(not state.exists for state in live.values()):
             seconds.append(REFUSED_AGAIN)
         return min(seconds, default=None)
+
+
+def _without_uncovered(seen: Seen, over: Mapping[str, str]) -> Seen:
+    """``seen`` with the end of what waits to be launched and is not covered by the budget any more."""
+    ends = (unlaunched(p, over[p.request.run]) for p in seen.unlaunched if p.request.run in over)
+    return replace(seen, outcomes=(*seen.outcomes, *ends))
 
 
 def _as_kept(book: Book) -> Book:

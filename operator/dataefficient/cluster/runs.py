@@ -17,9 +17,11 @@ from dataefficient.cluster import names
 from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, Api, ApiError, Body, ConflictError, Kind
 from dataefficient.cluster.evidence import Evidence, selector
 from dataefficient.cluster.ledger import Book
-from dataefficient.cluster.manifests import job, job_name, request_map
-from dataefficient.cluster.outcome import Live, Waiting, ended_at, read, vanished
-from dataefficient.cycle.model import RunOutcome, RunPlan
+from dataefficient.cluster.manifests import is_owned, job, job_name, request_map
+from dataefficient.cluster.outcome import Live, ended_at, read, vanished
+from dataefficient.cluster.waiting import Waiting
+from dataefficient.cycle.model import Failure, RunOutcome, RunPlan
+from dataefficient.cycle.verdict import MAX_WORDS
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class Runs:
                 outcomes.append(vanished(plan))
             elif found is None:
                 unlaunched.append(plan)
-            elif not _is_owned(found, resource):
+            elif not is_owned(found, resource.metadata.uid):
                 live[run] = _foreign("Job", name)
             else:
                 jobs[run] = found
@@ -89,6 +91,8 @@ class Runs:
         for plan in plans:
             name = names.child(resource.metadata.name, book.uid, plan.request.run, plan.attempt)
             found = await self._api.get(JOBS, resource.metadata.namespace, name)
+            if found is not None and not is_owned(found, book.uid):
+                found = None
             if found is not None and ended_at(found) is None:
                 return Seen(departing=True)
             if name in book.launched or found is not None:
@@ -114,14 +118,19 @@ class Runs:
             return Live(waiting=Waiting("RunFailed", f"its Job was refused: {error}"), exists=False)
         return Live()
 
-    async def stop(self, resource: Resource, jobs: Mapping[str, Body]) -> None:
-        """End these attempts for now: SIGTERM, the pod's grace, and no pod after that."""
-        for found in jobs.values():
-            if ended_at(found) is None and not found["spec"].get("suspend"):
-                about = found["metadata"]
-                marked = {"uid": about["uid"], "annotations": {names.STOPPED_ANNOTATION: "true"}}
-                body = {"metadata": marked, "spec": {"suspend": True}}
-                await self._api.patch(JOBS, resource.metadata.namespace, about["name"], body)
+    async def stop(self, resource: Resource, found: Body, why: Failure) -> bool:
+        """End this attempt: SIGTERM, the pod's grace, and no pod after that.
+
+        Returns:
+            Whether it was to be ended only now.
+        """
+        if ended_at(found) is not None or found["spec"].get("suspend"):
+            return False
+        about, told = found["metadata"], f"{why.kind.value}: {why.message[:MAX_WORDS]}"
+        marked = {"uid": about["uid"], "annotations": {names.STOPPED_ANNOTATION: told}}
+        body = {"metadata": marked, "spec": {"suspend": True}}
+        await self._api.patch(JOBS, resource.metadata.namespace, about["name"], body)
+        return True
 
     def settle(self, resource: Resource, plans: Sequence[RunPlan]) -> None:
         """These attempts are in the ledger: what was remembered of their pods is not needed any more."""
@@ -147,7 +156,7 @@ class Runs:
             for body in await self._api.list(kind, namespace, labels=_selector(resource)):
                 about = body["metadata"]
                 number = about["labels"][names.CYCLE_LABEL]
-                if number.isdigit() and over(int(number)) and _is_owned(body, resource):
+                if number.isdigit() and over(int(number)) and is_owned(body, resource.metadata.uid):
                     await self._api.delete(kind, namespace, about["name"], uid=about["uid"])
 
     async def _pods(self, resource: Resource, found: Body) -> list[Body]:
@@ -163,7 +172,7 @@ class Runs:
             found = await self._api.get(kind, resource.metadata.namespace, body["metadata"]["name"])
             if found is None:
                 raise
-            return _is_owned(found, resource)
+            return is_owned(found, resource.metadata.uid)
         return True
 
 
@@ -173,11 +182,6 @@ def _selector(resource: Resource) -> str:
     assert about.uid is not None
     hashed = names.uid_hash(about.uid)
     return f"{names.RESOURCE_LABEL}={about.name},{names.UID_LABEL}={hashed},{names.CYCLE_LABEL}"
-
-
-def _is_owned(body: Body, resource: Resource) -> bool:
-    owners = body["metadata"].get("ownerReferences") or []
-    return any(o.get("uid") == resource.metadata.uid for o in owners)
 
 
 def _foreign(kind: str, name: str) -> Live:

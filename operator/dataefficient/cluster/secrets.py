@@ -32,9 +32,9 @@ async def prometheus_access(api: Api, namespace: str, name: str | None) -> Acces
         secret = await api.get(SECRETS, namespace, name)
     except ApiError as error:
         if error.status == 403:
-            told = f"{_FIELD}: the operator may not read Secret {name} in namespace {namespace}"
-            hint = "ask who installed the operator to list the namespace in the chart's secretNamespaces"
-            raise AccessRefused(f"{told}: no RoleBinding there; {hint}") from error
+            told = f"no RoleBinding in namespace {namespace} lets the operator read Secret {name}"
+            hint = "ask who installed it to add the namespace to the chart's prometheus.secretNamespaces"
+            raise AccessRefused(f"{_FIELD}: {told}; {hint}") from error
         raise
     if secret is None:
         raise AccessRefused(f"{_FIELD}: found {name}; no such Secret in namespace {namespace}; create it")

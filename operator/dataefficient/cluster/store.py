@@ -13,6 +13,7 @@ from dataefficient.api.spec import Resource
 from dataefficient.cluster import decisions, ledger, names
 from dataefficient.cluster.api import CONFIG_MAPS, TRAININGS, Api, ApiError, Body, ConflictError
 from dataefficient.cluster.ledger import Book, LedgerError
+from dataefficient.cluster.manifests import is_owned
 from dataefficient.cluster.published import published
 from dataefficient.cycle.model import Decision, Memory, Observation
 from dataefficient.cycle.recording import DamagedError
@@ -82,6 +83,9 @@ class Store:
         namespace = resource.metadata.namespace
         name = names.decisions(resource.metadata.name, resource.metadata.uid)
         held = await self._api.get(CONFIG_MAPS, namespace, name)
+        if held is not None and not is_owned(held, resource.metadata.uid):
+            logger.warning("%s/%s is not the operator's: this decision is not recorded", namespace, name)
+            return
         try:
             found = decisions.files(held)
             found = decisions.with_decision(found, resource, before, observation, decision)

@@ -19,6 +19,8 @@ from dataefficient.api.spec import GROUP
 from dataefficient.cluster import names
 from dataefficient.cluster.names import Key
 
+SILENT_SECONDS = 70.0
+"""The server sends a bookmark about every minute."""
 _BATCH, _CORE = ("batch", "v1", "jobs"), ("", "v1", "pods")
 
 
@@ -49,14 +51,20 @@ class Watch:
         namespaces: tuple[str, ...],
         ready: asyncio.Event,
         stop: asyncio.Event,
+        resync_seconds: float,
     ) -> None:
-        """Watch until ``stop``; ``ready`` is set once the watches have begun."""
+        """Watch until ``stop``; ``ready`` is set once the watches have begun.
+
+        A watch on which nothing came for ``resync_seconds``, or for longer than the server's bookmarks are
+        apart, is begun anew: its connection may be dead without anyone having said so.
+        """
         registry = kopf.OperatorRegistry()
         options = kopf.OperatorSettings()
         options.posting.enabled = False
         options.scanning.disabled = True
         options.peering.standalone = True
         options.watching.server_timeout = 300
+        options.watching.inactivity_timeout = min(SILENT_SECONDS, resync_seconds)
         selector = names.RESOURCE_LABEL
         options.watching.label_selectors[f"{_BATCH[2]}.{_BATCH[1]}.{_BATCH[0]}"] = selector
         options.watching.label_selectors[_CORE[2]] = selector

@@ -104,7 +104,7 @@ def _succeed(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Memory:
 def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) -> tuple[Memory, list[str]]:
     """Tries again where that can help and the budget allows it; else the failure is the run's end."""
     memory, run = k.memory, plan.request.run
-    told = f"{run}, attempt {plan.attempt}: {failure.kind.value}. {failure.message}"
+    told = f"{run}, attempt {plan.attempt}: {failure.kind.value}. {failure.message.rstrip('. ')}."
     waits = failure.kind is FailureKind.DATA_NOT_READY
     blameless = failure.kind in BLAMELESS
     final = failure.kind in FINAL or not (blameless or plan.failures + 1 < k.spec.limits.max_attempts)
@@ -121,6 +121,7 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
             attempt=plan.attempt + 1,
             failures=failures,
             not_before=k.now + timedelta(seconds=wait),
+            cause=failure,
         )
         memory = replace(memory, running=tuple(retry if r is plan else r for r in memory.running))
         verb = "Looks" if waits else "Tries"
@@ -160,6 +161,11 @@ ADVICE = MappingProxyType(
         FailureKind.NO_REPORT: "See its log; the trainer must write a report before it ends",
         FailureKind.GARBAGE: "See its log; the report must keep the trainer contract",
         FailureKind.DEADLINE: "Raise the budget, or see in its log what it waits for",
+        FailureKind.UNSCHEDULABLE: "Ask in spec.accelerators and the template for machines that there are, "
+        "add some, or raise spec.limits.maxWaitSeconds",
+        FailureKind.IMAGE_NOT_PULLED: "Correct the image, give the pull secret that its registry wants, or "
+        "bring the image there",
+        FailureKind.NOT_STARTED: "Correct what it names in spec.trainer.template, or make what is missing",
         FailureKind.CRASHED: "See its log",
         FailureKind.PREEMPTED: "See why its machine is taken away, or ask for one that stays",
     }

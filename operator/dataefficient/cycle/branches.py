@@ -19,7 +19,7 @@ from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
 from dataefficient.cycle.proposing import RECOMMENDED, Suggestion
 from dataefficient.planner.belief import cold_luck
-from dataefficient.planner.evidence import after
+from dataefficient.planner.contrasts import after
 from dataefficient.planner.explore import Pace, Trial, best_trial, wait_after
 from dataefficient.planner.knobs import Point
 

@@ -17,7 +17,7 @@ from dataefficient.api.spec import Spec
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Convergence, Memory
 from dataefficient.planner.belief import growth
-from dataefficient.planner.evidence import Contrast
+from dataefficient.planner.contrasts import Contrast
 
 DOUBT = 0.25
 """Standard deviation of a harm under another trainer, relative to the harm, and to the tolerance at least:

@@ -29,7 +29,8 @@ from dataefficient.cycle.model import (
     RunSummary,
 )
 from dataefficient.cycle.saving import add_cycle
-from dataefficient.planner.evidence import Contrast, Paired, Past, Spell, after, paired
+from dataefficient.planner.contrasts import Contrast, Past, Spell, after
+from dataefficient.planner.evidence import Paired, paired
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
 

@@ -16,15 +16,16 @@ from statistics import NormalDist, median
 from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.contract import Role
+from dataefficient.cycle.covering import headroom
 from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Branch, Champion, Measured, Memory
 from dataefficient.cycle.serving import Ruling, rule
-from dataefficient.planner import budget
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
+from dataefficient.planner.budget import Headroom
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
+from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.costs import CostModel, MeasuredRun
-from dataefficient.planner.evidence import Contrast, Spell
 from dataefficient.planner.explore import MIN_LOOKS, Terms
 from dataefficient.planner.forecast import next_level
 from dataefficient.planner.knobs import Knobs, Point, ladder
@@ -410,17 +411,9 @@ class Knowledge:
         return self.resolution <= margin * self.tolerance / 3.0
 
     @cached_property
-    def headroom(self) -> budget.Headroom:
+    def headroom(self) -> Headroom:
         """What the budget leaves now, reservations taken off."""
-        ledger, reserved = self.memory.ledger, sum(r.reserved_seconds for r in self.memory.running)
-        start = budget.window_start(self.spec.budget, self.now)
-        window = ledger.window if ledger.window_start == start else 0.0
-        spending = budget.Spending(
-            ledger.settled + reserved,
-            ledger.by_cycle.get(str(self.memory.cycle), 0.0) + reserved,
-            window + reserved,
-        )
-        return budget.headroom(self.spec.budget, self.price, spending, self.memory.cycle)
+        return headroom(self.spec, self.memory, self.now)
 
     def situation(self, affordable: float | None) -> Situation:
         """The choice's terms for the cycle being planned."""

@@ -21,8 +21,9 @@ from dataefficient.cycle.knowledge import EVALUATION_COST, ROW_SPREAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.planner import convergence as converging
+from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.curves import fit_curve
-from dataefficient.planner.evidence import Contrast, Spell, paired
+from dataefficient.planner.evidence import paired
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.surface import fit_surface

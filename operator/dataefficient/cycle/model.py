@@ -15,7 +15,7 @@ from datetime import datetime
 from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
 from dataefficient.cycle.answers import Answer, Heard
 from dataefficient.cycle.figures import ColdStart, Forecast, Proposal, Saved, Surface
-from dataefficient.planner.evidence import Contrast, Past
+from dataefficient.planner.contrasts import Contrast, Past
 from dataefficient.planner.knobs import Point
 
 EXHAUSTED = "BudgetExhausted"
@@ -49,6 +49,11 @@ class FailureKind(enum.StrEnum):
     NO_REPORT = "NoReport"
     GARBAGE = "GarbageReport"
     DEADLINE = "DeadlineExceeded"
+    UNSCHEDULABLE = "Unschedulable"
+    """No machine was found in time."""
+    IMAGE_NOT_PULLED = "ImageNotPulled"
+    NOT_STARTED = "NotStarted"
+    """Its container could not be made."""
     CRASHED = "Crashed"
     PREEMPTED = "Preempted"
     """Ended from outside, through no fault of its own: paid, not counted against ``limits.maxAttempts``."""
@@ -78,6 +83,8 @@ class RunPlan:
     failures: int = 0
     """Attempts before this one that count against ``limits.maxAttempts``."""
     not_before: datetime | None = None
+    cause: Failure | None = None
+    """How the attempt before this one failed."""
 
 
 @dataclass(frozen=True)

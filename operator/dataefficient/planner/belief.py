@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dataefficient.contract import Policy
-from dataefficient.planner.evidence import Contrast, Past
+from dataefficient.planner.contrasts import Contrast, Past
 from dataefficient.planner.knobs import Knobs, Point
 
 Matrix = NDArray[np.float64]

@@ -1,0 +1,59 @@
+"""What is remembered of a comparison: which pasts were compared, and what the difference was.
+
+Plain data, apart from how it is measured (``evidence``) and what is believed from it (``belief``): who only
+keeps or shows a memory loads no library that fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataefficient.planner.knobs import Point
+
+
+@dataclass(frozen=True)
+class Spell:
+    """Consecutive cycles that a model trained under one plan."""
+
+    point: Point
+    cycles: float
+
+
+Past = tuple[Spell, ...]
+"""What a model trained under, oldest first. The first spell counts as having lasted for ever before."""
+LONGEST_PAST = 12
+
+
+def after(past: Past, point: Point, cycles: float) -> Past:
+    """``past`` with ``cycles`` more under ``point``; what lies too far back is forgotten."""
+    if past and past[-1].point == point:
+        return (*past[:-1], Spell(point, past[-1].cycles + cycles))
+    return (*past, Spell(point, cycles))[-LONGEST_PAST:]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One measured difference between two models: what beliefs are made of.
+
+    ``gap`` is the relative loss of the model that trained as ``mine`` over that of ``against``.
+    """
+
+    mine: Past
+    against: Past
+    cycle: int
+    """Cycle on whose rows it was measured."""
+    age: float | None
+    """Cycles since both left a common start; None: they have none, and their whole lives are compared."""
+    gap: float
+    standard_error: float
+    cold: str = ""
+    """The cold start whose luck is in ``mine``; empty: both go back to the same one."""
+    cold_age: float = 0.0
+    """Cycles' worth of rows that it has trained on since."""
+    earlier: bool = False
+    """Whether another trainer was measured: part of what is believed, but no measurement of a new plan."""
+
+    @property
+    def points(self) -> frozenset[Point]:
+        """Plans that it speaks of."""
+        return frozenset(spell.point for spell in (*self.mine, *self.against))
