@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from chart.helm import CHART, Helm
@@ -20,15 +21,17 @@ class Release:
         self._helm = helm
         self.name = ""
 
-    def install(self, name: str = "det", *flags: str, values: dict[str, Any] | None = None) -> str:
+    def install(
+        self, name: str = "det", *flags: str, chart: Path = CHART, values: dict[str, Any] | None = None
+    ) -> str:
         """Install, and give the notes."""
-        said = self._helm("install", name, str(CHART), "--namespace=ops", *flags, values=values)
+        said = self._helm("install", name, str(chart), "--namespace=ops", *flags, values=values)
         self.name = name
         self._own.await_kind(KIND)
         return said
 
-    def upgrade(self, *, values: dict[str, Any]) -> None:
-        """Upgrade to the same chart with other values."""
+    def upgrade(self, *, values: dict[str, Any] | None = None) -> None:
+        """Upgrade to the chart as it is now, perhaps with other values."""
         self._helm("upgrade", self.name, str(CHART), "--namespace=ops", values=values)
 
     def uninstall(self) -> None:

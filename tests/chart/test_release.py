@@ -9,9 +9,11 @@ import yaml
 
 from chart.asking import resource
 from chart.helm import CHART, Helm, HelmError
-from chart.release import Release
+from chart.release import KIND, Release
 from cluster.control_plane import ControlPlane
 from dataefficient.api.crd import render_crd
+
+RELEASED = Path(__file__).parent / "released"
 
 
 def test_the_chart_has_no_fault_that_helm_can_find(helm: Helm):
@@ -40,6 +42,20 @@ def test_resources_outlive_the_release_and_go_on_under_another(own: ControlPlane
     release.install("other", "--take-ownership")
     assert own.get("det", "late-flights", "-n", "ads")["metadata"]["name"] == "late-flights"
     release.upgrade(values={"replicas": 2})
+
+
+@pytest.mark.parametrize("archive", sorted(RELEASED.glob("*.tgz")), ids=lambda path: str(path.stem))
+def test_every_released_chart_upgrades_to_this_one_with_its_resources(
+    own: ControlPlane, release: Release, archive: Path
+):
+    release.install(chart=archive)
+    own.apply(resource())
+    before = own.get("det", "late-flights", "-n", "ads")
+    release.upgrade()
+    after = own.get("det", "late-flights", "-n", "ads")
+    assert (after["metadata"]["uid"], after["spec"]) == (before["metadata"]["uid"], before["spec"])
+    definition = own.get("crd", KIND)
+    assert definition["spec"]["versions"] == yaml.safe_load(render_crd())["spec"]["versions"]
 
 
 def test_the_operators_pod_passes_the_restricted_standard(own: ControlPlane, release: Release):

@@ -7,6 +7,7 @@ Grace is SIGTERM, then SIGKILL. Container times are whole seconds, as in every c
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import re
@@ -329,10 +330,12 @@ def _code(process: subprocess.Popen[bytes]) -> int:
 def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """A signal to the container's processes, as a runtime sends it to all when it kills."""
     if process.poll() is None:
-        if number is signal.SIGKILL:
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
+        # Another thread may take in its end between the two.
+        with contextlib.suppress(ProcessLookupError):
+            if number is signal.SIGKILL:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
 
 
 def _condition(kind: str, *, holds: bool, reason: str | None = None) -> Object:

@@ -10,7 +10,7 @@ from dataefficient.api.load import load_resource
 from dataefficient_trainer import config
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RESOURCES = sorted(EXAMPLES.rglob("*.yaml"))
+RESOURCES = sorted(p for p in EXAMPLES.rglob("*.yaml") if "\nkind: DataEfficientTraining" in p.read_text())
 
 
 @pytest.mark.parametrize("path", RESOURCES, ids=lambda path: path.stem)

@@ -16,7 +16,6 @@ from kubernetes.aio.client import ApiClient
 
 from dataefficient.cluster.api import ApiError, Body, ConflictError, Kind, NotLeaderError
 
-_TIMEOUT_SECONDS = 30.0
 _MERGE = "application/merge-patch+json"
 
 
@@ -29,15 +28,18 @@ class AioApi:
         *,
         may_write: Callable[[], bool],
         failed: Callable[[int], None] | None = None,
+        timeout_seconds: float = 30.0,
     ) -> None:
         """Set up.
 
         Args:
+            timeout_seconds: within which a request must be answered; its connection may have died silently.
             failed: told the status of every request that was refused; 0: there was no answer.
         """
         self._client = client
         self._may_write = may_write
         self._failed = failed
+        self._timeout = timeout_seconds
         self.requests = 0
         """Requests so far."""
 
@@ -107,7 +109,7 @@ class AioApi:
                 f"{url}?{given}" if given else url,
                 headers,
                 content,
-                _request_timeout=_TIMEOUT_SECONDS,
+                _request_timeout=self._timeout,
             )
             text: bytes = await response.read()  # type: ignore[no-untyped-call]
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

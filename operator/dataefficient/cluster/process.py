@@ -259,7 +259,8 @@ def _lease(
     async def elector() -> AsyncIterator[Elector]:
         async with ApiClient(reach) as client:
             yield Elector(
-                api=AioApi(client, may_write=lambda: True),
+                # An answer that comes after the Lease's end is of no use; another connection may be.
+                api=AioApi(client, may_write=lambda: True, timeout_seconds=settings.lease_seconds),
                 leadership=leadership,
                 namespace=settings.lease_namespace,
                 name=settings.lease_name,

@@ -21,6 +21,8 @@ from dataefficient.cluster.names import Key
 
 SILENT_SECONDS = 70.0
 """The server sends a bookmark about every minute."""
+ANSWER_SECONDS = 30.0
+"""For a list, which may go out on a dead connection, too."""
 _BATCH, _CORE = ("batch", "v1", "jobs"), ("", "v1", "pods")
 
 
@@ -65,6 +67,7 @@ class Watch:
         options.peering.standalone = True
         options.watching.server_timeout = 300
         options.watching.inactivity_timeout = min(SILENT_SECONDS, resync_seconds)
+        options.networking.request_timeout = ANSWER_SECONDS
         selector = names.RESOURCE_LABEL
         options.watching.label_selectors[f"{_BATCH[2]}.{_BATCH[1]}.{_BATCH[0]}"] = selector
         options.watching.label_selectors[_CORE[2]] = selector
