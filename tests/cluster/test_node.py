@@ -199,7 +199,7 @@ def test_a_process_that_ignores_the_signal_is_killed_when_the_grace_is_over(node
 
 def test_an_evicted_pod_is_a_disruption_to_its_job(node: TestNode, played: Played, namespace: str):
     manifest = job("one", FOREVER)
-    disrupted = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    disrupted = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     manifest["spec"]["podFailurePolicy"] = {"rules": [disrupted]}
     played.create(manifest)
     played.wait_running()
