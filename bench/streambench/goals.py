@@ -1,0 +1,146 @@
+"""The goals of the benchmark, each judged from a result: reached, missed, or not measured.
+
+The goals are about settings that no stream was given for itself. A goal about all streams is reached only if
+every stream that was measured reaches it; the sentence says which ones do not, and by how much.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from streambench import figures
+from streambench.figures import LOSS_LIMIT, UPPER_LIMIT
+from streambench.results import Result, StreamResult
+from streambench.study import Arm
+
+
+class Verdict(enum.StrEnum):
+    """How a goal stands."""
+
+    REACHED = "reached"
+    MISSED = "missed"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One goal and how it stands."""
+
+    what: str
+    asked: str
+    verdict: Verdict
+    told: str
+    """Stream by stream."""
+
+
+def goals(result: Result) -> tuple[Goal, ...]:
+    """All goals that this benchmark measures."""
+    streams = result.streams
+    somewhere = [s for s in streams if s.oracle is None or not s.oracle.is_control]
+    nothing = [s for s in streams if s.oracle is not None and s.oracle.is_control]
+    return (
+        _saving(somewhere, "steady", Arm.LARGEST, 0.85),
+        _saving(somewhere, "steady", Arm.RIGHT_SIZED, 0.50),
+        _saving(somewhere, "whole", Arm.LARGEST, 0.50),
+        _against_oracle(streams),
+        _search(streams),
+        _no_harm(nothing),
+        _sudden(streams),
+        _controls(streams),
+    )
+
+
+def _each(what: str, asked: str, parts: Iterable[tuple[str, bool, str] | None]) -> Goal:
+    known = [part for part in parts if part is not None]
+    if not known:
+        return Goal(what, asked, Verdict.NOT_MEASURED, "no stream tells")
+    verdict = Verdict.REACHED if all(reached for _, reached, _ in known) else Verdict.MISSED
+    return Goal(what, asked, verdict, "; ".join(f"{name} {told}" for name, _, told in known))
+
+
+def _saving(streams: Sequence[StreamResult], scope: str, control: Arm, least: float) -> Goal:
+    names = {"steady": "steady state", "whole": "in all"}
+
+    def part(s: StreamResult) -> tuple[str, bool, str] | None:
+        found = s.of(Arm.OPERATOR, control)
+        value: float | None = getattr(found, scope) if found else None
+        if found is None or value is None:
+            return None
+        working = found.steady_working if scope == "steady" else found.whole_working
+        told = f"{value:+.0%}" + (f" ({working:+.0%} without start-up)" if working is not None else "")
+        harmless = figures.within(found) and found.loss is not None and found.loss.upper <= UPPER_LIMIT
+        return s.name, value >= least and harmless, told + ("" if harmless else ", outside limits")
+
+    asked = f">= {least:.0%} saved, within limits"
+    return _each(f"{names[scope]}, against the {control.value}", asked, map(part, streams))
+
+
+def _against_oracle(streams: Sequence[StreamResult]) -> Goal:
+    what, asked = "plan in force against the oracle, without search", "median <= 10 % more compute"
+    ratios = {s.name: s.oracle.plan_ratio for s in streams if s.oracle is not None}
+    known = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+    if not known:
+        return Goal(what, asked, Verdict.NOT_MEASURED, "no stream tells")
+    middle = median(known.values())
+    told = f"median {middle - 1:+.0%}: " + "; ".join(f"{name} {r - 1:+.0%}" for name, r in known.items())
+    return Goal(what, asked, Verdict.REACHED if middle <= 1.10 else Verdict.MISSED, told)
+
+
+def _search(streams: Sequence[StreamResult]) -> Goal:
+    def part(s: StreamResult) -> tuple[str, bool, str] | None:
+        if s.operator is None:
+            return None
+        control, grid = s.operator.search_of_control, s.operator.search_of_grid
+        told = f"{control:.0%} of the control" + (f", {grid:.0%} of the grid" if grid is not None else "")
+        return s.name, control <= 0.1 and (grid is None or grid <= 0.1), told
+
+    return _each("search spend", "<= 10 % of the control and of the grid", map(part, streams))
+
+
+def _no_harm(streams: Sequence[StreamResult]) -> Goal:
+    def part(s: StreamResult) -> tuple[str, bool, str] | None:
+        found = s.of(Arm.OPERATOR)
+        if found is None or found.loss is None:
+            return None
+        reached = found.loss.gap <= 0.0005 and found.loss.upper <= 0.0015 and -found.whole <= _overhead(s)
+        return s.name, reached, f"log loss {found.loss.gap:+.2%}, {-found.whole:+.0%} spent in all"
+
+    asked = "loss <= 0.05 %, bound <= 0.15 %, overhead <= 10 % over 5 cycles, <= 5 % over 20"
+    return _each("streams where nothing can be saved", asked, map(part, streams))
+
+
+def _overhead(stream: StreamResult) -> float:
+    return 0.05 if stream.cycles >= 20 else 0.10
+
+
+def _sudden(streams: Sequence[StreamResult]) -> Goal:
+    def part(s: StreamResult) -> tuple[str, bool, str] | None:
+        found = s.of(Arm.OPERATOR)
+        if s.changes is None or found is None:
+            return None
+        # The model that serves in the cycle of the change has seen none of it; the next one has.
+        gaps = [found.gaps.get(str(s.changes + i)) for i in (1, 2, 3)]
+        first, *later = gaps
+        known = [gap for gap in later if gap is not None]
+        if first is None or not known:
+            return None
+        told = "gap by cycle after it " + ", ".join("-" if g is None else f"{g:+.2%}" for g in gaps)
+        return s.name, min(known) <= max(LOSS_LIMIT, first), told
+
+    return _each("after a sudden change", "the gap shrinks again within two cycles", map(part, streams))
+
+
+def _controls(streams: Sequence[StreamResult]) -> Goal:
+    def part(s: StreamResult) -> tuple[str, bool, str] | None:
+        if s.tuning is None or s.tuning.linear is None:
+            return None
+        linear = s.tuning.linear
+        told = f"{linear.gap:+.2%} (s.e. {linear.standard_error:.2%})"
+        return s.name, linear.gap < 0.0, told
+
+    return _each(
+        "the tuned control against a linear model", "better on the history's end", map(part, streams)
+    )
