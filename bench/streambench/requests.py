@@ -64,26 +64,35 @@ class Unit:
                 return
             yield cycle, period.start, period.end
 
-    def holdout(self) -> datetime:
-        """Where the part of the history begins on which learning rates and sizes are chosen.
+    def holdouts(self) -> tuple[datetime, datetime]:
+        """Where the two parts of the history begin on which learning rates and sizes are chosen.
 
-        A published model serves one interval unchanged, so it is as long as an interval, and at most a
-        quarter of the history.
+        A published model serves one interval unchanged, so each is as long as an interval, and at most a
+        quarter of the history. Two, since models differ far more from one fortnight to the next than from
+        each other.
         """
         start, end = self.spec.schedule.history_from, self.spec.schedule.start_time
         _, first, last = next(self.intervals())
-        return end - min(last - first, (end - start) / 4)
+        length = min(last - first, (end - start) / 4)
+        return end - 2 * length, end - length
 
 
-def on_history(unit: Unit, size: int, learning_rate: float) -> RunRequest:
-    """Train on the history up to the hold-out, then score the finished model on all of it."""
-    schedule, middle = unit.spec.schedule, unit.holdout()
+def on_history(unit: Unit, size: int, learning_rate: float, before: CheckpointRef | None) -> RunRequest:
+    """Train on the history up to a hold-out, then score the finished model on all of it.
+
+    Args:
+        before: what the same request for the first hold-out left; None: this is the first.
+    """
+    schedule, (first, second) = unit.spec.schedule, unit.holdouts()
+    train = (schedule.history_from, first) if before is None else (first, second)
+    evaluate = (first, second) if before is None else (second, schedule.start_time)
     wanted = Wanted(
-        name(0, f"tune-{size}-{learning_rate:.4g}"),
+        name(0, f"tune-{size}-{learning_rate:.4g}-{1 if before is None else 2}"),
         Role.PROBE,
         Point(Policy.UNIFORM, 1.0, size),
-        (schedule.history_from, middle),
-        (middle, schedule.start_time),
+        train,
+        evaluate,
+        start=before,
     )
     request = _request(unit, 0, wanted)
     assert request.evaluation is not None
@@ -100,7 +109,7 @@ def cold(unit: Unit, point: Point, learning_rate: float) -> RunRequest:
         Role.CANDIDATE,
         point,
         (schedule.history_from, schedule.start_time),
-        (unit.holdout(), schedule.start_time),
+        (unit.holdouts()[1], schedule.start_time),
     )
     request = _request(unit, 0, wanted)
     return replace(request, config=_with_rate(request.config, learning_rate))

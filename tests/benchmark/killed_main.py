@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from fake_study import study
+from benchmark.fake_study import study
+from streambench.execute import Runner
 
 folder, count = Path(sys.argv[1]), sys.argv[2]
-study(folder, FAKE_KILL=f"{os.getpid()} {count}").fill(oracle=False)
+study(folder, runner=Runner, FAKE_KILL=f"{os.getpid()} {count}").fill(oracle=False)
