@@ -12,6 +12,7 @@ from streambench.study import Arm
 COLUMNS = (
     "stream",
     "arm",
+    "seconds",
     "steady",
     "w/o start-up",
     "in all",
@@ -25,10 +26,11 @@ COLUMNS = (
     "even",
 )
 LEGEND = (
-    "Shares of compute saved against full data at the largest size: steady = cycle 5 and later, in all = "
-    "history, search and evaluation included; vs right-sized = steady, without start-up, against the "
-    "right-sized control. Log loss, AUC, calibration: difference to the largest control from cycle 5 on, all "
-    "rows. even = first cycle from whose end on less was spent in all; arms that search nothing have none."
+    "seconds = device time of the whole life. Shares of compute saved against full data at the largest size: "
+    "steady = cycle 5 and later, in all = history, search and evaluation included; vs right-sized = steady, "
+    "without start-up, against the right-sized control. Log loss, AUC, calibration: difference to the "
+    "largest control from cycle 5 on, all rows. even = first cycle from whose end on less was spent in all; "
+    "arms that search nothing have none."
 )
 WIDTH = 110
 
@@ -73,17 +75,15 @@ def rows(stream: StreamResult) -> list[tuple[str, ...]]:
     for arm in stream.arms:
         largest = arm.against.get(Arm.LARGEST.value)
         sized = arm.against.get(Arm.RIGHT_SIZED.value)
-        if arm.arm is Arm.LARGEST:
-            found.append((stream.name, arm.arm.value, *("-" * 10), f"{arm.seconds:.0f} s")[: len(COLUMNS)])
-            continue
-        found.append((stream.name, arm.arm.value, *cells(largest, sized, searches=arm.arm is Arm.OPERATOR)))
+        figures = cells(largest, sized, searches=arm.arm is Arm.OPERATOR)
+        found.append((stream.name, arm.arm.value, f"{arm.seconds:.0f}", *figures))
     return found
 
 
 def cells(c: Comparison | None, sized: Comparison | None, *, searches: bool) -> tuple[str, ...]:
     """The figures of one arm, as text."""
     if c is None:
-        return ("-",) * (len(COLUMNS) - 2)
+        return ("-",) * (len(COLUMNS) - 3)
     loss = c.loss
     even = "-" if not searches else "never" if c.break_even is None else str(c.break_even)
     return (
