@@ -12,10 +12,10 @@ import json
 import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from dataefficient import contract
@@ -51,12 +51,17 @@ def benchmark(plan: Plan, output: Path) -> str:
     jobs = [(plan, stream.name, oracle) for oracle in (False, True) for stream in streams]
     context = multiprocessing.get_context("spawn")
     cores = sorted(os.sched_getaffinity(0))
-    queue = context.Queue()
+    queue, stop = context.Queue(), context.Event()
     for i in range(plan.workers):
         queue.put(cores[i % len(cores)])
-    with ProcessPoolExecutor(plan.workers, context, _begin_worker, (queue, os.getpid())) as pool:
-        for done in [pool.submit(_fill, *job) for job in jobs]:
-            done.result()
+    with ProcessPoolExecutor(plan.workers, context, _begin_worker, (queue, stop, os.getpid())) as pool:
+        try:
+            for done in [pool.submit(_fill, *job) for job in jobs]:
+                done.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)  # or the next stream would be begun
+            raise
     result = read(plan, streams)
     output.mkdir(parents=True, exist_ok=True)
     name = plan.settings.name
@@ -121,13 +126,13 @@ def _runner(work: Path, found: Found, lock: int, until: float) -> Runner:
     return Runner(cache, command_of(spec, Path()), work / "running", lock, until, to_stderr)
 
 
-def _begin_worker(queue: multiprocessing.Queue[int], parent: int) -> None:
-    """A core of its own, so that runs do not slow each other; and an end with the parent."""
+def _begin_worker(queue: multiprocessing.Queue[int], stop: Event, parent: int) -> None:
+    """A core of its own, so that runs do not slow each other; and an end with the parent, or on its word."""
     os.sched_setaffinity(0, {queue.get()})
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
+        while os.getppid() == parent and not stop.wait(1.0):
+            pass
         os._exit(1)  # the trainers' guards see it and end them
 
     threading.Thread(target=watch, daemon=True).start()

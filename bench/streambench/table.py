@@ -12,12 +12,12 @@ from streambench.study import Arm
 COLUMNS = (
     "stream",
     "arm",
+    "against",
     "seconds",
     "steady",
     "w/o start-up",
     "in all",
     "w/o start-up",
-    "vs right-sized",
     "log loss",
     "s.e.",
     "95 % bound",
@@ -26,12 +26,13 @@ COLUMNS = (
     "even",
 )
 LEGEND = (
-    "seconds = device time of the whole life. Shares of compute saved against full data at the largest size: "
-    "steady = cycle 5 and later, in all = history, search and evaluation included; vs right-sized = steady, "
-    "without start-up, against the right-sized control. Log loss, AUC, calibration: difference to the "
-    "largest control from cycle 5 on, all rows. even = first cycle from whose end on less was spent in all; "
-    "arms that search nothing have none."
+    "seconds = device time of the whole life. Shares of compute saved against full data, at the largest size or "
+    "at the right one: steady = cycle 5 and later, in all = history, search and evaluation included. Log loss, "
+    "AUC, calibration: difference to the same control from cycle 5 on, all rows. even = first cycle from whose "
+    "end on less was spent in all; arms that search nothing have none."
 )
+SHOWN = {Arm.LARGEST: tuple(Arm), Arm.RIGHT_SIZED: (Arm.OPERATOR, Arm.ORACLE)}
+"""Arms that are shown against each control; the saved result has all."""
 WIDTH = 110
 
 
@@ -41,7 +42,7 @@ def render(result: Result) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
     body = [
         "  ".join(
-            cell.ljust(w) if i < 2 else cell.rjust(w)
+            cell.ljust(w) if i < 3 else cell.rjust(w)
             for i, (cell, w) in enumerate(zip(line, widths, strict=True))
         )
         for line in lines
@@ -70,20 +71,23 @@ def render(result: Result) -> str:
 
 
 def rows(stream: StreamResult) -> list[tuple[str, ...]]:
-    """One line an arm."""
+    """The lines of a stream: the largest control's cost, then arms against both controls."""
     found = []
-    for arm in stream.arms:
-        largest = arm.against.get(Arm.LARGEST.value)
-        sized = arm.against.get(Arm.RIGHT_SIZED.value)
-        figures = cells(largest, sized, searches=arm.arm is Arm.OPERATOR)
-        found.append((stream.name, arm.arm.value, f"{arm.seconds:.0f}", *figures))
+    for control, shown in SHOWN.items():
+        for arm in stream.arms:
+            if arm.arm is Arm.LARGEST and control is Arm.LARGEST:
+                found.append(
+                    (stream.name, arm.arm.value, "", f"{arm.seconds:.0f}", *("",) * (len(COLUMNS) - 4))
+                )
+            elif arm.arm in shown and (c := arm.against.get(control.value)) is not None:
+                figures = cells(c, searches=arm.arm is Arm.OPERATOR)
+                against = control.value.removesuffix(" control")
+                found.append((stream.name, arm.arm.value, against, f"{arm.seconds:.0f}", *figures))
     return found
 
 
-def cells(c: Comparison | None, sized: Comparison | None, *, searches: bool) -> tuple[str, ...]:
-    """The figures of one arm, as text."""
-    if c is None:
-        return ("-",) * (len(COLUMNS) - 3)
+def cells(c: Comparison, *, searches: bool) -> tuple[str, ...]:
+    """The figures of one comparison, as text."""
     loss = c.loss
     even = "-" if not searches else "never" if c.break_even is None else str(c.break_even)
     return (
@@ -91,7 +95,6 @@ def cells(c: Comparison | None, sized: Comparison | None, *, searches: bool) -> 
         share(c.steady_working),
         share(c.whole),
         share(c.whole_working),
-        share(sized.steady_working if sized else None),
         "-" if loss is None else f"{100 * loss.gap:+.3f} %",
         "-" if loss is None else f"{100 * loss.standard_error:.3f}",
         "-" if loss is None else f"{100 * loss.upper:+.3f}",
