@@ -1,12 +1,14 @@
 """Streams whose truth is known, because it is made here: the same bytes for the same recipe, always.
 
 A row is a time, a number, six categorical fields and a label drawn from a logistic model: an effect for each
-value of each field, and one for each pair of values of two fields through a low-rank product. What differs
-between recipes is only what the recipe says. They are models of a click log, not click logs.
+value of each field, and one for each pair of values of two fields through a low-rank product, which a linear
+model cannot learn. What differs between recipes is only what the recipe says. They are models of
+a click log, not click logs.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +25,8 @@ VALUES = (2_000, 500, 100, 24, 7, 4_000)
 """Values of each field, the frequent ones far more frequent (Zipf)."""
 FEW_VALUES = (3, 2)
 RANK = 4
+PAIRS = 0.6
+"""Standard deviation of the effects of pairs, in that of all fields' effects together."""
 ROW_GROUP = 65_536
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +40,8 @@ class Recipe:
     positives: float
     """Share of positives."""
     values: tuple[int, ...] = VALUES
+    pair: tuple[int, int] = (2, 3)
+    """The two fields whose pairs of values have effects of their own."""
     signal: float = 1.0
     """Standard deviation of the true logits' field effects; 0: the label has nothing to do with the row."""
     flipped: float = 0.0
@@ -53,11 +59,13 @@ class Truth:
     effects: tuple[Floats, ...]
     left: Floats
     right: Floats
+    pair: tuple[int, int]
 
     def logits(self, codes: list[Codes]) -> Floats:
         """Logits without intercept of rows given by their codes, one array a field."""
         total = np.sum([effect[code] for effect, code in zip(self.effects, codes, strict=True)], axis=0)
-        pairs = (self.left[codes[0]] * self.right[codes[1]]).sum(axis=1)
+        first, second = self.pair
+        pairs = (self.left[codes[first]] * self.right[codes[second]]).sum(axis=1)
         return np.asarray(total + pairs, np.float64)
 
 
@@ -65,9 +73,9 @@ def truth(recipe: Recipe, random: np.random.Generator) -> Truth:
     """One draw of all effects."""
     scale = recipe.signal / np.sqrt(len(recipe.values))
     effects = tuple(random.normal(0.0, scale, count) for count in recipe.values)
-    spread = np.sqrt(scale / np.sqrt(RANK))
-    left, right = (random.normal(0.0, spread, (count, RANK)) for count in recipe.values[:2])
-    return Truth(effects, left, right)
+    spread = np.sqrt(PAIRS * recipe.signal / np.sqrt(RANK))
+    left, right = (random.normal(0.0, spread, (recipe.values[field], RANK)) for field in recipe.pair)
+    return Truth(effects, left, right, recipe.pair)
 
 
 def write(recipe: Recipe, path: Path, *, cycle_rows: int, cycles: int) -> None:
@@ -136,6 +144,11 @@ def _cycle(recipe: Recipe, world: Truth, random: np.random.Generator, at: tuple[
     columns = [pa.array(times, pa.timestamp("us", tz="UTC")), pa.array(np.arange(before, before + rows))]
     columns += [pa.array(code, pa.int32()) for code in codes]
     return pa.Table.from_arrays([*columns, pa.array(label)], schema=_schema(recipe))
+
+
+def version(recipe: Recipe) -> str:
+    """Short digest of what a stream's rows follow from: the recipe, and this module."""
+    return hashlib.sha256(Path(__file__).read_bytes() + repr(recipe).encode()).hexdigest()[:8]
 
 
 def schedule(cycles: int) -> dict[str, object]:

@@ -46,7 +46,11 @@ _GENERATED = (
     ("drift", "all effects change at once at the beginning of cycle 3", Recipe(0.1, change=3)),
     ("noise", "a third of the labels are drawn without a look at the row", Recipe(0.1, flipped=1 / 3)),
     ("no-signal", "the label has nothing to do with the row", Recipe(0.1, signal=0.0)),
-    ("saturated", "six kinds of rows: learned after a moment", Recipe(0.1, values=generated.FEW_VALUES)),
+    (
+        "saturated",
+        "six kinds of rows: learned after a moment",
+        Recipe(0.1, values=generated.FEW_VALUES, pair=(0, 1)),
+    ),
     ("rare", "one positive in a thousand rows", Recipe(0.001, rows=3.0)),
 )
 
@@ -102,7 +106,7 @@ def find(stream: Stream, *, folder: Path, data: Path | None, cycle_rows: int, cy
         MissingDataError: not on this machine.
     """
     if stream.recipe is not None:
-        path = folder / f"{stream.name}-{cycle_rows}x{cycles}.parquet"
+        path = folder / f"{stream.name}-{cycle_rows}x{cycles}-{generated.version(stream.recipe)}.parquet"
         if not path.exists():
             generated.write(stream.recipe, path, cycle_rows=cycle_rows, cycles=cycles)
         fields = [f"f{i}" for i in range(len(stream.recipe.values))]

@@ -26,10 +26,10 @@ COLUMNS = (
     "even",
 )
 LEGEND = (
-    "seconds = device time of the whole life. Shares of compute saved against full data, at the largest size or "
-    "at the right one: steady = cycle 5 and later, in all = history, search and evaluation included. Log loss, "
-    "AUC, calibration: difference to the same control from cycle 5 on, all rows. even = first cycle from whose "
-    "end on less was spent in all; arms that search nothing have none."
+    "seconds = device time of the whole life. Shares of compute saved against full data, at the largest "
+    "size or at the right one: steady = cycle 5 and later, in all = history, search and evaluation included. "
+    "Log loss, AUC, calibration: difference to the same control from cycle 5 on, all rows. even = first "
+    "cycle from whose end on less was spent in all; arms that search nothing have none."
 )
 SHOWN = {Arm.LARGEST: tuple(Arm), Arm.RIGHT_SIZED: (Arm.OPERATOR, Arm.ORACLE)}
 """Arms that are shown against each control; the saved result has all."""
