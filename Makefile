@@ -44,7 +44,7 @@ check: $(DEV_READY) ## Lint, format, types and the direction of imports
 bench: $(DEV_READY) ## What is saved on ten streams, in hours; resumes. BENCH_DATA=folder of streams not in here
 	@PYTHONPATH=bench $(BIN)/python -m streambench --workers $(WORKERS)
 
-bench-quick: $(DEV_READY) ## The same on five streams with one seed, in 20 minutes at most; resumes
+bench-quick: $(DEV_READY) ## The same on four streams with one seed, in 20 minutes at most; resumes
 	@PYTHONPATH=bench $(BIN)/python -m streambench --quick --workers $(WORKERS)
 
 bench-parts: $(DEV_READY) ## Run every hack/bench_*.py and print its table: trainer, fits, operator

@@ -63,5 +63,5 @@ QUICK = Settings(
     cycle_rows=200_000,
     notch=4.0,
     all_sizes=False,
-    streams=("flights", "drift", "noise", "saturated", "rare"),
+    streams=("flights", "drift", "noise", "saturated"),
 )
