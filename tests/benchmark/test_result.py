@@ -77,3 +77,15 @@ def test_a_saving_outside_limits_misses_its_goal(result):
         verdicts.append((goal.verdict, "outside limits" in goal.told))
 
     assert verdicts == [(Verdict.REACHED, False), (Verdict.MISSED, True)]
+
+
+def test_a_stream_on_which_the_oracle_saves_nothing_is_judged_by_harm_and_not_by_savings(result):
+    stream = result.streams[0]
+    oracle = dataclasses.replace(stream.oracle, is_control=True)
+    judged = goals(dataclasses.replace(result, streams=(dataclasses.replace(stream, oracle=oracle),)))
+
+    savings = [goal for goal in judged if "against the largest control" in goal.what]
+    harm = next(goal for goal in judged if goal.what == "streams where nothing can be saved")
+    assert {goal.told for goal in savings} == {"fake has nothing to save by the oracle"}
+    assert {goal.verdict for goal in savings} == {Verdict.NOT_MEASURED}
+    assert harm.verdict is not Verdict.NOT_MEASURED
