@@ -16,11 +16,11 @@ E2E_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubec
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: help demo test e2e check bench lock clean
+.PHONY: help demo test e2e check bench bench-quick bench-parts lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
-		while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+		while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 demo: $(RUN_READY) ## Run examples/flights end to end; writes work/demo/report.html
 	@$(BIN)/detctl run -f examples/flights/late-flights.yaml --workdir $(DEMO) --control
@@ -41,7 +41,13 @@ check: $(DEV_READY) ## Lint, format, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_READY) ## Run every hack/bench_*.py and print its table
+bench: $(DEV_READY) ## What is saved on ten streams, in hours; resumes. BENCH_DATA=folder of streams not in here
+	@PYTHONPATH=bench $(BIN)/python -m streambench --workers $(WORKERS)
+
+bench-quick: $(DEV_READY) ## The same on four streams with one seed, in 20 minutes at most; resumes
+	@PYTHONPATH=bench $(BIN)/python -m streambench --quick --workers $(WORKERS)
+
+bench-parts: $(DEV_READY) ## Run every hack/bench_*.py and print its table: trainer, fits, operator
 	@for script in hack/bench_*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done
 
 lock: $(DEV_READY) ## Renew the lock files after a change of pyproject.toml; UPGRADE=1 takes newer versions
@@ -53,7 +59,7 @@ lock: $(DEV_READY) ## Renew the lock files after a change of pyproject.toml; UPG
 
 clean: ## Remove the environment, caches and the demo's work folder
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build $(DEMO) *.egg-info
-	find operator trainer tests hack -name __pycache__ -type d -prune -exec rm -rf {} +
+	find operator trainer bench tests hack -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUN_READY): requirements.lock $(BOOTSTRAP)
 	@hack/bootstrap requirements.lock
