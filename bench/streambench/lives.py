@@ -27,7 +27,7 @@ from dataefficient.local.lock import locked
 from dataefficient.local.store import Store
 from dataefficient.local.watch import Running
 from dataefficient.planner.knobs import Point
-from dataefficient.report.measure import add, by_cycle, role_of, spend_of
+from dataefficient.report.measure import FAILED, add, by_cycle, report_of, spend_of
 from dataefficient.report.statement import Spend
 from streambench import requests
 from streambench.cache import CachedStore
@@ -196,7 +196,8 @@ def life_of(memory: Memory, store: Store, cycles: int) -> Life:
     for record in memory.history[: cycles + 1]:
         spent: dict[str, Spend] = {}
         for run in grouped.get(record.cycle, []):
-            spent[role_of(run)] = add([spent.get(role_of(run), Spend(0.0, 0.0, 0.0)), spend_of(run, DEVICES)])
+            role = FAILED if report_of(run) is None else run[0].role.value
+            spent[role] = add([spent.get(role, Spend(0.0, 0.0, 0.0)), spend_of(run, DEVICES)])
         beyond = record.spent_seconds - fsum(part.seconds for part in spent.values())
         if beyond > 1e-6:
             spent["Failed"] = Spend(beyond, 0.0, 0.0)
