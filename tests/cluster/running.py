@@ -65,6 +65,10 @@ class Operator:
         lines = self.probe("/metrics")[1].splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}[{{ ]", line))
 
+    def told(self, about):
+        """Lines of its log that name something."""
+        return [line for line in self.log.read_text().splitlines() if about in line]
+
     def kill(self):
         self.process.kill()
         self.process.wait()
