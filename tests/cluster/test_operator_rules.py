@@ -79,7 +79,7 @@ def resources(namespace, folder):
         made("blind", kpi={**ASKED, "query": 'clicks{none="such"}', "freshnessQuery": ""}, cost=NOBODY),
         made("broken", env={"FAKE_FAULTS": "*=crash"}, limits={"maxAttempts": 1}),
         made("refused", address="http://elsewhere:9090"),
-    ]  # fmt: skip
+    ]
 
 
 FOUND = {

@@ -473,7 +473,7 @@ def _unanswered(query: str) -> Fires:
 def _exhausts(part: str, share: str, end: str) -> Fires:
     return Fires(
         f"At what the last cycles cost, budget.{part} of ads/flights will be used to {share} by {end}. When "
-        "it is used up, runs stop.",
+        "it is used up, no run is started.",
         {**RESOURCE, "part": part},
     )
 
