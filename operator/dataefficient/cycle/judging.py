@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from dataefficient.api.measure import Guardrail, GuardrailMetric
 from dataefficient.contract import Evaluated, Role, RunReport, Scored
 from dataefficient.cycle import measuring
+from dataefficient.cycle.births import first_look
 from dataefficient.cycle.branches import refuse
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import GATE_BLOCKS, name
@@ -72,6 +73,8 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
         memory = _judge_control(replace(k, memory=memory), candidate, notes)
         if memory.successor is None:
             memory = _judge_trial(replace(k, memory=memory), candidate, notes)
+    if memory.cycle == 0:
+        memory = first_look(k)
     memory, gate = _publish(replace(k, memory=memory), candidate, notes)
     memory = _branches_after(replace(k, memory=memory), reports)
     if kpi is not None:
@@ -374,9 +377,7 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
 
 
 def _contrast(mine: Past, against: Past, cycle: int, age: float | None, difference: Paired) -> Contrast:
-    # Student's t for few blocks, folded into the standard error so that beliefs may stay normal.
-    widened = max(difference.standard_error * (1.0 + 1.0 / difference.blocks) ** 1.5, 1e-9)
-    return Contrast(mine, against, cycle, age, difference.gap, widened)
+    return Contrast(mine, against, cycle, age, difference.gap, difference.widened)
 
 
 def _branches_after(k: Knowledge, reports: dict[str, RunReport]) -> Memory:

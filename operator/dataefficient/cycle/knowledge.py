@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from math import sqrt
 from statistics import NormalDist, median
@@ -45,6 +45,10 @@ ROW_SPREAD = 0.4
 between similar arms, 0.4 between different ones)."""
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that scoring may take."""
+
+
+RIDING = 0.1
+"""A branch rides where starting a process of its own takes more than this share of its work."""
 
 
 @lru_cache(maxsize=4)
@@ -208,6 +212,32 @@ class Knowledge:
             rows_evaluated=scored * self.memory.evaluation_share * models,
         ) * devices(self.spec)
 
+    def added_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
+        """Expected device-seconds of training on ``trained`` rows (before sampling) as a rider.
+
+        Args:
+            beyond: rows among them that the process reads for it alone.
+        """
+        return self.run_cost(point, trained, read=beyond) - self.run_cost(point, 0.0)
+
+    def rides(self, point: Point, trained: float) -> bool:
+        """Whether a branch rides with the candidate: where the start of a process would be much of its cost.
+
+        Else it runs beside it, and both are done sooner.
+        """
+        start = self.run_cost(point, 0.0)
+        return self.memory.takes_riders and start > RIDING * self.added_cost(point, trained)
+
+    def branch_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
+        """Expected device-seconds of training a branch once, as a rider where it rides."""
+        if self.rides(point, trained):
+            return self.added_cost(point, trained, beyond)
+        return self.run_cost(point, trained)
+
+    def scoring_cost(self, point: Point) -> float:
+        """Expected device-seconds of scoring one more model on an ordinary cycle's evaluation rows."""
+        return self.run_cost(point, 0.0, self.cycle_rows, models=1) - self.run_cost(point, 0.0)
+
     @cached_property
     def past_costs(self) -> tuple[tuple[float, float], ...]:
         """(forecast, actual) device-seconds of earlier candidates."""
@@ -223,6 +253,18 @@ class Knowledge:
         first = interval(self.spec.schedule, 1)
         assert first is not None
         return self.rows(first.start, first.end)
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """Names of the cycle's runs that are done."""
+        return frozenset(outcome.run for outcome in self.memory.done)
+
+    @cached_property
+    def cycle_length(self) -> timedelta:
+        """Event time of one ordinary cycle."""
+        first = interval(self.spec.schedule, 1)
+        assert first is not None
+        return first.end - first.start
 
     def cycle_cost(self, point: Point) -> float:
         """Expected device-seconds of one ordinary cycle's candidate."""
@@ -427,6 +469,14 @@ class Knowledge:
             resolvable=self.resolvable,
         )
 
+    @cached_property
+    def horizon(self) -> int:
+        """Cycles over which a saving counts: ``horizonCycles``, or those that are left before ``endTime``."""
+        left = self.spec.horizon_cycles
+        while left > 1 and interval(self.spec.schedule, self.memory.cycle + left) is None:
+            left -= 1
+        return left
+
     def terms(self, se: float) -> Terms:
         """The terms of an experiment whose comparison has the standard error ``se``."""
         return Terms(
@@ -435,7 +485,7 @@ class Knowledge:
             z=NormalDist().inv_cdf(self.assurance),
             carry_over=self.carry_over,
             ahead=AHEAD,
-            horizon=self.spec.horizon_cycles,
+            horizon=self.horizon,
             wrong=1.0 - float(self.spec.kpi.confidence),
             rollback=self.spec.control.lookback_cycles * self.cycle_cost(self.reference),
         )

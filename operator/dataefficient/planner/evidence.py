@@ -25,6 +25,11 @@ class Paired:
     standard_error: float
     blocks: int
 
+    @property
+    def widened(self) -> float:
+        """Standard error with Student's t for few blocks folded in, so that beliefs may stay normal."""
+        return max(self.standard_error * float((1.0 + 1.0 / self.blocks) ** 1.5), 1e-9)
+
     def upper(self, confidence: float) -> float:
         """One-sided upper bound by Student's t with blocks - 1 degrees of freedom."""
         return self.gap + float(stdtrit(self.blocks - 1, confidence)) * self.standard_error

@@ -96,14 +96,18 @@ def chance(belief: Belief, terms: Terms, spread: float) -> float:
 
 @dataclass(frozen=True)
 class Pace:
-    """When a trial is looked at: first at age ``first``, then every ``stride`` cycles."""
+    """When a trial is looked at: first at age ``first``, then every ``stride`` cycles.
+
+    ``twice`` at first: once as it learns, in the run that it rides with, and once frozen.
+    """
 
     first: int
     stride: int
+    twice: bool = False
 
-    def looks(self, age: int) -> range:
+    def looks(self, age: int) -> tuple[int, ...]:
         """Ages of the looks up to ``age``."""
-        return range(self.first, age + 1, self.stride)
+        return (*((self.first,) if self.twice else ()), *range(self.first, age + 1, self.stride))
 
 
 def best_trial(
@@ -137,7 +141,7 @@ def best_trial(
         spoken_for = candidates if speaks(point) else (point,)
         shares = {p: rate_share(p, point) for p in spoken_for if saving[p] > 0.0}
         parts = [(p, share) for p, share in shares.items() if share is not None]
-        for age in range(pace.first, PLANNED_AGE + 1, pace.stride):
+        for age in range(pace.first, max(PLANNED_AGE, pace.first + MIN_LOOKS) + 1, pace.stride):
             looks = pace.looks(age)
             spent = cost(point, age, len(looks))
             if len(looks) < MIN_LOOKS or spent > purse(age):
