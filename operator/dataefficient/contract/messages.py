@@ -265,7 +265,7 @@ class RunReport:
     takes_riders: bool = False
     """Whether the trainer does the ``riders`` of a request."""
     riders: tuple[RunReport, ...] = ()
-    """Those of the request's riders that ended well. What they scored is in this report's ``evaluated``, under
-    their run's name. Their ``seconds`` are what they took of the process, without its start-up; of the leading
-    run's, only ``total`` holds them too."""
+    """Those of the request's riders that ended well. What they scored is in this report's ``evaluated``,
+    under their run's name. Their ``seconds`` are what they took of the process, without its start-up; of the
+    leading run's, only ``total`` holds them too."""
     version: ClassVar[str] = VERSION
