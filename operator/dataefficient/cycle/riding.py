@@ -32,7 +32,7 @@ def seated(wanted: Sequence[Wanted]) -> list[Wanted]:
 
 
 def plans(plan: RunPlan) -> tuple[RunPlan, ...]:
-    """The plan and those of its riders, each as that of a run of its own. Only the first reserves anything."""
+    """The plan and those of its riders, each as that of a run of its own. Only the first reserves."""
     own = replace(plan, request=replace(plan.request, riders=()), riders=())
     riders = zip(plan.request.riders, plan.riders, strict=True)
     return (
