@@ -14,7 +14,7 @@ from dataefficient.api.measure import Guardrail, GuardrailMetric
 from dataefficient.contract import Evaluated, Role, RunReport, Scored
 from dataefficient.cycle import measuring
 from dataefficient.cycle.births import first_look
-from dataefficient.cycle.branches import refuse
+from dataefficient.cycle.branches import WATCH_FACTOR, refuse
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import GATE_BLOCKS, name
 from dataefficient.cycle.measuring import HISTORY_ADVANCE
@@ -30,6 +30,7 @@ from dataefficient.cycle.model import (
     RunSummary,
 )
 from dataefficient.cycle.saving import add_cycle
+from dataefficient.planner.belief import rate_share
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after
 from dataefficient.planner.evidence import Paired, paired
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
@@ -307,11 +308,10 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         if trial.cold:
             return _adopt(k, trial, evaluated, notes)
         notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: the trial has told")
-        own = k.prospects.get(trial.point)
-        goes_on = own is not None and own.certified >= MIN_CHANCE and trial.age < PLANNED_AGE
-        goes_on = goes_on and target != trial.point
-        trial_after = replace(trial, target=trial.point) if goes_on else None
-        return replace(memory, trial=trial_after, refused_in_row=0)
+        task = _next_task(k, trial, target)
+        if task is not None and task.watch:
+            notes.add("WatchStarted", f"It goes on as a watch: {k.told_distance}")
+        return replace(memory, trial=task, refused_in_row=0)
     if trial.looks >= MIN_LOOKS and inside < HOPELESS:
         told = f"the chance that it stays inside the tolerance is {inside:.0%}"
         notes.add("TrialRefused", f"{target} is refused: {told}")
@@ -323,6 +323,19 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     else:
         return memory
     return _refused(memory, target)
+
+
+def _next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
+    """A trial that has told what it was for goes on for a plan that saves more, or as a watch of this one."""
+    if told == trial.point or trial.age >= PLANNED_AGE:
+        return None
+    saving = k.cycle_cost(told)
+    between = [p for p in k.cheaper(k.points, told) if p == trial.point or rate_share(p, trial.point)]
+    worth = {p: k.prospects[p].certified * (saving - k.cycle_cost(p)) for p in between}
+    likely = [p for p in between if k.prospects[p].certified >= MIN_CHANCE]
+    if likely:
+        return replace(trial, target=max(likely, key=lambda p: worth[p]))
+    return replace(trial, target=None, watch=True) if trial.point.rate >= told.rate * WATCH_FACTOR else None
 
 
 def _watched(k: Knowledge, trial: Branch, notes: Notes) -> Memory:

@@ -469,14 +469,6 @@ class Knowledge:
             resolvable=self.resolvable,
         )
 
-    @cached_property
-    def horizon(self) -> int:
-        """Cycles over which a saving counts: ``horizonCycles``, or those that are left before ``endTime``."""
-        left = self.spec.horizon_cycles
-        while left > 1 and interval(self.spec.schedule, self.memory.cycle + left) is None:
-            left -= 1
-        return left
-
     def terms(self, se: float) -> Terms:
         """The terms of an experiment whose comparison has the standard error ``se``."""
         return Terms(
@@ -485,7 +477,7 @@ class Knowledge:
             z=NormalDist().inv_cdf(self.assurance),
             carry_over=self.carry_over,
             ahead=AHEAD,
-            horizon=self.horizon,
+            horizon=self.spec.horizon_cycles,
             wrong=1.0 - float(self.spec.kpi.confidence),
             rollback=self.spec.control.lookback_cycles * self.cycle_cost(self.reference),
         )
