@@ -88,7 +88,8 @@ def _cost(k: Knowledge, point: Point, age: int, looks: int) -> float:
 
 
 def _best(k: Knowledge, now: Point, points: Sequence[Point], age: int, account: float) -> Trial | None:
-    """The best trial of ``points`` that has this age at the end of cycle 0."""
+    """The best trial of ``points`` that has this age after cycle 0, whose run the account can pay."""
+    points = [p for p in points if _cost(k, p, age, 1) <= account]
     if not points:
         return None
     fork = points[0].size == now.size

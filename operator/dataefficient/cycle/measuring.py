@@ -112,12 +112,14 @@ def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     scoring = full.cycle_cost(k.reference) - without
     share = min(needed, EVALUATION_COST * without / max(scoring, 1e-9), 1.0)
     memory = replace(memory, evaluation_share=float(f"{max(share, 1e-4):.3g}"))
-    account = _advance(replace(k, memory=memory)) - memory.ledger.settled
-    return replace(memory, account=max(account, 0.0))
+    k = replace(k, memory=memory)
+    # Starting a process for the pilot is no experiment: without it nothing is known at all.
+    worked = memory.ledger.settled - len(memory.done) * k.run_cost(k.reference, 0.0)
+    return replace(memory, account=max(_advance(k) - max(worked, 0.0), 0.0))
 
 
 def _advance(k: Knowledge) -> float:
-    """Device-seconds that cycle 0 may spend on experiments, the pilots among them."""
+    """Device-seconds that cycle 0 may spend on experiments, the pilots' work among them."""
     start, _, end = window(k)
     reference = k.run_cost(k.reference, k.rows(start, end)) + HISTORY_ADVANCE * k.cycle_cost(k.reference)
     return float(k.spec.exploration.share) * reference
