@@ -5,13 +5,24 @@ import json
 import re
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataefficient.contract import Policy, Role, Scales
+from dataefficient.contract import Policy, Scales
 from dataefficient_trainer import checkpoint, events
 from dataefficient_trainer.errors import DataError
-from trainer.synthetic import FEATURES, day, evaluation, launch, loss, make_request, training
+from trainer.synthetic import (
+    FEATURES,
+    day,
+    evaluation,
+    launch,
+    loss,
+    make_request,
+    table,
+    training,
+    with_riders,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,17 +34,6 @@ def _small_chunks(monkeypatch):
 def start(stream, tmp_path_factory):
     folder = tmp_path_factory.mktemp("start")
     return launch(make_request(stream, folder, train=training(0, 2), evaluation=None)).checkpoint
-
-
-def rider(leader, name, **changes):
-    """A rider of a request that scores what the leader scores; ``changes`` replace its fields."""
-    base = {"run": f"c000-{name}", "role": Role.TRIAL, "output": f"{leader.output}-{name}", "start": None}
-    return dataclasses.replace(leader, **{**base, "frozen": {}, **changes})
-
-
-def with_riders(leader, **riders):
-    """The leader with riders; each is named and has its changes."""
-    return dataclasses.replace(leader, riders=tuple(rider(leader, n, **c) for n, c in riders.items()))
 
 
 def alone(request, folder):
@@ -140,6 +140,15 @@ def test_a_fork_samples_by_the_scores_of_what_it_was_copied_from(stream, tmp_pat
     ]
     assert reports[1].rows.kept == pytest.approx(reports[0].rows.kept, rel=0.1)
     assert reports[1].rows.effective < 0.99 * reports[0].rows.effective
+
+
+def test_a_fork_may_meet_one_label_alone_as_a_warm_start_may(tmp_path):
+    rows = table()
+    clicks = np.where(np.arange(rows.num_rows) < 15_000, rows["click"].to_numpy(), 0)
+    pq.write_table(rows.set_column(5, "click", pa.array(clicks)), tmp_path / "late.parquet")
+    leader = make_request(tmp_path / "late.parquet", tmp_path / "run", evaluation=None)
+    report = launch(with_riders(leader, fork={"fork": True, "train": training(9.5, 10)}))
+    assert report.riders[0].rows.positives == 0
 
 
 def test_all_runs_read_the_stream_once(stream, tmp_path, monkeypatch):
