@@ -64,6 +64,8 @@ def parse_request(text: str | bytes) -> RunRequest:
     """
     request: RunRequest = decode(RunRequest, _load(text, "request"), "request")
     _check_request(request, "request")
+    for i, rider in enumerate(request.riders):
+        _check_request(rider, f"request.riders[{i}]")
     check_riders(request)
     return request
 
