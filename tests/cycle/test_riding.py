@@ -27,6 +27,7 @@ FULL = Point(Policy.UNIFORM, 1.0, 32)
 QUARTER = Point(Policy.NEGATIVES, 0.25, 32)
 SPAN = (START - 4 * WEEK, START)
 LAST = (START - WEEK, START)
+TRAINER = {"template": {"spec": {"containers": [{"name": "trainer", "command": ["train"]}]}}}
 
 
 def wanted(run="c000-candidate", point=FULL, role=Role.CANDIDATE, train=SPAN, **more):
@@ -174,16 +175,41 @@ def test_a_rider_that_the_budget_does_not_carry_is_left_out_and_the_candidate_ru
     assert player.memory.champion.cycle == 1
 
 
-def test_another_attempt_has_the_same_riders():
+def failing_first(kind):
     def answer(plan):
-        crashes = plan.request.run.endswith("-candidate") and plan.attempt == 1
-        return failure(plan, FailureKind.CRASHED) if crashes else carrying()(plan)
+        fails = plan.request.run == "c000-candidate" and plan.attempt == 1
+        return failure(plan, kind) if fails else carrying()(plan)
 
-    player = Player(resource(), answer)
+    return answer
+
+
+def test_a_run_that_was_preempted_comes_again_with_its_riders():
+    player = Player(resource(), failing_first(FailureKind.PREEMPTED))
     player.play(lambda memory: memory.cycle == 1)
-    attempts = [p for p in player.launches if p.request.run == "c000-candidate"]
-    assert len(attempts) == 2
-    assert attempts[0].request.riders == attempts[1].request.riders != ()
+    first, second = [p for p in player.launches if p.request.run == "c000-candidate"]
+    assert first.request.riders == second.request.riders != ()
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CRASHED, FailureKind.GARBAGE, FailureKind.DEADLINE])
+def test_a_process_that_broke_with_riders_is_tried_without_and_none_rides_any_more(kind):
+    player = Player(resource(cycles=8), failing_first(kind))
+    player.play()
+    first, *later = [p for p in player.launches if p.request.role is Role.CANDIDATE]
+    assert first.request.riders
+    assert later[0].request.run == first.request.run
+    assert not any(p.request.riders for p in later)
+    assert player.memory.step is Step.FINISHED
+    dropped = [r for r in player.memory.history[0].runs if r.role is Role.TRIAL]
+    assert [r.outcome for r in dropped] == [kind.value]
+
+
+def test_another_trainer_is_asked_anew():
+    player = Player(resource(cycles=8), failing_first(FailureKind.CRASHED))
+    player.play(lambda memory: memory.cycle == 2)
+    assert player.memory.crashed_with_riders
+    player.spec = resource(cycles=8, trainer={**TRAINER, "comparabilityKey": "mended"})
+    player.play(lambda memory: memory.cycle == 4)
+    assert player.memory.takes_riders
 
 
 def test_a_candidate_that_fails_for_good_undoes_the_trial_that_rode_with_it():

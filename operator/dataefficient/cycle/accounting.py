@@ -58,7 +58,7 @@ def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:
     memory = replace(
         k.memory,
         running=tuple(r for r in k.memory.running if r is not plan),
-        takes_riders=outcome.report.takes_riders,
+        takes_riders=outcome.report.takes_riders and not k.memory.crashed_with_riders,
     )
     events: list[str] = []
     parts = riding.apart(plan.request, outcome)
@@ -134,6 +134,9 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
             not_before=k.now + timedelta(seconds=wait),
             cause=failure,
         )
+        if plan.request.riders and not blameless:
+            memory, retry = _alone(memory, retry, outcome)
+            told = f"{told} Its riders are dropped, and no run has any until the trainer changes."
         memory = replace(memory, running=tuple(retry if r is plan else r for r in memory.running))
         verb = "Looks" if waits else "Tries"
         return memory, [f"{told} {verb} again in {wait:.0f} s"]
@@ -148,6 +151,19 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
         # What stops the resource is told by the stop, once.
         return memory, [told] if failure.kind is FailureKind.NOT_FINITE else []
     return memory, [f"{told} Given up: it is not needed"]
+
+
+def _alone(memory: Memory, retry: RunPlan, outcome: RunOutcome) -> tuple[Memory, RunPlan]:
+    """The next attempt without riders, which may be what broke this one: they take memory and time."""
+    plans, ended = riding.plans(retry)[1:], riding.apart(retry.request, outcome)[1:]
+    memory = replace(
+        memory,
+        done=(*memory.done, *(o for _, o in ended)),
+        launched=(*memory.launched, *(replace(plan, attempt=outcome.attempt) for plan in plans)),
+        takes_riders=False,
+        crashed_with_riders=True,
+    )
+    return memory, replace(retry, request=replace(retry.request, riders=()), riders=())
 
 
 def essential(run: str) -> bool:

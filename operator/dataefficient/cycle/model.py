@@ -410,6 +410,8 @@ class Memory:
     """The newest answer to each serving guardrail."""
     takes_riders: bool = False
     """Whether the trainer does several runs in one process, as its newest report says."""
+    crashed_with_riders: bool = False
+    """Whether a process with riders failed under this trainer: no other is asked to take any."""
     key: str | None = None
     """Comparability key of the newest runs."""
     renewed: int | None = None
