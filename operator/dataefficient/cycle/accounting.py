@@ -93,17 +93,20 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
     if report is None:
         return memory
     models = len(report.evaluated.models) if report.evaluated else 0
+    seconds, total = report.seconds, outcome.device_seconds / plan.devices
+    working = seconds.read + seconds.train + seconds.evaluate
     measured = Measured(
         size=plan.point.size,
         # A rider reads nothing itself: to draw its rows is part of training on them.
         read=0 if rode else report.rows.read,
         trained=report.rows.kept,
         evaluated=report.rows.evaluated * models,
-        startup=None if rode else report.seconds.startup,
-        reading=0.0 if rode else report.seconds.read,
-        training=report.seconds.train + (report.seconds.read if rode else 0.0),
-        evaluating=report.seconds.evaluate,
-        total=outcome.device_seconds / plan.devices,
+        # With all that the trainer does not see: a machine that is prepared, an image that is pulled.
+        startup=None if rode else max(seconds.startup, total - working),
+        reading=0.0 if rode else seconds.read,
+        training=seconds.train + (seconds.read if rode else 0.0),
+        evaluating=seconds.evaluate,
+        total=total,
     )
     memory = replace(memory, measured=(*memory.measured, measured)[-MEASURED:])
     memory = measuring.with_cold_start(replace(k, memory=memory), plan, report)
