@@ -2,8 +2,8 @@
 """What a trial costs as a rider of the candidate, against a process of its own.
 
 A candidate on two weeks of the flights at full rate, scored on a tenth of them, and a trial that begins from
-the same checkpoint and trains a quarter of the rows: as two processes one after the other, and as one. In turn,
-because other work on the machine changes; wall-clock and processor seconds, medians.
+the same checkpoint and trains a quarter of the rows: as two processes one after the other, and as one. All in
+turn, because other work on the machine changes; wall-clock and processor seconds, medians.
 
     python hack/bench_riders.py [--rounds 7] [--size 8] [--stream examples/flights/flights.parquet]
 """
