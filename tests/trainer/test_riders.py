@@ -87,8 +87,9 @@ def test_a_rider_with_other_rows_ends_as_it_would_alone_and_so_does_the_leader(s
 
 
 def test_a_fork_with_the_leaders_plan_becomes_the_leader(stream, tmp_path):
-    leader = make_request(stream, tmp_path / "run", train=training(1, 9, rate=0.7))
-    forks = {f"at{i}": {"fork": True, "train": training(i, 9, rate=0.7)} for i in (1, 3, 8)}
+    plans = {i: training(i, 9, policy=Policy.NEGATIVES, rate=0.7) for i in (1, 3, 8)}
+    leader = make_request(stream, tmp_path / "run", train=plans[1])
+    forks = {f"at{i}": {"fork": True, "train": plan} for i, plan in plans.items()}
     report = launch(with_riders(leader, **forks))
     assert report.checkpoint.digest == alone(leader, tmp_path / "alone").checkpoint.digest
     for fork in report.riders:
@@ -243,18 +244,19 @@ def test_a_rider_that_fails_is_left_out_with_a_line_and_changes_nothing_else(
     )
 
 
-def backwards(stream, path):
+def backwards(stream, path, row):
     rows = pq.read_table(stream)
     order = np.arange(rows.num_rows)
-    order[[900, 901]] = order[[1_900, 5]]
+    order[[row, row + 1]] = order[[row + 900, row - 900]]
     pq.write_table(rows.take(order), path, row_group_size=4_000)
 
 
-def test_data_that_only_a_rider_reads_may_be_damaged(stream, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("row", "leads"), [(900, (4, 10)), (17_000, (0, 7))], ids=["before", "after"])
+def test_data_that_only_a_rider_reads_may_be_damaged(stream, tmp_path, monkeypatch, capsys, row, leads):
     monkeypatch.setattr(events.files, "SORT_ROWS", 0)
-    backwards(stream, tmp_path / "backwards.parquet")
+    backwards(stream, tmp_path / "backwards.parquet", row)
     leader = make_request(
-        tmp_path / "backwards.parquet", tmp_path / "run", train=training(4, 10), evaluation=None
+        tmp_path / "backwards.parquet", tmp_path / "run", train=training(*leads), evaluation=None
     )
     request = with_riders(leader, probe={"train": training(0, 10)}, trial={"size": 8})
     report = launch(request)
