@@ -243,7 +243,7 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     if difference is None:
         notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
         return memory
-    full: Past = (Spell(k.reference, control.age),)
+    full: Past = (Spell(k.reference, float(control.age)),)
     cold_age = control.cold_age + memory.cycle - 1 - control.began if control.cold else 0.0
     if control.cold:
         # The other way round, so that the luck of the control's cold start is told apart.
@@ -292,7 +292,7 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         return memory
     difference = paired(evaluated.models["trial"].loss, _served(evaluated).loss, evaluated.n)
     if difference is not None:
-        mine: Past = (Spell(trial.point, max(trial.age, 1)),)
+        mine: Past = (Spell(trial.point, float(max(trial.age, 1))),)
         age = None if trial.cold else float(trial.age)
         contrast = _contrast(mine, served.past, memory.cycle, age, difference)
         if trial.cold:
