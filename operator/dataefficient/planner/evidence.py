@@ -77,13 +77,13 @@ def paired_ahead(a: Scored, b: Scored, n: Sequence[int], positives: Sequence[int
     and p = B / n, loses x = delta (B - positives) more in that block, up to second order in delta. This
     follows how the share of positives wanders from block to block, and would average out if ``b`` were
     calibrated in the long run, whatever ``a`` was. So x may be taken off a's loss as a control variate with
-    a known mean (Owen, Monte Carlo theory, methods and examples, section 8.9; Cochran, section 7.1; CUPED of
+    a known mean (Owen, Monte Carlo theory, methods and examples, section 8.9; Cochran, section 7.2; CUPED of
     Deng et al. 2013), with the coefficient 1 that follows from the loss: 8 to 16 blocks would tell a fitted
     one no better. What ``a`` loses by being off itself, delta^2 p (1 - p) / 2 a row, stays in the difference.
 
     That mean is known only roughly: a model that follows the stream more slowly has both a delta and a
-    residual of the same sign, and loses for it. Over real streams the mean of x proved to be as large as its
-    own standard error over 16 blocks. A normal prior of that width gives x half its weight: the estimate
+    residual of the same sign, and loses for it. On real streams the mean of x proved to be about as large as
+    its own standard error over 16 blocks. A normal prior of that width gives x half its weight: the estimate
     lies midway between the measured difference and the adjusted one, with the mean of both variances, and a
     standard error that reaches from there to either. The record 0083 has the figures.
 
