@@ -18,7 +18,7 @@ from dataefficient.cycle.measuring import HISTORY_ADVANCE, same_rows
 from dataefficient.cycle.model import Branch, Memory
 from dataefficient.planner.belief import Life, cold_luck
 from dataefficient.planner.contrasts import Contrast, Spell
-from dataefficient.planner.evidence import paired
+from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.explore import Pace, Trial, best_trial
 from dataefficient.planner.knobs import Point
 
@@ -130,7 +130,7 @@ def first_look(k: Knowledge) -> Memory:
     assert candidate is not None
     assert scored is not None
     assert request.train is not None
-    difference = paired(own.models["self"].loss, candidate.models["self"].loss, own.n)
+    difference = paired_ahead(own.models["self"], candidate.models["self"], own.n, own.positives)
     if difference is None:
         return memory
     middle = scored.start + (scored.end - scored.start) / 2

@@ -32,7 +32,7 @@ from dataefficient.cycle.model import (
 from dataefficient.cycle.saving import add_cycle
 from dataefficient.planner.belief import rate_share
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after
-from dataefficient.planner.evidence import Paired, paired
+from dataefficient.planner.evidence import Paired, paired, paired_ahead
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
 
@@ -125,7 +125,11 @@ def _row_rate(k: Knowledge, candidate: RunReport) -> float:
 
 
 def _gate(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
-    """The publish question for one model, against the frozen champion on the last third."""
+    """The publish question for one model, against the frozen champion on the last third.
+
+    Unlike branches they are compared as measured: the question is how the model did on these rows, its
+    calibration included, and not how it would do on average.
+    """
     allowed = float(k.spec.kpi.max_regression)
     mine, champion = evaluated.models[model], _served(evaluated)
     difference = paired(mine.loss, champion.loss, evaluated.n, blocks=GATE_BLOCKS)
@@ -239,7 +243,8 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     models = candidate.evaluated.models
     if "control" not in models or served.position != control.position:
         return memory
-    difference = paired(_served(candidate.evaluated).loss, models["control"].loss, candidate.evaluated.n)
+    rows = candidate.evaluated
+    difference = paired_ahead(_served(rows), models["control"], rows.n, rows.positives)
     if difference is None:
         notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
         return memory
@@ -290,7 +295,7 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     evaluated = candidate.evaluated
     if evaluated is None or "trial" not in evaluated.models or trial.position != served.position:
         return memory
-    difference = paired(evaluated.models["trial"].loss, _served(evaluated).loss, evaluated.n)
+    difference = paired_ahead(evaluated.models["trial"], _served(evaluated), evaluated.n, evaluated.positives)
     if difference is not None:
         mine: Past = (Spell(trial.point, float(max(trial.age, 1))),)
         age = None if trial.cold else float(trial.age)

@@ -24,7 +24,7 @@ from dataefficient.cycle.riding import carpool
 from dataefficient.planner import convergence as converging
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.curves import fit_curve
-from dataefficient.planner.evidence import paired
+from dataefficient.planner.evidence import paired, paired_ahead
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.surface import fit_surface
@@ -333,11 +333,18 @@ def same_rows(a: RunReport, b: RunReport) -> bool:
     return a.evaluated is not None and b.evaluated is not None and a.evaluated.digest == b.evaluated.digest
 
 
-def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:
-    """Relative loss of ``a``'s model over ``b``'s and its standard error; None unless the rows are equal."""
+def compare(a: RunReport, b: RunReport, *, ahead: bool = False) -> tuple[float, float] | None:
+    """Relative loss of ``a``'s model over ``b``'s and its standard error; None unless the rows are equal.
+
+    Args:
+        ahead: what is to be expected of rows to come, instead of what was measured on these.
+    """
     if a.evaluated is None or b.evaluated is None or not same_rows(a, b):
         return None
-    result = paired(a.evaluated.models["self"].loss, b.evaluated.models["self"].loss, a.evaluated.n)
+    mine, other, rows = a.evaluated.models["self"], b.evaluated.models["self"], a.evaluated
+    result = (
+        paired_ahead(mine, other, rows.n, rows.positives) if ahead else paired(mine.loss, other.loss, rows.n)
+    )
     return None if result is None else (result.gap, result.standard_error)
 
 
@@ -351,7 +358,7 @@ def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
     """
     reports = {o.run: o.report for o in k.memory.done if o.report}
     rung = reports.get(name(k.memory.cycle, f"rung-{outcome.run.rpartition('-')[2]}"))
-    difference = compare(outcome.report, rung) if outcome.report and rung else None
+    difference = compare(outcome.report, rung, ahead=True) if outcome.report and rung else None
     if difference is None or rung is None:
         return k.memory
     gap, error = difference
