@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from math import sqrt
+from math import hypot, sqrt
 from statistics import NormalDist, median
 
 from dataefficient.api.schedule import Interval, interval
@@ -21,6 +21,7 @@ from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Branch, Champion, Measured, Memory
 from dataefficient.cycle.serving import Ruling, rule
+from dataefficient.planner import scatter
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.budget import Headroom
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
@@ -280,7 +281,7 @@ class Knowledge:
         """What the contrasts say of every plan."""
         known = set(self.points)
         contrasts = tuple(c for c in self.memory.contrasts if c.points <= known)
-        wear = Wear(DRIFT, self.memory.seed_noise)
+        wear = Wear(DRIFT, self.memory.seed_noise, scatter.of_cycles(contrasts))
         return _evidence(contrasts, self.knobs, self.tolerance, self.memory.cycle + 1, wear)
 
     @cached_property
@@ -433,11 +434,12 @@ class Knowledge:
 
     @cached_property
     def se_cycle(self) -> float:
-        """Expected standard error of one cycle's paired comparison: measured, or from its row count."""
+        """Expected error of one cycle's paired comparison: measured, with the cycle's own effect, or from its
+        row count."""
         # Cold starts differ far more from each other than branches of one champion do.
         recent = [c.standard_error for c in self.memory.contrasts if c.age is not None][-12:]
         if recent:
-            return median(recent)
+            return hypot(median(recent), scatter.of_cycles(self.memory.contrasts))
         return ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
 
     @property
