@@ -183,6 +183,13 @@ def test_seconds_are_told_apart(stream, tmp_path):
     assert parts + seconds.train + seconds.evaluate < seconds.total
 
 
+def test_checkpoints_that_exist_are_told_once(stream, tmp_path, start):
+    leader = make_request(stream, tmp_path / "run", keep=(start.uri,))
+    report = launch(with_riders(leader, trial={}))
+    assert report.kept_checkpoints == (start.uri,)
+    assert report.riders[0].kept_checkpoints == ()
+
+
 def test_a_report_says_that_riders_are_taken_and_people_see_the_leader_alone(stream, tmp_path, monkeypatch):
     monkeypatch.setenv("DATAEFFICIENT_PROGRESS", str(tmp_path / "progress.json"))
     leader = make_request(
