@@ -85,10 +85,9 @@ def test_every_cycle_runs_once_and_is_charged_for_what_the_clock_showed(write, t
     assert [o.device_seconds for _, o in store.runs()] == sorted_by_run(memory)
 
 
-def test_runs_that_share_a_process_are_told_and_kept_one_by_one(write, tmp_path, launches, monkeypatch):
-    monkeypatch.setenv("FAKE_RIDERS", "1")
+def test_runs_that_share_a_process_are_told_and_kept_one_by_one(write, tmp_path, launches):
     watcher = Recording()
-    file = write(exploration={"share": "0.9"})
+    file = write(riders="1", exploration={"share": "0.9"})
     drive(file, tmp_path / "w", watcher=watcher, begin=partial(begin, "default/fake"), advance=advance)
     memory = Store.open(tmp_path / "w").memory()
     rode = {e.run for e in memory.ledger.entries if e.rode_in}
