@@ -98,8 +98,8 @@ def told(request):
                 - 0.001 * math.log2(request["size"])
             )
             scored[name] = {
-                "loss": [round(level * k * (1 + 0.01 * math.sin(i)), 3) for i, k in enumerate(n)],
-                "predicted": [round(0.2 * bias * k, 3) for k in n],
+                "loss": [round(level * k * (1 + 0.01 * math.sin(i)), 1) for i, k in enumerate(n)],
+                "predicted": [round(0.2 * bias * k, 1) for k in n],
             }
         digest = hashlib.sha256(json.dumps(evaluation, sort_keys=True).encode()).hexdigest()[:16]
         report["evaluated"] = {"n": n, "positives": [k // 5 for k in n], "digest": digest, "models": scored}
