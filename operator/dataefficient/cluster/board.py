@@ -16,6 +16,7 @@ from dataefficient.cluster.names import Key
 from dataefficient.cluster.view import View
 from dataefficient.cycle.answers import Answer
 from dataefficient.cycle.model import Memory, Observation
+from dataefficient.telemetry.overhead import Overhead
 from dataefficient.telemetry.view import MAX_RUNS, FinishedRun, ResourceView
 
 
@@ -27,6 +28,7 @@ class Board:
     """The resources that exist: what is known of others is dropped."""
     _shown: dict[Key, ResourceView] = field(default_factory=dict)
     _runs: dict[Key, dict[str, FinishedRun]] = field(default_factory=dict)
+    _overhead: dict[Key, Overhead] = field(default_factory=dict)
 
     def watching(self, decide: Decide) -> Decide:
         """``decide``, with the runs noted whose ends it takes in."""
@@ -41,11 +43,13 @@ class Board:
     def _note(self, memory: Memory, observation: Observation) -> None:
         plans = {(plan.request.run, plan.attempt): plan for plan in memory.running}
         known = self._runs.setdefault(key_of(memory), {})
+        overhead = self._overhead.setdefault(key_of(memory), Overhead())
         for outcome in observation.outcomes:
             plan = plans.get((outcome.run, outcome.attempt))
             if plan is not None:
                 known.pop(outcome.run, None)
                 known[outcome.run] = FinishedRun(plan, outcome)
+                overhead.take_in(plan, outcome)
         for oldest in list(known)[:-MAX_RUNS]:
             del known[oldest]
 
@@ -56,6 +60,11 @@ class Board:
     def show(self, view: View, answers: tuple[Answer, ...]) -> None:
         """Take note of a resource as it is seen now, and of what Prometheus last answered about it."""
         about = view.resource.metadata
+        overhead = self._overhead.setdefault(key_of(view.memory), Overhead())
+        for plan in view.memory.running:
+            live = view.live.get(plan.request.run)
+            if live is not None and live.created is not None:
+                overhead.wait(plan, ((live.started or view.now) - live.created).total_seconds())
         self._shown[key_of(view.memory)] = ResourceView(
             namespace=about.namespace,
             name=about.name,
@@ -68,10 +77,14 @@ class Board:
     def views(self) -> tuple[ResourceView, ...]:
         """What is known of the resources that exist."""
         there = self.there()
-        for key in [key for key in {*self._shown, *self._runs} if key not in there]:
+        for key in [key for key in {*self._shown, *self._runs, *self._overhead} if key not in there]:
             self._shown.pop(key, None)
             self._runs.pop(key, None)
-        return tuple(replace(view, finished=self.finished(key)) for key, view in self._shown.items())
+            self._overhead.pop(key, None)
+        return tuple(
+            replace(view, finished=self.finished(key), overhead=self._overhead[key].seconds)
+            for key, view in self._shown.items()
+        )
 
 
 def key_of(memory: Memory) -> Key:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dataefficient.api.conditions import Condition
 from dataefficient.api.spec import Spec
@@ -34,3 +35,5 @@ class ResourceView:
     """Oldest first; the memory forgets a cycle's runs when it has judged them, its driver should not."""
     answers: tuple[Answer, ...] = ()
     """The newest of each query, those of other cycles included."""
+    overhead: Mapping[str, float] = field(default_factory=dict)
+    """Device-seconds by ``overhead.Cause``."""
