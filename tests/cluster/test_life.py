@@ -596,3 +596,30 @@ def test_another_image_keeps_champion_and_ledger_and_is_told_in_an_event():
     assert memory.ledger.settled > before.ledger.settled
     assert any("The trainer has changed" in told for _, told in life.api.events())
     assert life.api.status()["surface"]["comparabilityKey"] not in ("", first)
+
+
+def test_the_time_of_the_last_decision_moves_with_the_cycle_alone_and_outlives_a_restart():
+    life = Life(objects.body(cycles=2))
+    first = life.clock.now()
+    life.play(until=lambda memory: memory.cycle == 0 and memory.running)
+    life.clock.pass_(3600)
+    life.start()
+    life.visit()
+    assert life.book().decided_at == first
+    life.play(until=lambda memory: memory.cycle == 1)
+    then = life.book().decided_at
+    assert then > first
+    life.start()
+    life.clock.pass_(60)
+    life.visit()
+    assert life.book().decided_at == then
+
+
+def test_a_ledger_that_does_not_know_its_last_decision_counts_from_the_next_visit():
+    life = Life(objects.body(cycles=1))
+    life.visit()
+    del life.api.of(CONFIG_MAPS)["made-up-ledger"]["data"]["decidedAt"]
+    life.clock.pass_(60)
+    life.start()
+    life.visit()
+    assert life.book().decided_at == life.clock.now()

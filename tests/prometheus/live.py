@@ -16,6 +16,7 @@ DEADLINE = 20.0
 """Seconds that anything here may take on a busy machine."""
 SCRAPE = "250ms"
 """A scrape that takes longer, on a busy machine, hides its series until the next."""
+EVALUATION = "1s"
 
 
 @dataclass
@@ -64,28 +65,28 @@ class Exporter:
             self.server = None
 
 
-def scrape_config(targets, labels):
+def scrape_config(targets, rules, labels):
     jobs = "".join(
         f"- job_name: {name}\n  honor_labels: true\n"
         f"  static_configs: [{{targets: ['{address}'], labels: {json.dumps(labels.get(name, {}))}}}]\n"
         for name, address in targets.items()
     )
     return (
-        f"global: {{scrape_interval: {SCRAPE}, scrape_timeout: {SCRAPE}, evaluation_interval: 1m}}\n"
+        f"global: {{scrape_interval: {SCRAPE}, scrape_timeout: {SCRAPE}, "
+        f"evaluation_interval: {EVALUATION}}}\n"
+        f"rule_files: [{', '.join(map(str, rules))}]\n"
         f"scrape_configs:\n{jobs}"
     )
 
 
 @contextlib.contextmanager
 def prometheus(
-    binary, folder: Path, targets, *, labels=None, web_config=None, scheme="http"
+    binary, folder: Path, targets, *, rules=(), labels=None, web_config=None, scheme="http"
 ) -> Iterator[str]:
-    """The base address of a Prometheus that scrapes ``targets`` (job: address); it ends with the block.
-
-    ``labels`` are given to what is scraped, by job.
-    """
+    """The base address of a Prometheus that scrapes ``targets`` (job: address) and evaluates rule files; it
+    ends with the block. ``labels`` are given to what is scraped, by job."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(scrape_config(targets, labels or {}))
+    (folder / "prometheus.yml").write_text(scrape_config(targets, rules, labels or {}))
     command = [
         binary,
         f"--config.file={folder / 'prometheus.yml'}",

@@ -6,9 +6,10 @@ it is empty and fills as resources are visited; nothing is decided from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
 
+from dataefficient.api.conditions import Condition
 from dataefficient.api.spec import Spec
 from dataefficient.cluster.brain import Decide, Decided
 from dataefficient.cluster.conditions import conditions
@@ -27,6 +28,8 @@ class Board:
     there: Callable[[], Container[Key]]
     """The resources that exist: what is known of others is dropped."""
     _shown: dict[Key, ResourceView] = field(default_factory=dict)
+    _refused: set[Key] = field(default_factory=set)
+    """Those of them that are not acted on."""
     _runs: dict[Key, dict[str, FinishedRun]] = field(default_factory=dict)
     _overhead: dict[Key, Overhead] = field(default_factory=dict)
 
@@ -60,25 +63,43 @@ class Board:
     def show(self, view: View, answers: tuple[Answer, ...]) -> None:
         """Take note of a resource as it is seen now, and of what Prometheus last answered about it."""
         about = view.resource.metadata
-        overhead = self._overhead.setdefault(key_of(view.memory), Overhead())
+        key = key_of(view.memory)
+        self._refused.discard(key)
+        overhead = self._overhead.setdefault(key, Overhead())
         for plan in view.memory.running:
             live = view.live.get(plan.request.run)
             if live is not None and live.created is not None:
                 overhead.wait(plan, ((live.started or view.now) - live.created).total_seconds())
-        self._shown[key_of(view.memory)] = ResourceView(
+        self._shown[key] = ResourceView(
             namespace=about.namespace,
             name=about.name,
             spec=view.resource.spec,
             memory=view.memory,
             conditions=conditions(view),
             answers=answers,
+            decided_at=view.decided_at,
         )
+
+    def refuse(self, key: Key, shown: tuple[Condition, ...]) -> None:
+        """Take note that a resource is not acted on; what else is known of it stays true."""
+        self._refused.add(key)
+        if key in self._shown:
+            self._shown[key] = replace(self._shown[key], conditions=shown)
+
+    def accepted(self) -> Iterator[tuple[str, str, bool]]:
+        """Namespace and name of each resource that was visited, and whether it is acted on."""
+        there = self.there()
+        for key in sorted({*self._shown, *self._refused}):
+            if key in there:
+                yield key.namespace, key.name, key not in self._refused
 
     def views(self) -> tuple[ResourceView, ...]:
         """What is known of the resources that exist."""
         there = self.there()
-        for key in [key for key in {*self._shown, *self._runs, *self._overhead} if key not in there]:
+        known = {*self._shown, *self._runs, *self._refused, *self._overhead}
+        for key in [key for key in known if key not in there]:
             self._shown.pop(key, None)
+            self._refused.discard(key)
             self._runs.pop(key, None)
             self._overhead.pop(key, None)
         return tuple(

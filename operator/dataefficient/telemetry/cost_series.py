@@ -1,4 +1,4 @@
-"""The series of what a resource's compute is worth: the budget's window, its price, savings and overhead."""
+"""The series of what a resource's compute is worth: its price, savings and overhead."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from dataefficient.cycle.figures import Saved
-from dataefficient.planner.budget import window_end, window_start
 from dataefficient.telemetry.series import Kind, Series, Values, one
 from dataefficient.telemetry.view import ResourceView
-
-
-def _timestamp(instant: datetime | None) -> Values:
-    return one(instant.timestamp() if instant is not None else None)
 
 
 def _price(view: ResourceView, _: datetime) -> Values:
@@ -37,16 +32,6 @@ COST_SERIES: tuple[Series[ResourceView], ...] = (
         "Price of one device for one hour; absent where none is declared.",
         _price,
         ("currency",),
-    ),
-    Series(
-        "budget_window_start_timestamp_seconds",
-        "When the budget's window began; absent without budget.window.",
-        lambda v, now: _timestamp(window_start(v.spec.budget, now)),
-    ),
-    Series(
-        "budget_window_end_timestamp_seconds",
-        "When it ends, and spending against it starts afresh.",
-        lambda v, now: _timestamp(window_end(v.spec.budget, now)),
     ),
     Series(
         "savings_cycles",

@@ -11,6 +11,7 @@ from prometheus_client.registry import CollectorRegistry
 from dataefficient.telemetry.choice_series import MAX_ANCHORS, MAX_CODES, MAX_OPTIONS
 from dataefficient.telemetry.collector import MAX_SERIES, ResourceCollector
 from dataefficient.telemetry.process import ProcessMetrics, ProcessState
+from dataefficient.telemetry.reconciling import Reconciling
 from dataefficient.telemetry.resource_series import RESOURCE_SERIES
 from dataefficient.telemetry.run_series import RUN_LABELS, RUN_SERIES
 from dataefficient.telemetry.series import MAX_LABEL, PREFIX, RESOURCE_LABELS
@@ -35,13 +36,25 @@ TRAINER = (
     ),
 )
 """What the trainer of this project serves; another trainer may serve the same. The packages share no code."""
-_PROCESS_LABELS = {"visits": "`result`", "api_errors": "`code`", "prometheus_answers": "`verdict`"}
+
+
+def _quoted(labels: tuple[str, ...]) -> str:
+    return " ".join(f"`{label}`" for label in labels)
+
+
+_PROCESS_LABELS = {
+    "visits": "`result`",
+    "api_errors": "`code`",
+    "prometheus_answers": "`verdict`",
+    "refused": _quoted(RESOURCE_LABELS),
+}
 
 
 def registry_of_nothing() -> CollectorRegistry:
     """Everything that is exported, of a process without resources."""
     registry = CollectorRegistry()
     ProcessMetrics(registry, ProcessState(lambda: False, lambda: 0, lambda: 0, lambda: 0))
+    Reconciling(registry, resync_seconds=0, oldest=lambda: 0, accepted=tuple, leads=lambda: False)
     ResourceCollector(
         views=tuple, leads=lambda: False, now=lambda: datetime.fromtimestamp(0, UTC), registry=registry
     )
@@ -106,10 +119,6 @@ def _process_row(metric: Metric) -> tuple[str, str, str, str]:
     name = metric.name + ("_total" if metric.type == "counter" else "")
     short = metric.name.partition("_operator_")[2]
     return name, metric.type, _PROCESS_LABELS.get(short, ""), metric.documentation
-
-
-def _quoted(labels: tuple[str, ...]) -> str:
-    return " ".join(f"`{label}`" for label in labels)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:

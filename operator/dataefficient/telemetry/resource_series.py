@@ -17,6 +17,7 @@ from dataefficient.planner.budget import HOUR, window_start
 from dataefficient.planner.knobs import Point
 from dataefficient.telemetry.choice_series import CHOICE_SERIES
 from dataefficient.telemetry.cost_series import COST_SERIES
+from dataefficient.telemetry.outlook_series import OUTLOOK_SERIES
 from dataefficient.telemetry.series import Kind, Series, Values, one
 from dataefficient.telemetry.view import ResourceView
 
@@ -351,6 +352,7 @@ STATE_SERIES: tuple[Series[ResourceView], ...] = (
         ("branch",),
     ),
     Series("runs_running", "Runs that are intended or under way.", lambda v, _: one(len(v.memory.running))),
+    *OUTLOOK_SERIES,
 )
 
 RESOURCE_SERIES = (*STATE_SERIES, *COST_SERIES, *CHOICE_SERIES)
