@@ -175,6 +175,7 @@ def states(
 ) -> statetimeline.Panel:
     """A state over time; ``words`` gives text and colour of each value."""
     panel = _headed(statetimeline.Panel(), title, description, "none", width=width, height=8)
+    panel.line_width(0).fill_opacity(70)
     panel.with_target(ranged(expression, legend, "A"))
     shown = {
         value: dashboard.ValueMappingResult(text=text, color=color, index=index)
@@ -207,6 +208,7 @@ def columns(
         sort: column to sort by, largest first.
     """
     panel = _headed(table.Panel(), title, description, unit, width=width, height=height)
+    panel.align(common.FieldTextAlignment.AUTO)
     names: dict[str, str] = {}
     for ref, (name, expression) in zip("ABCDEFGHIJKLMN", cells.items(), strict=False):
         panel.with_target(instant(expression, ref))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from boards.build import HOURS, PLAIN, SHARE, bars, board, columns, lines, number, states
-from boards.promql import HOUR, MANY, by, latest, matching, on, or_zero, priced, selector
+from boards.promql import HOUR, MANY, by, latest, matching, or_zero, priced, selector
 
 UID = "det-fleet"
 NAME = "{{resource_namespace}}/{{resource}}"
@@ -14,27 +14,9 @@ KNOWN = f"count({latest('info', MANY)})"
 FULL = latest("savings_full_data_device_seconds", MANY, matching("bound", "mean"))
 SPENT = latest("savings_spent_device_seconds", MANY)
 USED = latest("budget_used_device_seconds", MANY, keep=("part",))
-WINDOW_PART = matching("part", "window")
-WINDOW = latest("budget_used_device_seconds", MANY, WINDOW_PART)
-PASSED = f"clamp_min(time() - {latest('budget_window_start_timestamp_seconds', MANY)}, 1)"
-LENGTH = (
-    f"({latest('budget_window_end_timestamp_seconds', MANY)}"
-    f" - {latest('budget_window_start_timestamp_seconds', MANY)})"
-)
-AT_THE_END = f"{WINDOW} * {LENGTH} / {PASSED}"
-"""Device-seconds at the end of the window, at the pace of the window so far."""
-
-
-OF_HOURS = f"({USED}) / {latest('budget_device_seconds', MANY, keep=('part',))}"
-OF_MONEY = (
-    f"({USED}) / {HOUR} * {on()} group_left () {latest('price_per_device_hour', MANY)}"
-    f" / {latest('budget_money', MANY, keep=('part',))}"
-)
-WINDOW_HOURS = f"({AT_THE_END}) / {latest('budget_device_seconds', MANY, WINDOW_PART)}"
-WINDOW_MONEY = (
-    f"({AT_THE_END}) / {HOUR} * {latest('price_per_device_hour', MANY)}"
-    f" / {latest('budget_money', MANY, WINDOW_PART)}"
-)
+LIMIT = latest("budget_limit_device_seconds", MANY, keep=("part",))
+OF_BUDGET = f"({USED}) / {LIMIT}"
+FORECAST = f"({latest('budget_forecast_device_seconds', MANY, keep=('part',))}) / {LIMIT}"
 MISSED = latest("condition", MANY, matching("type", "TargetMet"), matching("status", "False"))
 NOT_READY = latest("condition", MANY, matching("type", "Ready"), matching("status", "False"))
 OVERHEAD = selector("overhead_device_seconds_total", MANY)
@@ -45,7 +27,7 @@ def glance() -> list[Any]:
     """Numbers that answer whether all is well."""
     return [
         number(
-            "Resources",
+            "Driven",
             "Resources that the leading operator drives. None: no operator leads, or it is not scraped; see "
             "the Operator dashboard.",
             PLAIN,
@@ -79,14 +61,15 @@ def glance() -> list[Any]:
         ),
         number(
             "Saved compute",
-            "The same in device-hours.",
+            "What that share comes to in device-hours, over all finished cycles.",
             HOURS,
             f"(sum({FULL}) - sum({SPENT})) / {HOUR}",
             decimals=1,
         ),
         number(
             "Saved money",
-            "The same in money, at the prices that are declared; resources without a price are not in it.",
+            "What that comes to in money, at the prices that are declared; resources without one are not in "
+            "it.",
             PLAIN,
             f"sum by (currency) ({priced(f'{FULL} - {SPENT}', MANY)})",
             legend="{{currency}}",
@@ -103,18 +86,16 @@ def budget() -> list[Any]:
             "Settled and reserved spend over each part of the budget that binds the cycle in hand. At 1 "
             "nothing more is launched until a person raises it or the window ends.",
             SHARE,
-            (OF_HOURS, f"{NAME} {{{{part}}}} (hours)"),
-            (OF_MONEY, f"{NAME} {{{{part}}}} (money)"),
+            (OF_BUDGET, f"{NAME} {{{{part}}}}"),
             limit=1,
             least=0,
         ),
         lines(
-            "Forecast to the end of the window",
-            "budget.window at its end if spending goes on at the pace of the window so far. Rough in the "
-            "first tenth of a window. Above 1: it will be exhausted before it ends.",
+            "Budget, forecast to its end",
+            "What will be settled at the end of budget.window, and of all cycles for budget.total, if each "
+            "cycle costs what the last ones did on average. Above 1: it will be exhausted before it ends.",
             SHARE,
-            (WINDOW_HOURS, f"{NAME} (hours)"),
-            (WINDOW_MONEY, f"{NAME} (money)"),
+            (FORECAST, f"{NAME} {{{{part}}}}"),
             limit=1,
             least=0,
         ),
@@ -186,7 +167,7 @@ def resources() -> list[Any]:
         "Sampling rate": latest("sampling_rate_ratio", MANY),
         "Size": latest("model_size", MANY),
         "Spent": f"sum {by()} (max {by('role')} ({selector('spent_device_seconds_total', MANY)})) / {HOUR}",
-        "Budget used": f"max {by()} (({OF_HOURS}) or ({OF_MONEY}))",
+        "Budget used": f"max {by()} ({OF_BUDGET})",
         "Saved": f"1 - {SPENT} / {FULL}",
         "Champion age": f"{latest('cycle', MANY)} - {latest('champion_cycle', MANY)}",
         "Rejected in a row": latest("rejections", MANY),

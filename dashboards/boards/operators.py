@@ -45,7 +45,7 @@ def standing() -> list[Any]:
         ),
         number(
             "Resources watched",
-            "Resources that the leader has seen.",
+            "Resources that the leader watches. Fewer than there are: see watch.namespaces and its rights.",
             PLAIN,
             f"max({selector('operator_resources', JOB)})",
             base="blue",
@@ -127,7 +127,8 @@ def work() -> list[Any]:
         ),
         lines(
             "Queue",
-            "Resources that wait for a visit.",
+            "Resources that wait for a visit, over time. It returns to 0 between bursts if the operator "
+            "keeps up.",
             PLAIN,
             (f"max by (instance) ({selector('operator_queue_depth', JOB)})", "{{instance}}"),
             least=0,

@@ -42,6 +42,9 @@ def of_newest_cycle(series: str) -> str:
     return f"max by (role) (({value}) and on ({RUN}, role) ({newest}))"
 
 
+USED = latest("budget_used_device_seconds", ONE, keep=("part",))
+FORECAST = latest("budget_forecast_device_seconds", ONE, keep=("part",))
+LIMIT = latest("budget_limit_device_seconds", ONE, keep=("part",))
 OWN_LOSS = selector("run_log_loss", ONE, 'model="self"')
 OWN_CALIBRATION = selector("run_calibration_ratio", ONE, 'model="self"')
 
@@ -50,6 +53,8 @@ def quality() -> list[Any]:
     """The KPI and what it is held against."""
     holds = selector("condition", ONE, matching("status", "True"))
     unknown = selector("condition", ONE, matching("status", "Unknown"))
+    calibration = f"max by (digest) ({selector('champion_calibration_ratio', ONE)})"
+    error = f"max by (digest) ({selector('champion_calibration_standard_error_ratio', ONE)})"
     return [
         lines(
             "KPI against target",
@@ -88,9 +93,13 @@ def quality() -> list[Any]:
         ),
         lines(
             "Calibration",
-            "Sum of predicted probabilities over positives, of the newest run of each role; 1 is right. "
-            "Beyond 0.9 to 1.1 auctions over- or underbid: see whether labels were complete.",
+            "Sum of predicted probabilities over positives; 1 is right. Of the published model when it was "
+            "evaluated, with two standard errors, and of the newest run of each role. Away from 1 beyond its "
+            "errors: bids are off; see whether labels were complete.",
             LOSS,
+            (f"max by () ({calibration})", "published"),
+            (f"max by () ({calibration} - 2 * on (digest) {error})", "published, low"),
+            (f"max by () ({calibration} + 2 * on (digest) {error})", "published, high"),
             (of_newest_cycle(OWN_CALIBRATION), "{{role}}"),
         ),
         states(
@@ -110,7 +119,8 @@ def plan() -> list[Any]:
     bound = f"max by (option) ({selector('plan_option_gap_bound_ratio', ONE)})"
     convergence = selector("convergence_rows", ONE)
     at = f"min ({selector('learning_curve_log_loss', ONE)})"
-    anchored = f'label_replace({convergence}, "anchor", "$1", "bound", "(.*)")'
+    found = selector("convergence_rows", ONE, matching("bound", "estimate"))
+    anchored = f'(label_replace({convergence}, "anchor", "$1", "bound", "(.*)") and on () {found})'
     return [
         lines(
             "Sampling rate",
@@ -206,11 +216,13 @@ def cost() -> list[Any]:
         ),
         lines(
             "Budget",
-            "Settled and reserved spend against each part of the budget in device-hours that binds the cycle "
-            "in hand, and that part.",
-            HOURS,
-            (f"{latest('budget_used_device_seconds', ONE, keep=('part',))} / {HOUR}", "{{part}}, used"),
-            (f"{latest('budget_device_seconds', ONE, keep=('part',))} / {HOUR}", "{{part}}"),
+            "Settled and reserved spend, and what will be settled at the end if cycles go on costing what "
+            "the last ones did, over each part of the budget (the tighter of hours and money). At 1 nothing "
+            "more is launched.",
+            SHARE,
+            (f"{USED} / {LIMIT}", "{{part}}, used"),
+            (f"{FORECAST} / {LIMIT}", "{{part}}, forecast"),
+            limit=1,
             least=0,
         ),
         lines(
@@ -300,7 +312,7 @@ def model() -> list[Any]:
         ),
         number(
             "Cycle",
-            "The cycle in hand.",
+            "The cycle in hand; it does not move while the resource waits, is stopped or has finished.",
             PLAIN,
             latest("cycle", ONE),
             base="blue",

@@ -132,7 +132,9 @@ def lived(cluster, kind, namespace, tmp_path_factory):
     if program is None:
         pytest.skip("NO PROMETHEUS ON PATH: the dashboards are NOT shown to have data")
     folder, here, training = tmp_path_factory.mktemp("dashboards"), free_port(), free_port()
-    targets = {"operator": f"127.0.0.1:{here}", "trainer": f"127.0.0.1:{training}"}
+    # Scraped twice, the operator shows what a change of leader shows for five minutes: every series twice.
+    operators = dict.fromkeys(("operator", "successor"), f"127.0.0.1:{here}")
+    targets = {**operators, "trainer": f"127.0.0.1:{training}"}
     labels = {"trainer": {"resource_namespace": NAMESPACE, "resource": "torch"}}
     policy, began = folder / "policy.yaml", time.time()
     with (

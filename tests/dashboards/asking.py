@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -74,8 +75,12 @@ class Grafana:
 
     def get(self, path, **parameters):
         url = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=20) as answer:
-            return json.load(answer)["data"]
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            told = json.load(error)["error"]
+            raise AssertionError(f"{parameters}: {told}") from None
 
     def filled(self, text):
         given = {
