@@ -98,8 +98,8 @@ def quality() -> list[Any]:
             "errors: bids are off; see whether labels were complete.",
             LOSS,
             (f"max by () ({calibration})", "published"),
-            (f"max by () ({calibration} - 2 * on (digest) {error})", "published, low"),
-            (f"max by () ({calibration} + 2 * on (digest) {error})", "published, high"),
+            (f"max by () ({calibration} - 2 * {error})", "published, low"),
+            (f"max by () ({calibration} + 2 * {error})", "published, high"),
             (of_newest_cycle(OWN_CALIBRATION), "{{role}}"),
         ),
         states(
