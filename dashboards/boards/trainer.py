@@ -10,9 +10,13 @@ from boards.promql import ONE, selector
 UID = "det-trainer"
 RUNS = f'{ONE},run=~"$run"'
 RUN = "{{run}}"
-PODS = 'namespace="$namespace",pod=~"$resource-.*"'
-GKE_PODS = 'namespace_name="$namespace",pod_name=~"$resource-.*"'
-"""Exporters of device metrics name the pod; a run's pod begins with the resource's name."""
+POD = "$resource-[0-9a-f]{5}-c[0-9]+-.*"
+"""Exporters of device metrics name the pod; a run's pod is named after resource, hash of its UID, and run."""
+GPU = f'DCGM_FI_DEV_GPU_UTIL{{namespace="$namespace",pod=~"{POD}"}}'
+# Scraped without honorLabels, the exporter's own labels are renamed.
+RENAMED_GPU = f'DCGM_FI_DEV_GPU_UTIL{{exported_namespace="$namespace",exported_pod=~"{POD}"}}'
+GPUS = f'avg by (pod) ({GPU} or label_replace({RENAMED_GPU}, "pod", "$1", "exported_pod", "(.*)"))'
+TPU = f'kubernetes_io:container_accelerator_duty_cycle{{namespace_name="$namespace",pod_name=~"{POD}"}}'
 PHASES = selector("trainer_phase_seconds", RUNS)
 READING = selector("trainer_phase_seconds", RUNS, 'phase="read"')
 NOT_TOTAL = 'phase!="total"'
@@ -53,7 +57,7 @@ def speed() -> list[Any]:
             "Share of the time in which a kernel runs on the GPU of the resource's pods, from the DCGM "
             "exporter. No data: no NVIDIA GPU, or no exporter.",
             "percent",
-            (f"avg by (pod) (DCGM_FI_DEV_GPU_UTIL{{{PODS}}})", "{{pod}}"),
+            (GPUS, "{{pod}}"),
             least=0,
         ),
         lines(
@@ -61,10 +65,7 @@ def speed() -> list[Any]:
             "Share of the time in which the TPU of the resource's pods is busy, from GKE's system metrics. "
             "No data: no TPU, or those metrics are not in this Prometheus.",
             "percent",
-            (
-                f"avg by (pod_name) (kubernetes_io:container_accelerator_duty_cycle{{{GKE_PODS}}})",
-                "{{pod_name}}",
-            ),
+            (f"avg by (pod_name) ({TPU})", "{{pod_name}}"),
             least=0,
         ),
     ]

@@ -44,6 +44,12 @@ def test_label_folder_and_namespace_are_values(helm: Helm):
         assert one["metadata"]["namespace"] == "grafana"
 
 
+def test_an_existing_kube_prometheus_stack_shows_them_by_its_two_values(helm: Helm):
+    shown = helm.rendered(values={"kubePrometheusStack": {**ON, "release": "kps"}})
+    names = [one["metadata"]["name"] for one in shown if "-dashboard-" in one["metadata"]["name"]]
+    assert len(names) == len(boards())
+
+
 def test_without_a_word_there_are_no_dashboards_and_no_trainer_is_scraped(helm: Helm):
     names = [one["metadata"]["name"] for one in helm.rendered()]
     assert not [name for name in names if "dashboard" in name or "trainers" in name]
