@@ -18,7 +18,7 @@ from cluster.node import TestNode
 from cluster.running import FLIGHTS, Watched, eventually, operating, quick
 from dashboards.asking import Grafana, panels, queries, variables
 from dashboards.exceptions import NO_DEVICE
-from dataefficient.cycle.model import Step
+from dataefficient.cycle.model import Memory, Step
 from dataefficient.telemetry.collector import MAX_SERIES
 from prometheus.live import prometheus
 
@@ -33,6 +33,7 @@ class Lived:
 
     address: str
     began: float
+    memory: Memory
     exported: str
     ended: float
 
@@ -150,14 +151,11 @@ def lived(cluster, kind, namespace, tmp_path_factory):
                 memory = eventually(Watched(cluster, NAMESPACE, name).finished, of=operator, seconds=240)
                 assert memory.step is Step.FINISHED, memory.stopped
             # What was decided last must have been scraped, too.
-            mine = Grafana(address, began, began, {})
-            last = f'max(dataefficient_cycle{{resource="rich"}}) == {memory_cycles(cluster)}'
-            eventually(lambda: mine.get("query", query=last)["result"], of=operator)
-            yield Lived(address, began, operator.probe("/metrics")[1], time.time())
-
-
-def memory_cycles(cluster):
-    return Watched(cluster, NAMESPACE, "rich").memory().cycle
+            memory = Watched(cluster, NAMESPACE, "rich").memory()
+            last = f'min(dataefficient_cycle{{resource="rich"}}) == {memory.cycle}'
+            asking = Grafana(address, began, began, {})
+            eventually(lambda: asking.get("query", query=last)["result"], of=operator)
+            yield Lived(address, began, memory, operator.probe("/metrics")[1], time.time())
 
 
 def test_every_panel_has_data_or_a_reason_why_it_has_none(lived, capsys):
@@ -172,6 +170,22 @@ def test_every_panel_has_data_or_a_reason_why_it_has_none(lived, capsys):
         sys.stdout.write(f"\n{total} panels, {whole} with data, {len(NO_DEVICE)} queries excepted\n")
     assert empty == set(NO_DEVICE)
     assert total - whole == len(NO_DEVICE)
+
+
+def test_panels_show_what_the_operator_remembers(lived):
+    """Each through a change of leader, which shows every series twice."""
+    memory, shown = lived.memory, {}
+    for asked in queries("fleet", boards()["fleet"]):
+        if asked.panel == "Resources":
+            shown[asked.ref] = lived.grafana("rich").newest(asked)
+    assert shown["A"] == memory.cycle
+    assert shown["D"] == pytest.approx(memory.distance_bound)
+    assert shown["E"] == memory.champion.point.rate < 1.0
+    assert shown["G"] == pytest.approx(memory.ledger.settled / 3600)
+    assert shown["I"] == pytest.approx(1 - memory.saved.spent / memory.saved.full.mean)
+    marks = next(m for m in queries("resource", boards()["resource"]) if m.panel == "Decisions")
+    codes = {code for record in memory.history for code in record.codes}
+    assert lived.grafana("rich").labels(marks, "code") == codes
 
 
 def test_every_variable_has_values(lived):

@@ -103,6 +103,17 @@ class Grafana:
             values = [value for one in series["result"] for value in one["values"]]
         return [number for _, text in values if math.isfinite(number := float(text))]
 
+    def labels(self, asked, label):
+        """Values of a label over the time range."""
+        how = {"start": self.begin, "end": self.end, "step": self.step}
+        series = self.get("query_range", query=self.filled(asked.expr), **how)["result"]
+        return {one["metric"][label] for one in series}
+
+    def newest(self, asked):
+        """The number that a panel ends on, where it has one line."""
+        (number,) = self.get("query", query=self.filled(asked.expr), time=self.end)["result"]
+        return float(number["value"][1])
+
     def values_of(self, series, label):
         """What a variable may be set to."""
         where = {"match[]": self.filled(series), "start": self.begin, "end": self.end}
