@@ -11,7 +11,6 @@ from boards.build import (
     PLAIN,
     SECONDS,
     SHARE,
-    Annotation,
     bars,
     board,
     columns,
@@ -20,6 +19,7 @@ from boards.build import (
     points,
     states,
 )
+from boards.marks import marks
 from boards.promql import HOUR, ONE, latest, matching, selector
 
 UID = "det-resource"
@@ -27,26 +27,22 @@ LOSS = "none"
 RUN = "resource_namespace, resource, run"
 ROWS = "suffix: rows"
 
-CODES = selector("decision_cycle", ONE)
-CHAMPION = selector("champion_info", ONE)
 OVERHEAD = selector("overhead_device_seconds_total", ONE)
 
 
-def of_newest_cycle(series: str) -> str:
-    """A series of finished runs by role, each of the newest cycle that has a run of that role."""
-    chosen = selector("run_info", ONE, 'role=~"Candidate|Control|Trial"')
-    role = f"max by ({RUN}, role) ({chosen})"
-    cycle = f"max by ({RUN}) ({selector('run_cycle', ONE)}) * on ({RUN}) group_right () {role}"
-    newest = f"({cycle}) == on (role) group_left () max by (role) ({cycle})"
-    value = f"max by ({RUN}) ({series}) * on ({RUN}) group_right () {role}"
-    return f"max by (role) (({value}) and on ({RUN}, role) ({newest}))"
+def of_newest_candidate(series: str) -> str:
+    """A series of finished runs by the model that was scored, of the newest candidate: on the same rows."""
+    role = selector("run_info", ONE, 'role="Candidate"', 'result="Succeeded"')
+    cycle = f"max by ({RUN}) ({selector('run_cycle', ONE)} and on ({RUN}) {role})"
+    newest = f"{cycle} == on (resource) group_left () max by (resource) ({cycle})"
+    return f"max by (model) (max by ({RUN}, model) ({series}) and on ({RUN}) ({newest}))"
 
 
 USED = latest("budget_used_device_seconds", ONE, keep=("part",))
 FORECAST = latest("budget_forecast_device_seconds", ONE, keep=("part",))
+OWN_CALIBRATION = selector("run_calibration_ratio", ONE, 'model="self"')
 LIMIT = latest("budget_limit_device_seconds", ONE, keep=("part",))
 OWN_LOSS = selector("run_log_loss", ONE, 'model="self"')
-OWN_CALIBRATION = selector("run_calibration_ratio", ONE, 'model="self"')
 
 
 def quality() -> list[Any]:
@@ -85,22 +81,23 @@ def quality() -> list[Any]:
             least=0,
         ),
         lines(
-            "Candidate against control and trial",
-            "Log loss of the newest run of each role, on the evaluation rows of its cycle. A control trains "
-            "full data beside the lineage; lower is better. Roles that never ran have no line.",
+            "Candidate against champion, trial and control",
+            "Log loss of every model that the newest candidate's run scored, on the same rows: self is the "
+            "candidate, start what it began from, champion what serves, control full data beside the "
+            "lineage. Lower is better. Without a branch there is no line of it.",
             LOSS,
-            (of_newest_cycle(OWN_LOSS), "{{role}}"),
+            (of_newest_candidate(selector("run_log_loss", ONE)), "{{model}}"),
         ),
         lines(
             "Calibration",
             "Sum of predicted probabilities over positives; 1 is right. Of the published model when it was "
-            "evaluated, with two standard errors, and of the newest run of each role. Away from 1 beyond its "
+            "evaluated, with two standard errors, and of the newest candidate. Away from 1 beyond its "
             "errors: bids are off; see whether labels were complete.",
             LOSS,
             (f"max by () ({calibration})", "published"),
             (f"max by () ({calibration} - 2 * {error})", "published, low"),
             (f"max by () ({calibration} + 2 * {error})", "published, high"),
-            (of_newest_cycle(OWN_CALIBRATION), "{{role}}"),
+            (of_newest_candidate(OWN_CALIBRATION), "candidate"),
         ),
         states(
             "Conditions",
@@ -337,33 +334,6 @@ def model() -> list[Any]:
     ]
 
 
-def decisions() -> list[Annotation]:
-    """What was decided, when it was first seen: a new reason, or a known one in a newer cycle."""
-    seen, before = f"max by (code) ({CODES})", f"max by (code) ({CODES} offset $__interval)"
-    serves, served = (
-        f"max by (digest) ({CHAMPION})",
-        f"max by (digest) ({CHAMPION} offset $__interval)",
-    )
-    return [
-        Annotation(
-            name="Decisions",
-            expr=f"({seen} > {before}) or ({seen} unless on (code) {before})",
-            color="blue",
-            title="{{code}}",
-            text="Decided for this reason; `detctl why` has the sentence.",
-            tags="code",
-        ),
-        Annotation(
-            name="Published",
-            expr=f"{serves} unless on (digest) {served}",
-            color="green",
-            title="Another model serves",
-            text="{{digest}}",
-            tags="digest",
-        ),
-    ]
-
-
 def resource() -> dict[str, Any]:
     """The dashboard."""
     return board(
@@ -387,5 +357,5 @@ def resource() -> dict[str, Any]:
         },
         many=False,
         since="now-30d",
-        annotations=decisions(),
+        annotations=marks(),
     )

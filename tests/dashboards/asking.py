@@ -71,7 +71,7 @@ class Grafana:
 
     def __init__(self, address, begin, end, chosen):
         self.address, self.begin, self.end, self.chosen = address, begin, end, chosen
-        self.step = max((end - begin) / STEPS, 0.25)
+        self.step = round(max((end - begin) / STEPS, 0.25), 3)
 
     def get(self, path, **parameters):
         url = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
@@ -85,7 +85,7 @@ class Grafana:
     def filled(self, text):
         given = {
             "__rate_interval": f"{max(4 * self.step, 4.0):.0f}s",
-            "__interval": f"{max(self.step, 1.0):.0f}s",
+            "__interval": f"{self.step * 1000:.0f}ms",
             "__range": f"{self.end - self.begin:.0f}s",
             **self.chosen,
         }

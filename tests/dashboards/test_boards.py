@@ -122,4 +122,4 @@ def test_decisions_are_marked_with_their_enumerated_reasons(made):
     (decisions,) = [m for m in made["resource"]["annotations"]["list"] if m["name"] == "Decisions"]
     assert decisions["enable"]
     assert decisions["titleFormat"] == "{{code}}"
-    assert used(decisions["expr"]) == {"dataefficient_decision_cycle"}
+    assert used(decisions["expr"]) == {"dataefficient_decision_cycle", "dataefficient_cycle"}
