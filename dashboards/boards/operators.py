@@ -12,6 +12,9 @@ JOB = 'job=~"$job"'
 FAULTS = 'result="fault"'
 NO_CONFLICT = 'code!="409"'
 NOT_OK = 'verdict!="Ok"'
+REFUSED = selector("operator_refused", JOB)
+LAST_VISIT = selector("operator_last_visit_timestamp_seconds", JOB)
+OLDEST = selector("operator_queue_oldest_seconds", JOB)
 PER_SECOND = "suffix: /s"
 QUANTILES = (("0.5", "half"), ("0.95", "95 %"), ("0.99", "99 %"))
 
@@ -87,13 +90,29 @@ def standing() -> list[Any]:
             warn=[(1, "orange")],
             decimals=0,
         ),
+        number(
+            "Refused",
+            "Resources that are not acted on, so that nothing is decided for them. Their condition Accepted "
+            "names field, value and what is allowed.",
+            PLAIN,
+            or_zero(f"count(max by (resource_namespace, resource) ({REFUSED}) == 1)", asked),
+            warn=[(1, "orange")],
+        ),
+        number(
+            "Since the last visit",
+            "Time since a visit last ended as it should. Much longer than the operator's resyncSeconds: it "
+            "hangs; see its log and restart it.",
+            "s",
+            f"time() - max({LAST_VISIT})",
+            base="blue",
+        ),
         states(
             "Who leads",
             "Each process over time. A change of leader costs no run and no decision.",
             f"max by (instance) ({selector('operator_leader', JOB)})",
             legend="{{instance}}",
             words={"1": ("leads", "green"), "0": ("stands by", "blue")},
-            width=24,
+            width=16,
         ),
     ]
 
@@ -126,11 +145,11 @@ def work() -> list[Any]:
             least=0,
         ),
         lines(
-            "Queue",
-            "Resources that wait for a visit, over time. It returns to 0 between bursts if the operator "
-            "keeps up.",
-            PLAIN,
-            (f"max by (instance) ({selector('operator_queue_depth', JOB)})", "{{instance}}"),
+            "Longest wait for a visit",
+            "Seconds for which the resource that waits longest has waited. It returns to 0 between bursts if "
+            "the operator keeps up.",
+            "s",
+            (f"max by (instance) ({OLDEST})", "{{instance}}"),
             least=0,
         ),
     ]
