@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rules.cases import CASES, Case
+from rules.case import Case
+from rules.cases import CASES
 from rules.world import notation
 
 ROOT = Path(__file__).parents[2]
