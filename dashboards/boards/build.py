@@ -21,6 +21,8 @@ from grafana_foundation_sdk.models import xychart as xy_models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
+GRAFANA = "11.6.0"
+"""Version that the options of panels are of; without it Grafana takes those of XY charts for old ones."""
 TAG = "data-efficient-training"
 HOURS = "suffix: device-h"
 SECONDS = "suffix: device-s"
@@ -95,6 +97,15 @@ def _thresholds(bounds: Sequence[tuple[float, str]], base: str = "green") -> bui
     return _steps((None, base), *bounds)
 
 
+def _legend() -> parts.VizLegendOptions:
+    return (
+        parts.VizLegendOptions()
+        .show_legend(True)
+        .display_mode(common.LegendDisplayMode.LIST)
+        .placement(common.LegendPlacement.BOTTOM)
+    )
+
+
 def lines(
     title: str,
     description: str,
@@ -109,13 +120,7 @@ def lines(
     panel = _headed(timeseries.Panel(), title, description, unit, width=width, height=8)
     for ref, (expression, legend) in zip("ABCDEFGH", targets, strict=False):
         panel.with_target(ranged(expression, legend, ref))
-    panel.legend(
-        parts.VizLegendOptions()
-        .show_legend(True)
-        .display_mode(common.LegendDisplayMode.LIST)
-        .placement(common.LegendPlacement.BOTTOM)
-        .calcs(["lastNotNull"])
-    )
+    panel.legend(_legend().calcs(["lastNotNull"]))
     panel.tooltip(parts.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI))
     panel.show_points(common.VisibilityMode.AUTO).fill_opacity(60 if stacked else 5)
     if stacked:
@@ -250,7 +255,10 @@ def points(
         panel.with_target(instant(expression, ref))
         names[f"Value #{ref}"] = name
     _merged(panel, names)
-    panel.mapping(xy_models.SeriesMapping.MANUAL).show(mode)
+    # A line goes from row to row, and Prometheus gives them in no order.
+    in_order = {"fields": {}, "sort": [{"field": pairs[0][0]}]}
+    panel.with_transformation(dashboard.DataTransformerConfig(id_val="sortBy", options=in_order))
+    panel.mapping(xy_models.SeriesMapping.MANUAL).show(mode).legend(_legend())
     panel.series([_pair(x, y) for x, y in pairs])
     for x in dict.fromkeys(x for x, _ in pairs):
         panel.override_by_name(x, [dashboard.DynamicConfigValue(id_val="unit", value=x_unit)])
@@ -340,7 +348,9 @@ def board(
 
 
 def _numbered(built: dashboard.Dashboard) -> dict[str, Any]:
-    for number_, panel in enumerate(built.panels or [], start=1):
-        panel.id_val = number_
+    for identity, panel in enumerate(built.panels or [], start=1):
+        panel.id_val = identity
+        if isinstance(panel, dashboard.Panel):
+            panel.plugin_version = GRAFANA
     plain: dict[str, Any] = json.loads(JSONEncoder().encode(built))
     return plain

@@ -1,7 +1,8 @@
 """Marks on the time axis of a resource: what was decided, and when another model began to serve.
 
 Prometheus holds values and no events, so a mark is made where a value is new since the step before. Of older
-cycles nothing is marked, or an operator that was away would mark again all that it remembers.
+cycles nothing is marked, or an operator that was away would mark again all that it remembers. The value of a
+mark is 1, because Grafana takes 0, which a cycle may be, for none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def marks() -> list[Annotation]:
     return [
         Annotation(
             name="Decisions",
-            expr=f"({decided}) >= on () group_left () {NEWEST}",
+            expr=f"(({decided}) >= on () group_left () {NEWEST}) * 0 + 1",
             color="blue",
             title="{{code}}",
             text="Decided for this reason; `detctl why` has the sentence.",

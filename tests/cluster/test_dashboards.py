@@ -186,7 +186,7 @@ def test_panels_show_what_the_operator_remembers(lived):
     marks = next(m for m in queries("resource", boards()["resource"]) if m.panel == "Decisions")
     codes = {code for record in memory.history for code in record.codes}
     # Cycles of a second pass between two scrapes.
-    assert {"CheapestInsideTolerance"} <= lived.grafana("rich").labels(marks, "code") <= codes
+    assert {"CheapestInsideTolerance"} <= lived.grafana("rich").marked(marks, "code") <= codes
 
 
 def test_every_variable_has_values(lived):

@@ -103,11 +103,11 @@ class Grafana:
             values = [value for one in series["result"] for value in one["values"]]
         return [number for _, text in values if math.isfinite(number := float(text))]
 
-    def labels(self, asked, label):
-        """Values of a label over the time range."""
+    def marked(self, asked, label):
+        """Values of a label of the marks that Grafana makes of an annotation: of values above 0."""
         how = {"start": self.begin, "end": self.end, "step": self.step}
         series = self.get("query_range", query=self.filled(asked.expr), **how)["result"]
-        return {one["metric"][label] for one in series}
+        return {one["metric"][label] for one in series if any(float(text) > 0 for _, text in one["values"])}
 
     def newest(self, asked):
         """The number that a panel ends on, where it has one line."""

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from boards.build import PROMETHEUS_FIELDS
+from boards.build import GRAFANA, PROMETHEUS_FIELDS
 from boards.files import FOLDER, boards, files
 from dashboards.asking import panels, queries, variables
 from dashboards.exceptions import FOREIGN, NO_DEVICE
@@ -75,6 +75,12 @@ def test_a_file_is_loaded_as_it_is(made, name):
     assert "id" not in made[name]
     (source,) = [one for one in made[name]["templating"]["list"] if one["type"] == "datasource"]
     assert (source["name"], source["query"]) == ("datasource", "prometheus")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_panel_is_taken_for_one_of_an_older_grafana(made, name):
+    for panel in panels(made[name]):
+        assert panel["pluginVersion"] == GRAFANA, panel["title"]
 
 
 def test_titles_and_addresses_are_unique(made):
