@@ -15,6 +15,7 @@ from dataefficient.cluster.brain import Decide, Decided
 from dataefficient.cluster.conditions import conditions
 from dataefficient.cluster.names import Key
 from dataefficient.cluster.view import View
+from dataefficient.cycle import riding
 from dataefficient.cycle.answers import Answer
 from dataefficient.cycle.model import Memory, Observation
 from dataefficient.telemetry.overhead import Overhead
@@ -49,10 +50,13 @@ class Board:
         overhead = self._overhead.setdefault(key_of(memory), Overhead())
         for outcome in observation.outcomes:
             plan = plans.get((outcome.run, outcome.attempt))
-            if plan is not None:
-                known.pop(outcome.run, None)
-                known[outcome.run] = FinishedRun(plan, outcome)
-                overhead.take_in(plan, outcome)
+            if plan is None:
+                continue
+            parts = riding.apart(plan.request, outcome)
+            for own, (_, part) in zip(riding.plans(plan), parts, strict=True):
+                known.pop(part.run, None)
+                known[part.run] = FinishedRun(own, part)
+                overhead.take_in(own, part)
         for oldest in list(known)[:-MAX_RUNS]:
             del known[oldest]
 
