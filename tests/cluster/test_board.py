@@ -6,9 +6,12 @@ import pytest
 from cluster import objects
 from cluster.living import KEY
 from cluster.test_readback import Stage
+from cycle.playing import success, with_riders
 from dataefficient.cluster.board import Board
 from dataefficient.cluster.outcome import Live
 from dataefficient.cluster.view import View
+from dataefficient.contract import Role
+from dataefficient.cycle.model import Observation, Rider
 
 
 @pytest.fixture
@@ -47,3 +50,22 @@ def test_of_a_resource_that_is_gone_nothing_is_kept(stage):
     stage.keys.clear()
     assert stage.board.views() == ()
     assert stage.board._overhead == {}
+
+
+def test_a_run_that_rides_is_counted_for_itself(stage):
+    shown = stage.until(1)
+    (plan,) = (run for run in shown.memory.running if run.request.run.endswith("-candidate"))
+    trial = replace(plan.request, run="c001-trial", role=Role.TRIAL)
+    led = replace(
+        plan, request=replace(plan.request, riders=(trial,)), riders=(Rider(plan.point, None),), attempt=7
+    )
+    outcome = success(led, report_of=with_riders)
+    board, memory = Board(there=lambda: {KEY}), replace(shown.memory, running=(led,))
+    board._note(memory, Observation(stage.clock.now(), (outcome,)))
+    board.show(View(objects.resource(), memory, stage.clock.now()), ())
+    (seen,) = board.views()
+    report = outcome.report
+    assert seen.overhead["startup"] == pytest.approx(report.seconds.startup)
+    rode = report.riders[0].seconds
+    assert seen.overhead["probes"] == pytest.approx(rode.total - rode.evaluate)
+    assert seen.overhead["evaluation"] == pytest.approx(report.seconds.evaluate + rode.evaluate)
