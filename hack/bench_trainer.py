@@ -100,8 +100,8 @@ def train_own(model: Model, indices: torch.Tensor, label: torch.Tensor, batch: i
     for at in range(0, len(label), batch):
         part = label[at : at + batch]
         rows = slice(len(part))
-        sampled = (part, offset[rows], weight[rows], part)
-        model.train_step(indices[at : at + batch], numbers[rows], *sampled, pace=pace)
+        sampling = {"offset_B": offset[rows], "weight_B": weight[rows], "target_B": part}
+        model.train_step(indices[at : at + batch], numbers[rows], part, **sampling, pace=pace)
     return time.process_time() - started
 
 

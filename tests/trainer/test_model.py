@@ -25,21 +25,28 @@ def batch(rows=64, seed=0):
     values = torch.randn((rows, 2), generator=generator)
     values[0, 0] = float("nan")
     label = (torch.rand(rows, generator=generator) < 0.3).float()
-    return indices, values, label, torch.full((rows,), 0.4), torch.full((rows,), 1.5), label * 1.2
+    return indices, values, label
+
+
+def step(model, rows, *, offset=0.4):
+    label = rows[2]
+    sampling = {"offset_B": torch.full_like(label, offset), "weight_B": torch.full_like(label, 1.5)}
+    return model.train_step(*rows, **sampling, target_B=label * 1.2, pace=PACE)
 
 
 def trained(size, steps=30):
     model = make(size)
     model.observe_numbers(batch()[1])
-    for step in range(steps):
-        model.train_step(*batch(seed=step), pace=PACE)
+    for seed in range(steps):
+        step(model, batch(seed=seed))
     return model
 
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_the_written_out_gradient_equals_autograd(size):
     model = trained(size)
-    indices, values, label, offset, *_ = batch(seed=99)
+    indices, values, label = batch(seed=99)
+    offset = 0.4
     seen = model.forward(indices, values)
     g = torch.sigmoid(seen.logit_B + offset) - label
     embedding = model.dense_gradient(seen, g)
@@ -58,8 +65,7 @@ def test_the_written_out_gradient_equals_autograd(size):
 
 def test_repeated_rows_of_a_batch_are_updated_once_with_their_summed_gradient():
     model = make(size=1, numbers=0)
-    indices, ones = torch.tensor([[0, 20, 40], [0, 21, 40]]), torch.ones(2)
-    model.train_step(indices, torch.empty((2, 0)), ones, torch.zeros(2), ones, ones, pace=PACE)
+    step(model, (torch.tensor([[0, 20, 40], [0, 21, 40]]), torch.empty((2, 0)), torch.ones(2)), offset=0.0)
     # Both rows have d loss / d logit = -0.5: rows 0 and 40 sum to -1, the others to -0.5.
     assert model.wide[0].item() == pytest.approx(0.05 * 1.0 / np.sqrt(1 + 1.0))
     assert model.wide[20].item() == pytest.approx(0.05 * 0.5 / np.sqrt(1 + 0.25))
@@ -74,9 +80,7 @@ def test_the_linear_part_has_its_own_accumulator():
 def test_a_loss_that_is_not_finite_changes_nothing():
     model = trained(4)
     before = {k: v.clone() for k, v in model.tensors().items()}
-    indices, values, label, _, weight, target = batch()
-    offset = torch.full((64,), float("inf"))
-    assert not np.isfinite(model.train_step(indices, values, label, offset, weight, target, pace=PACE))
+    assert not np.isfinite(step(model, batch(), offset=float("inf")))
     for name, tensor in model.tensors().items():
         assert torch.equal(tensor, before[name]), name
 
@@ -89,9 +93,9 @@ def test_growing_changes_no_prediction_and_the_grown_model_learns(small, large, 
     rows = batch(seed=50)
     before, after = (m.logits(*rows[:2], finished=finished) for m in (model, grown))
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
-    start = grown.train_step(*rows, pace=PACE)
+    start = step(grown, rows)
     for _ in range(50):
-        end = grown.train_step(*rows, pace=PACE)
+        end = step(grown, rows)
     assert end < start
     assert grown.step == model.step + 51
 

@@ -9,14 +9,15 @@ exponential forgetting (Haykin, Adaptive Filter Theory, 1986, recursive least sq
 
 with G = sum(p - y) and H = sum p (1 - p) over the *stream's* rows that a batch stands for, estimated from
 the rows that were kept (``sampling.Kept``). M, the memory, is counted in H as well: then the standard error
-of a followed intercept is 1/sqrt(2 M) and costs a log loss of p (1 - p) / (4 M) a row, which is the same
-small share on any stream; in rows it is as many as it takes to see that many events.
+of a followed intercept is 1/sqrt(2 M) and costs a log loss of p (1 - p) / (4 M) a row, which is about the
+same small share on any stream. In rows, M is as many as it takes to see that many events.
 
 There are two. One, of short memory, belongs to training: it takes the moving level off the other weights
 and scores rows that are trained on next. The other, of long memory, belongs to the finished model, which
 serves an interval unchanged: the level of its last hours is a poor forecast of that.
 """
 
+# ruff: noqa: N803, N806 - a tensor's name carries its shape
 from __future__ import annotations
 
 import torch
@@ -43,21 +44,27 @@ def adopt(bias: Tensor) -> tuple[Tensor, Tensor]:
     return bias.repeat(2), torch.tensor(MEMORIES, dtype=torch.float64)
 
 
-def follow(bias_2: Tensor, information_2: Tensor, logit_B: Tensor, weight_B: Tensor, target_B: Tensor) -> None:
+def follow(
+    bias_2: Tensor,
+    information_2: Tensor,
+    memory_2: Tensor,
+    *,
+    logit_B: Tensor,
+    weight_B: Tensor,
+    target_B: Tensor,
+) -> None:
     """Move both intercepts by one batch, in place.
 
     Args:
         bias_2: the intercepts.
         information_2: S of each.
+        memory_2: M of each.
         logit_B: log-odds on the unsampled stream, with the intercept of training.
         weight_B: rows of the stream that each row stands for.
         target_B: positives of the stream that each row stands for.
     """
     p_2B = torch.sigmoid(logit_B + (bias_2 - bias_2[TRAINING]).unsqueeze(1))
-    weighted_2B = p_2B * weight_B
-    predicted_2 = weighted_2B.sum(1, dtype=torch.float64)
-    information = predicted_2 - (weighted_2B * p_2B).sum(1, dtype=torch.float64)
-    memory_2 = torch.tensor(MEMORIES, dtype=torch.float64, device=bias_2.device)
-    information_2.mul_(torch.exp(-information / memory_2)).add_(information)
-    step_2 = (predicted_2 - target_B.sum(dtype=torch.float64)) / information_2
-    bias_2.sub_(step_2.clamp_(-FARTHEST, FARTHEST))
+    predicted_2 = p_2B.mv(weight_B)
+    fresh_2 = predicted_2 - p_2B.square_().mv(weight_B)
+    information_2.mul_(torch.exp(-fresh_2 / memory_2)).add_(fresh_2)
+    bias_2.sub_(((predicted_2 - target_B.sum()) / information_2).clamp_(-FARTHEST, FARTHEST))

@@ -138,10 +138,11 @@ class Model:
         self.step = int(tensors["step"].item())
         self.gradient = torch.zeros_like(self.dense)
         self.p, self.g = self.views(self.dense), self.views(self.gradient)
+        self._memory = torch.tensor(intercept.MEMORIES, device=self.device)
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
 
     def start_at(self, rows: float, positives: float) -> None:
-        """Set a fresh model's intercepts to the log-odds of the first rows: a rare label is no news to learn."""
+        """Set a fresh model's intercepts to the log-odds of its first rows: a rare label is no news."""
         share = (positives + 0.5) / (rows + 1.0)
         self.bias.fill_(math.log(share / (1.0 - share)))
         self.bias_information.fill_(rows * share * (1.0 - share))
@@ -176,7 +177,9 @@ class Model:
         """Logits of rows, with what the backward pass needs."""
         rows = indices_BF.shape[0]
         flat = indices_BF.reshape(-1)
-        logit = self.wide.index_select(0, flat).view(rows, self.fields).sum(1).add_(self.bias[intercept.TRAINING])
+        logit = (
+            self.wide.index_select(0, flat).view(rows, self.fields).sum(1).add_(self.bias[intercept.TRAINING])
+        )
         numbers = self._inputs(values_BD) if self.numbers else values_BD
         out = Forward(flat, numbers, logit)
         if self.numbers:
@@ -203,7 +206,9 @@ class Model:
         ``finished`` says whether the model is scored as it would serve, or in the midst of its training.
         """
         logit = self.forward(indices_BF, values_BD).logit_B
-        return logit.add_(self.bias[intercept.FINISHED] - self.bias[intercept.TRAINING]) if finished else logit
+        return (
+            logit.add_(self.bias[intercept.FINISHED] - self.bias[intercept.TRAINING]) if finished else logit
+        )
 
     def dense_gradient(self, seen: Forward, g_B: Tensor) -> Tensor | None:
         """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s], N = B*F."""
@@ -238,10 +243,10 @@ class Model:
         indices_BF: Tensor,
         values_BD: Tensor,
         label_B: Tensor,
+        *,
         offset_B: Tensor,
         weight_B: Tensor,
         target_B: Tensor,
-        *,
         pace: Pace,
     ) -> float:
         """One step on a batch; returns the mean log loss before it, on the sampled rows.
@@ -256,7 +261,14 @@ class Model:
         if not math.isfinite(loss):
             return loss
         g_B = torch.sigmoid(logit).sub_(label_B)
-        intercept.follow(self.bias, self.bias_information, seen.logit_B, weight_B, target_B)
+        intercept.follow(
+            self.bias,
+            self.bias_information,
+            self._memory,
+            logit_B=seen.logit_B,
+            weight_B=weight_B,
+            target_B=target_B,
+        )
         embedding = self.dense_gradient(seen, g_B)
         self._update_tables(seen.flat_N, g_B, embedding, pace.sparse)
         self.step += 1

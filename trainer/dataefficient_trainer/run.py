@@ -304,9 +304,16 @@ class Run:
     def _step(self, batch: Batchable) -> None:
         model, counts = self.state.model, self.state.counts
         assert model is not None
-        arrays = (batch.indices, batch.values, batch.label, batch.offset, batch.weight, batch.target)
-        tensors = [torch.from_numpy(array).to(model.device) for array in arrays]
-        loss = model.train_step(*tensors, pace=self.pace)
+        rows = {name: torch.from_numpy(array).to(model.device) for name, array in batch.arrays().items()}
+        loss = model.train_step(
+            rows["indices"],
+            rows["values"],
+            rows["label"],
+            offset_B=rows["offset"],
+            weight_B=rows["weight"],
+            target_B=rows["target"],
+            pace=self.pace,
+        )
         if not np.isfinite(loss):
             raise NotFiniteError(
                 f"the training loss became {loss} at step {counts.steps + 1} of this run (learning rates "

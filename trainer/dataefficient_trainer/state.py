@@ -77,7 +77,9 @@ class Batchable:
     def empty(cls, fields: int, numbers: int) -> Batchable:
         """No row."""
         none = np.empty(0, np.float32)
-        return cls(np.empty((0, fields), np.int64), np.empty((0, numbers), np.float32), none, none, none, none)
+        return cls(
+            np.empty((0, fields), np.int64), np.empty((0, numbers), np.float32), none, none, none, none
+        )
 
     def __len__(self) -> int:
         return len(self.label)
