@@ -138,7 +138,7 @@ class Model:
         self.step = int(tensors["step"].item())
         self.gradient = torch.zeros_like(self.dense)
         self.p, self.g = self.views(self.dense), self.views(self.gradient)
-        self._memory = torch.tensor(intercept.MEMORIES, device=self.device)
+        self._constants = intercept.constants(self.device)
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
 
     def start_at(self, rows: float, positives: float) -> None:
@@ -264,7 +264,7 @@ class Model:
         intercept.follow(
             self.bias,
             self.bias_information,
-            self._memory,
+            self._constants,
             logit_B=seen.logit_B,
             weight_B=weight_B,
             target_B=target_B,
