@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 MEMORIES = (3_000.0, 30_000.0)
-"""M while training, and of the finished model: in rows of the stream, over p (1 - p)."""
+"""M while training, and of the finished model: a sum of p (1 - p) over rows of the stream."""
 SHARPNESS = (1.0, 4.0)
 """a of each; where it is 1, all rows of a young model count alike."""
 TRAINING, FINISHED = 0, 1

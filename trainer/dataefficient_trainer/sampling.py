@@ -99,7 +99,7 @@ def standing_for(
 
     The inverse probabilities are brought to the known number of rows, and the positives to the known number
     of positives: the ratio and the difference estimator of survey sampling (Saerndal, Swensson and
-    Wretman, Model Assisted Survey Sampling, 1992, sections 5.6 and 6.3). What is left to chance is which
+    Wretman, Model Assisted Survey Sampling, 1992). What is left to chance is which
     rows' predictions stand for those of the others. A window of which nothing was kept says nothing.
     """
     weight, target = np.zeros(len(keep)), np.zeros(len(keep))
