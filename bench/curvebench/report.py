@@ -206,9 +206,9 @@ def _stopping(groups: Sequence[Summary]) -> str:
         for g in groups
     ]
     note = (
-        "Convergence points from the first fifth of simulated curves. loses: in tolerances, median; buys: by\n"
-        "the true amount, median; held: share of 80 % intervals that hold the truth; point, none: answers, and\n"
-        'how many are wrong, where "not within this data" is none and stops at the whole history.'
+        "Convergence points from the first fifth of simulated curves. loses: in tolerances, median;\n"
+        "buys: by the true amount, median; held: share of 80 % intervals that hold the truth; point, none:\n"
+        'answers, and how many are wrong; "not within this data" is none and stops at the whole history.'
     )
     return note + "\n" + columns(head, rows)
 
@@ -229,8 +229,8 @@ def _real(reals: Sequence[RealStop]) -> str:
         for name, group in [("all", list(reals)), *by_set.items()]
     ]
     note = (
-        f"The same on {len(reals)} measured curves (log loss, tolerance {100 * TOLERANCE:g} %); buys: by the\n"
-        "first anchor within the tolerance. Their ends have noise too; nothing is judged by them."
+        f"The same on {len(reals)} measured curves (log loss, tolerance {100 * TOLERANCE:g} %);\n"
+        "buys: by the first anchor within the tolerance. Their ends have noise too; they decide nothing."
     )
     return note + "\n" + columns(("data", "curves", "loses", "buys", "point held", "points named"), rows)
 

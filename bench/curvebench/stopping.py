@@ -34,10 +34,6 @@ class Stop:
     """A point was named; else the answer was "not within this data"."""
     within: bool
     """The true point does lie within this data."""
-    unbounded: float
-    """As ``lost``, were the run to stop at the upper bound even where no point is named."""
-    spent: float
-    """As ``bought``, for the same."""
 
 
 def stop(truth: Truth, measured: Measured) -> Stop:
@@ -56,8 +52,6 @@ def stop(truth: Truth, measured: Measured) -> Stop:
         ahead.low <= float(truth.loss(np.array(END))) <= ahead.high,
         found.point is not None,
         point <= WITHIN * END,
-        truth.gap(found.upper) / truth.tolerance,
-        found.upper / point,
     )
 
 
