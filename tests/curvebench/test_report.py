@@ -83,7 +83,10 @@ def test_text_and_record_say_the_same(found):
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
-def test_known_exponents_are_recovered_within_a_second_without_bootstrap():
-    found = recover(4, 10)
-    assert min(found.alpha, found.beta) >= 0.8
+def test_intervals_hold_known_exponents_although_few_runs_are_to_spare():
+    found = recover(3, 40)
+    assert min(found.alpha, found.beta) >= 0.9
+
+
+def test_a_surface_is_fitted_within_a_second_without_bootstrap():
     assert seconds() < 1.0

@@ -58,9 +58,9 @@ def test_where_no_point_is_named_the_whole_history_is_bought_and_nothing_is_lost
 def test_intervals_hold_the_truth_of_the_families_that_are_fitted():
     """They are 80 % intervals; a prior that leans to one family holds the others too rarely."""
     shapes = [index for index, (_, fitted, _) in enumerate(SHAPES) if fitted]
-    drawn = [draw(shape, index) for shape in shapes for index in range(15)]
+    drawn = [draw(shape, index) for shape in shapes for index in range(30)]
     fitted = [stop(truth, measure(truth, random)) for truth, random in drawn]
-    assert len(fitted) == 90
+    assert len(fitted) == 180
     assert 0.8 <= summary("fitted", fitted).covered <= 0.95
 
 
