@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "Data-efficient continual training"
 author = "the authors"
-copyright = "the authors; Apache License 2.0"  # noqa: A001 - the name is Sphinx's
+copyright = "the authors; Apache License 2.0"
 
 extensions = ["myst_parser", "native_math", "optional_pages"]
 html_math_renderer = "native"
@@ -15,6 +15,7 @@ html_math_renderer = "native"
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 4
 nitpicky = True
+smartquotes = False  # they make a dash of --option
 exclude_patterns = ["_ext", "images/README.md"]
 
 # Queries hold ${variables}, which the lexer of PromQL does not know; it goes on without them.

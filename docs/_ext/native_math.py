@@ -14,7 +14,12 @@ from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 
 
-def _translated(text: str, *, block: bool) -> str:
+def translated(text: str, *, block: bool) -> str:
+    """MathML of a formula.
+
+    Raises:
+        SphinxError: a command that is not known, with the formula.
+    """
     try:
         return latex2mathml.tex2mathml(text, as_block=block)
     except MathError as error:
@@ -22,12 +27,12 @@ def _translated(text: str, *, block: bool) -> str:
 
 
 def _inline(translator: Any, node: nodes.math) -> None:
-    translator.body.append(_translated(node.astext(), block=False))
+    translator.body.append(translated(node.astext(), block=False))
     raise nodes.SkipNode
 
 
 def _block(translator: Any, node: nodes.math_block) -> None:
-    translator.body.append(f'<div class="formula">{_translated(node.astext(), block=True)}</div>')
+    translator.body.append(f'<div class="formula">{translated(node.astext(), block=True)}</div>')
     raise nodes.SkipNode
 
 

@@ -12,11 +12,11 @@ from sphinx.application import Sphinx
 
 def _drop_absent(app: Sphinx, _docname: str, source: list[str]) -> None:
     lines = source[0].splitlines()
-    kept = [line for line in lines if not _is_absent(Path(app.srcdir), line)]
+    kept = [line for line in lines if not is_absent(Path(app.srcdir), line)]
     source[0] = "\n".join(kept) + "\n"
 
 
-def _is_absent(folder: Path, line: str) -> bool:
+def is_absent(folder: Path, line: str) -> bool:
     """Whether a line is a pattern of the list of optional pages that matches no page."""
     return line.endswith("*") and " " not in line and not any(folder.glob(f"{line}.md"))
 

@@ -1,7 +1,7 @@
 """Writes the generated pages of the site: the resource, its status, the contract, the chart, detctl, metrics.
 
-    python hack/reference_pages            write them to docs/
-    python hack/reference_pages --check    exit 1 and name those that are out of step
+python hack/reference_pages            write them to docs/
+python hack/reference_pages --check    exit 1 and name those that are out of step
 """
 
 import argparse
@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import chart
 import commands
 import fields
 import messages
 
+import chart
 from dataefficient.telemetry import reference
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -20,16 +20,16 @@ def page() -> str:
     schema = json.loads((CHART / "values.schema.json").read_text())
     comments = _comments(text)
     rows = [
-        (f"`{path}`", f"`{json.dumps(value)}`", _meaning(path, schema, comments))
+        (f"`{path}`", f"*Default `{json.dumps(value)}`.* {_meaning(path, schema, comments)}")
         for path, value in _leaves(yaml.safe_load(text), "", schema)
     ]
     return document(
         "# The chart",
         GENERATED.format(source="charts/data-efficient-training"),
-        f"Values of `charts/data-efficient-training`, version {about['version']}. A value that is not here, or "
-        "is not allowed, is refused with its place. [Installing](../installing.md) says which ones most "
+        f"Values of `charts/data-efficient-training`, version {about['version']}. A value that is not here, "
+        "or is not allowed, is refused with its place. [Installing](../installing.md) says which ones most "
         "installations set.",
-        table(("value", "default", "meaning"), rows),
+        table(("value", "meaning"), rows),
     )
 
 
@@ -63,8 +63,8 @@ def _allowed(schema: dict[str, Any]) -> str:
 
 
 def _sentence(words: str) -> str:
-    first = words.split()[0]
-    return (words[0].upper() + words[1:] if first.isalpha() else words).rstrip(".") + "."
+    first = words.split(maxsplit=1)[0]
+    return (words[0].upper() + words[1:] if first.rstrip(":,").isalpha() else words).rstrip(".") + "."
 
 
 def _comments(text: str) -> dict[str, str]:

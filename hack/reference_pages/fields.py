@@ -1,6 +1,7 @@
 """The resource's fields, from the schema that the API server is given."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,8 +18,8 @@ def resource() -> str:
     return document(
         "# The resource",
         SOURCE,
-        "What a user writes, in `apiVersion: dataefficient.training/v1alpha1`, `kind: DataEfficientTraining`. "
-        "`kubectl explain det.spec` shows the same. Numbers that are not whole are strings, such as "
+        "What a user writes, in `apiVersion: dataefficient.training/v1alpha1`, `kind: DataEfficientTraining`."
+        " `kubectl explain det.spec` shows the same. Numbers that are not whole are strings, such as "
         '`"0.001"`, so that no digit is lost on the way.',
         *_sections("spec"),
     )
@@ -43,8 +44,11 @@ def _sections(part: str) -> Iterator[str]:
         yield prose(schema.get("description", ""))
         required = schema.get("required", ())
         yield table(
-            ("field", "type", "meaning"),
-            (_row(name, inner, required=name in required) for name, inner in schema["properties"].items()),
+            ("field", "meaning"),
+            (
+                _row(path, name, inner, required=name in required)
+                for name, inner in schema["properties"].items()
+            ),
         )
         if rules := [rule["message"] for rule in schema.get("x-kubernetes-validations", ())]:
             yield "The API server refuses, with these words:"
@@ -61,23 +65,28 @@ def _objects(path: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
         yield from _objects(f"{path}[]", schema["items"])
 
 
-def _row(name: str, schema: Schema, *, required: bool) -> tuple[str, str, str]:
-    mark = "**required**" if required else _default(schema)
-    return f"`{name}`", ", ".join(filter(None, (_type(schema), mark))), prose(schema.get("description", ""))
+def _row(path: str, name: str, schema: Schema, *, required: bool) -> tuple[str, str]:
+    told = prose(schema.get("description", ""))
+    facts = ", ".join(filter(None, (_type(f"{path}.{name}", schema), _default(schema))))
+    mark = " **Required.**" if required else ""
+    return f"`{name}`", f"*{facts}.*{mark} {told.removesuffix(' Required.')}"
 
 
 def _default(schema: Schema) -> str:
-    if "default" not in schema or isinstance(schema["default"], dict):
-        return ""
-    return f"default `{json.dumps(schema['default'])}`"
+    """The default, where it is short enough to be told here."""
+    told = json.dumps(schema.get("default"), ensure_ascii=False)
+    return f"default `{told}`" if "default" in schema and "{" not in told else ""
 
 
-def _type(schema: Schema) -> str:
+def _type(path: str, schema: Schema) -> str:
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
-    if schema["type"] == "array":
-        return f"list of {_type(schema['items'])}"
-    if schema["type"] == "integer":
-        low, high = schema.get("minimum"), schema.get("maximum")
-        return "integer" + (f" from {low}" if high is None else f", {low} to {high}")
+    match schema["type"]:
+        case "array":
+            return f"list of {_type(f'{path}[]', schema['items'])}"
+        case "object" if schema.get("properties") and ".template" not in path:
+            return f"[object](#{re.sub('[^a-z]', '', path.lower())})"
+        case "integer":
+            low, high = schema.get("minimum"), schema.get("maximum")
+            return "integer" + (f" from {low}" if high is None else f", {low} to {high}")
     return str(schema.get("format") or schema["type"])

@@ -1,10 +1,10 @@
-"""The trainer contract's messages, from the dataclasses that both sides share and the text beside their fields."""
+"""The trainer contract's messages, from the dataclasses that both sides share."""
 
 import ast
-import dataclasses
 import enum
 import inspect
 import re
+from dataclasses import MISSING, Field, fields
 
 from markdown import GENERATED, document, prose, table
 
@@ -49,18 +49,19 @@ def page() -> str:
 def _message(kind: type) -> str:
     told = _told(kind)
     rows = [
-        (f"`{_camel(f.name)}`", _type(f.type), _default(f), told.get(f.name, ""))
-        for f in dataclasses.fields(kind)
+        (f"`{_camel(f.name)}`", f"*{_type(f.type)}{_default(f)} {told.get(f.name, '')}") for f in fields(kind)
     ]
     return document(
-        f"### {kind.__name__}", prose(_clean(kind.__doc__ or "")), table(("field", "type", "default", ""), rows)
+        f"### {kind.__name__}", prose(_clean(kind.__doc__ or "")), table(("field", "meaning"), rows)
     ).rstrip()
 
 
 def _values(kind: type[enum.Enum]) -> str:
     told = _told(kind)
     rows = [(f"`{one.value}`", told.get(one.name, "").strip() or one.name) for one in kind]
-    return document(f"### {kind.__name__}", prose(_clean(kind.__doc__ or "")), table(("value", ""), rows)).rstrip()
+    return document(
+        f"### {kind.__name__}", prose(_clean(kind.__doc__ or "")), table(("value", "meaning"), rows)
+    ).rstrip()
 
 
 def _told(kind: type) -> dict[str, str]:
@@ -101,13 +102,11 @@ def _type(kind: object) -> str:
     return kind
 
 
-def _default(field: dataclasses.Field[object]) -> str:
-    if field.default is not dataclasses.MISSING:
-        if dataclasses.is_dataclass(field.default):
-            return "its own"
-        empty = {None: "none", (): "none"}.get(field.default) if isinstance(field.default, tuple | None) else None
-        return empty or f"`{field.default}`"
-    return "none" if field.default_factory is not dataclasses.MISSING else "**required**"
+def _default(field: Field[object]) -> str:
+    if field.default is MISSING and field.default_factory is MISSING:
+        return ".* **Required.**"
+    shown = isinstance(field.default, str | int | float)
+    return f", default `{field.default}`.*" if shown else ".*"
 
 
 def _camel(name: str) -> str:

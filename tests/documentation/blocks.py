@@ -109,9 +109,7 @@ def _marked(info: str, text: str, page: str, line: int) -> Block:
     options = dict(word.split("=", 1) for word in words[1:] if "=" in word)
     plain = [word for word in words[1:] if "=" not in word]
     language, treatment = words[0] if words else "", plain[0] if plain else ""
-    block = Block(
-        page, line, language, treatment, options.pop("needs", ""), options.pop("file", ""), text
-    )
+    block = Block(page, line, language, treatment, options.pop("needs", ""), options.pop("file", ""), text)
     if language not in TREATMENTS:
         raise UnmarkedError(f"{block}: a block of {language or 'no language'!r}; use {', '.join(TREATMENTS)}")
     if block.needs and block.needs not in NEEDS:
@@ -120,5 +118,7 @@ def _marked(info: str, text: str, page: str, line: int) -> Block:
         raise UnmarkedError(f"{block}: cannot be read: {info}")
     if not block.needs and treatment not in TREATMENTS[language]:
         allowed = ", ".join(filter(None, sorted(TREATMENTS[language])))
-        raise UnmarkedError(f"{block}: {info!r} does not say what is done with it; add one of {allowed}, or needs=")
+        raise UnmarkedError(
+            f"{block}: {info!r} does not say what is done with it; add one of {allowed}, or needs="
+        )
     return block

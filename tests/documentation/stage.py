@@ -1,8 +1,8 @@
 """Where the blocks of one page are run: a folder that looks like a clone, and perhaps a cluster.
 
-The folder links to what a clone holds, so that commands read as they do for a reader; what they write stays in
-it. On the cluster the chart is installed before the page unless the page does so itself, and where a page asks
-`detctl` about a resource on the cluster, the resource is given the memory that an operator would have left.
+The folder links to what a clone holds, so that commands read as they do for a reader; what they write stays
+in it. On the cluster the chart is installed before the page unless the page does so itself, and a resource
+that a page applies is given the memory that an operator would have left of some cycles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ TIMEOUT = 240
 """Seconds that one block may take."""
 KIND = "dataefficienttrainings.dataefficient.training"
 CHART = "charts/data-efficient-training"
-NAMESPACES = ("ads", "det", "monitoring")
+NAMESPACES = ("ads", "det")
+CHILDREN = "configmaps,secrets,persistentvolumeclaims,services,rolebindings"
 LEFT_OUT = {"work", ".git", ".cache", "build"}
 PLAYED_CYCLES = 6
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
@@ -115,7 +116,9 @@ class Stage:
             pattern = ".*?".join(re.escape(" ".join(part.split())) for part in line.split("…"))
             found = re.search(pattern, rest)
             if found is None:
-                raise BlockError(f"{block}: not printed, or not in this order: {line!r}; printed was\n{self.said}")
+                raise BlockError(
+                    f"{block}: not printed, or not in this order: {line!r}; printed was\n{self.said}"
+                )
             rest = rest[found.end() :]
 
     def _apply(self, block: Block) -> None:
@@ -136,9 +139,7 @@ class Stage:
             if ledger_name(about["name"]) in {one["metadata"]["name"] for one in kept}:
                 continue
             resource = parse_object(body, about["name"])
-            player = Player(
-                resource.spec, memory=begin(f"{about['namespace']}/{about['name']}"), now=LATER
-            )
+            player = Player(resource.spec, memory=begin(f"{about['namespace']}/{about['name']}"), now=LATER)
             player.play(until=lambda memory: memory.cycle >= PLAYED_CYCLES)
             for (before, seen), decision in zip(player.observations, player.decisions, strict=True):
                 held = decisions.with_decision(held, resource, before, seen, decision)
@@ -176,19 +177,40 @@ def installs(blocks: list[Block]) -> bool:
     return any(block.treatment == "run" and f"install det {CHART}" in block.text for block in blocks)
 
 
-@contextmanager
-def prepared(cluster: ControlPlane, helm: Helm, *, installed: bool) -> Iterator[None]:
-    """A cluster with the namespaces of the docs, perhaps with the chart; at the end as it was before."""
-    manifests = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
-    cluster.apply(*manifests)
-    if installed:
-        helm("install", "det", str(ROOT / CHART), "--namespace", "det")
-        cluster.await_kind(KIND)
-    try:
-        yield
-    finally:
-        for one in yaml.safe_load(helm("list", "--all-namespaces", "--output=yaml")) or []:
-            helm("uninstall", one["name"], "--namespace", one["namespace"])
-        cluster.kubectl("delete", "crd", KIND, "--ignore-not-found", "--timeout=60s")
-        for name in NAMESPACES:
-            cluster.kubectl("delete", "configmaps,jobs,secrets,pvc", "--all", "--namespace", name, "--wait=false")
+class Ground:
+    """The cluster that pages share, one after another; the chart stays installed while it can."""
+
+    def __init__(self, cluster: ControlPlane, helm: Helm) -> None:
+        self.cluster = cluster
+        self._helm = helm
+        self._installed = False
+        cluster.apply(
+            *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES)
+        )
+
+    @contextmanager
+    def lent(self, *, installed: bool) -> Iterator[ControlPlane]:
+        """The cluster with or without the chart; what a page has left on it is removed afterwards."""
+        if installed and not self._installed:
+            self._helm("install", "det", str(ROOT / CHART), "--namespace", "det")
+            self.cluster.await_kind(KIND)
+        elif not installed and self._installed:
+            self._clear()
+        self._installed = installed
+        try:
+            yield self.cluster
+        finally:
+            if installed:
+                self._empty(f"{KIND},{CHILDREN}")
+            else:
+                self._clear()
+
+    def _clear(self) -> None:
+        for one in yaml.safe_load(self._helm("list", "--all-namespaces", "--output=yaml")) or []:
+            self._helm("uninstall", one["name"], "--namespace", one["namespace"])
+        self.cluster.kubectl("delete", "crd", KIND, "--ignore-not-found", "--timeout=60s")
+        self._empty(CHILDREN)
+
+    def _empty(self, kinds: str) -> None:
+        for name in ("ads", "default"):
+            self.cluster.kubectl("delete", kinds, "--all", "--namespace", name, "--wait=false")

@@ -7,16 +7,21 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dataefficient.cli import COMMANDS, detctl
 from documentation import blocks, stage
 from documentation.blocks import ROOT, Block
 
-PAGES = [page for page in blocks.pages() if "```" in page.read_text()]
+PAGES = sorted(
+    (page for page in blocks.pages() if "```" in page.read_text()),
+    key=lambda page: (
+        not stage.installs(blocks.of(page))
+    ),  # the chart is then installed and removed least often
+)
 FENCE = "`" * 3
 
 
@@ -31,17 +36,18 @@ def treated(*languages: str) -> list[Block]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page, tmp_path, request):
     found = blocks.of(page)
-    on_cluster = stage.speaks_to_a_cluster(found)
-    cluster = request.getfixturevalue("cluster") if on_cluster else None
-    one = stage.Stage(stage.folder_like_a_clone(tmp_path), cluster)
-    if on_cluster:
-        helm = request.getfixturevalue("helm")
-        around = stage.prepared(cluster, helm, installed=not stage.installs(found))
+    folder = stage.folder_like_a_clone(tmp_path)
+    if stage.speaks_to_a_cluster(found):
+        ground = request.getfixturevalue("ground")
+        with ground.lent(installed=not stage.installs(found)) as cluster:
+            play(found, stage.Stage(folder, cluster))
     else:
-        around = nullcontext()
-    with around:
-        for block in found:
-            one.play(block)
+        play(found, stage.Stage(folder))
+
+
+def play(found: list[Block], on: stage.Stage) -> None:
+    for block in found:
+        on.play(block)
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -57,7 +63,7 @@ class StrictLoader(yaml.SafeLoader):
 
 @pytest.mark.parametrize("block", treated("yaml"), ids=str)
 def test_every_manifest_is_yaml_without_a_key_given_twice(block):
-    documents = [one for one in yaml.load_all(block.text, StrictLoader) if one is not None]  # noqa: S506
+    documents = [one for one in yaml.load_all(block.text, StrictLoader) if one is not None]
     assert documents
     if block.needs:
         for one in documents:
@@ -129,17 +135,14 @@ def test_a_block_that_is_not_marked_is_refused_with_its_place(tmp_path, info, sa
 def test_an_indented_block_is_not_marked_either(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A page\n\n    make demo\n")
-    with pytest.raises(blocks.UnmarkedError, match="page.md:3: a block of 'no language'"):
+    with pytest.raises(blocks.UnmarkedError, match=r"page\.md:3: a block of 'no language'"):
         blocks.of_page(page, "page.md")
 
 
-def played(tmp_path: Path, *texts: str) -> stage.Stage:
+def played(tmp_path: Path, *texts: str) -> None:
     page = tmp_path / "page.md"
     page.write_text("\n\n".join(texts))
-    one = stage.Stage(tmp_path)
-    for block in blocks.of_page(page, "page.md"):
-        one.play(block)
-    return one
+    play(blocks.of_page(page, "page.md"), stage.Stage(tmp_path))
 
 
 def test_a_command_that_fails_is_told_with_its_page_and_what_it_printed(tmp_path):
@@ -158,8 +161,6 @@ INLINE = re.compile(r"`(?:\.venv/bin/)?(detctl|make) ([a-z0-9-]+)([^`]*)`")
 
 
 def test_every_command_named_in_a_sentence_exists():
-    from dataefficient.cli import COMMANDS, detctl
-
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wrong = []
     for page in blocks.pages():
@@ -168,7 +169,11 @@ def test_every_command_named_in_a_sentence_exists():
                 wrong.append(f"{page.relative_to(ROOT)}: {program} {name}")
             elif program == "detctl":
                 command = detctl.get_command(None, name)
-                known = {opt for parameter in command.params for opt in (*parameter.opts, *parameter.secondary_opts)}
+                known = {
+                    opt
+                    for parameter in command.params
+                    for opt in (*parameter.opts, *parameter.secondary_opts)
+                }
                 given = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rest)) - {"--help"}
                 wrong += [f"{page.relative_to(ROOT)}: detctl {name} {option}" for option in given - known]
     assert wrong == []
