@@ -83,6 +83,7 @@ def _clean(text: str) -> str:
     return re.sub(r"``([^`]+)``", r"`\1`", " ".join(text.split()))
 
 
+_NAMES = tuple(kind.__name__ for kind in (*REQUEST, *REPORT, *SHARED, *ENUMS))
 _WORDS = (
     (r"tuple\[(\w+), \.\.\.\]", r"list of \1"),
     (r"Mapping\[str, Any\]", "object"),
@@ -99,7 +100,7 @@ def _type(kind: object) -> str:
     assert isinstance(kind, str), "annotations are not evaluated"
     for pattern, words in _WORDS:
         kind = re.sub(pattern, words, kind)
-    return kind
+    return re.sub(rf"\b({'|'.join(_NAMES)})\b", lambda name: f"[{name[0]}](#{name[0].lower()})", kind)
 
 
 def _default(field: Field[object]) -> str:

@@ -14,7 +14,8 @@
     ```text output             lines that the command above printed; `…` stands for anything
     ```text                    read by people
 
-`file=NAME` keeps a block in the page's folder, for the commands below it.
+In a command NAME is filled in with a resource that is there, NAMESPACE and RELEASE with its namespace and the
+chart's. `file=NAME` keeps a block in the page's folder, for the commands below it.
 """
 
 from __future__ import annotations

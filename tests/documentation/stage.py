@@ -7,12 +7,13 @@ that a page applies is given the memory that an operator would have left of some
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,26 @@ from typing import Any
 import yaml
 
 from chart.helm import Helm
-from cluster.control_plane import ControlPlane
+from cluster.control_plane import ControlPlane, KubectlError
 from cluster.programs import find
 from cycle.playing import Player
 from dataefficient.api.load import parse_object
+from dataefficient.api.spec import KIND as OURS
 from dataefficient.cluster import decisions, ledger
+from dataefficient.cluster.admission import sample_job
 from dataefficient.cluster.published import published
 from dataefficient.cycle.machine import begin
 from documentation.blocks import ROOT, Block
 
+EXAMPLE = "examples/flights-cluster"
+PLACEHOLDERS = {"NAME": "late-flights", "NAMESPACE": "ads", "RELEASE": "det"}
+"""What a reader fills into a command."""
 TIMEOUT = 240
 """Seconds that one block may take."""
 KIND = "dataefficienttrainings.dataefficient.training"
 CHART = "charts/data-efficient-training"
-NAMESPACES = ("ads", "det")
+NAMESPACE = "ads"
+NAMESPACES = (NAMESPACE, "det")
 CHILDREN = "configmaps,secrets,persistentvolumeclaims,services,rolebindings"
 LEFT_OUT = {"work", ".git", ".cache", "build"}
 PLAYED_CYCLES = 6
@@ -52,7 +59,18 @@ class Stage:
     cluster: ControlPlane | None = None
     said: str = ""
     """What the last command printed."""
-    counts: dict[str, int] = field(default_factory=dict)
+
+    def play_all(self, blocks: list[Block]) -> None:
+        """Play a page from its top to its end.
+
+        Raises:
+            BlockError: of the first block that fails.
+        """
+        if self.cluster is not None and any(mentions_a_resource(block) for block in blocks):
+            self.cluster.kubectl("apply", "--namespace", NAMESPACE, "--kustomize", str(ROOT / EXAMPLE))
+            self._remember(self.cluster)
+        for block in blocks:
+            self.play(block)
 
     def play(self, block: Block) -> None:
         """Do with a block what it says.
@@ -81,7 +99,7 @@ class Stage:
                 self._bash(block, "detctl validate block.yaml")
 
     def _run(self, block: Block) -> str:
-        said = self._bash(block, block.text)
+        said = self._bash(block, filled_in(block.text))
         if self.cluster is not None and "kubectl apply" in block.text:
             self._remember(self.cluster)
         return said
@@ -122,9 +140,18 @@ class Stage:
             rest = rest[found.end() :]
 
     def _apply(self, block: Block) -> None:
+        """A dry run of the manifest and, of a resource of ours, of the Job that its runs would be."""
         assert self.cluster is not None
         (self.folder / "block.yaml").write_text(block.text)
-        self._bash(block, "kubectl apply --namespace ads --dry-run=server -f block.yaml")
+        said = self._bash(block, "kubectl apply --namespace ads --dry-run=server -f block.yaml -o json")
+        found = json.loads(said)
+        for body in found.get("items", [found]):
+            if body["kind"] == OURS:
+                job = sample_job(parse_object(body, body["metadata"]["name"]))
+                try:
+                    self.cluster.kubectl("create", "--dry-run=server", "--filename=-", given=job)
+                except KubectlError as error:
+                    raise BlockError(f"{block}: its Job is refused: {error}") from error
 
     def _render(self, block: Block) -> None:
         (self.folder / "block.yaml").write_text(block.text)
@@ -148,6 +175,18 @@ class Stage:
                 decisions.config_map(resource, held, version=None),
                 *published(resource, player.memory),
             )
+
+
+def filled_in(script: str) -> str:
+    """A command with what a reader fills in."""
+    for word, value in PLACEHOLDERS.items():
+        script = re.sub(rf"\b{word}\b", value, script)
+    return script
+
+
+def mentions_a_resource(block: Block) -> bool:
+    """Whether a command is about the resource NAME, which is then there before the page begins."""
+    return block.treatment == "run" and re.search(r"\bNAME\b", block.text) is not None
 
 
 def ledger_name(resource: str) -> str:

@@ -110,6 +110,15 @@ def test_a_pattern_of_pages_that_are_not_there_is_left_out(tmp_path):
     assert not absent(tmp_path, "troubleshooting")
 
 
+def test_a_link_to_a_folder_of_the_repository_becomes_its_words(tmp_path):
+    without = extension("repository_folders").without_folders
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "crds").mkdir()
+    page = tmp_path / "docs" / "page.md"
+    assert without("in [`crds/`](../crds), and", page) == "in `crds/`, and"
+    assert without("in [`crds/`](../gone), and", page) == "in [`crds/`](../gone), and"
+
+
 def test_the_readmes_links_lead_to_files_and_headings():
     lost = []
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
