@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-_LINK = re.compile(r"\[((?:[^\[\]]|`[^`]*`)+)\]\((\.\./[^)#\s]+)\)")
+_LINK = re.compile(r"\[([^\[\]]+)\]\((\.\./[^)#\s]+)\)")
 
 
 def without_folders(text: str, page: Path) -> str:
