@@ -110,13 +110,20 @@ def test_a_pattern_of_pages_that_are_not_there_is_left_out(tmp_path):
     assert not absent(tmp_path, "troubleshooting")
 
 
-def test_a_link_to_a_folder_of_the_repository_becomes_its_words(tmp_path):
-    without = extension("repository_folders").without_folders
+def test_a_link_to_what_the_site_cannot_show_becomes_its_words(tmp_path):
+    without = extension("repository_links").without_outside
     (tmp_path / "docs").mkdir()
     (tmp_path / "crds").mkdir()
     page = tmp_path / "docs" / "page.md"
-    assert without("in [`crds/`](../crds), and", page) == "in `crds/`, and"
-    assert without("in [`crds/`](../gone), and", page) == "in [`crds/`](../gone), and"
+    (tmp_path / "OTHER.md").touch()
+    (tmp_path / "docs" / "inside.md").touch()
+    for text, shown in (
+        ("in [`crds/`](../crds), and", "in `crds/`, and"),
+        ("in [`crds/`](../gone), and", "in [`crds/`](../gone), and"),
+        ("[other](../OTHER.md)", "other"),
+        ("[inside](../docs/inside.md)", "[inside](../docs/inside.md)"),
+    ):
+        assert without(text, page, tmp_path / "docs") == shown
 
 
 def test_the_readmes_links_lead_to_files_and_headings():
