@@ -1,6 +1,6 @@
 """Links to folders, and to Markdown that is no page of the site, become their plain words.
 
-Where the pages are read in the repository such a link opens what it names. Other files are no matter: the site
+In the repository such a link opens what it names. Other files are no matter: the site
 takes a copy along. What is not there stays a link, which ends a strict build.
 """
 
