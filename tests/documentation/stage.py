@@ -66,7 +66,8 @@ class Stage:
         Raises:
             BlockError: of the first block that fails.
         """
-        if self.cluster is not None and any(mentions_a_resource(block) for block in blocks):
+        there = self.cluster is not None and not installs(blocks)
+        if there and any(mentions_a_resource(block) for block in blocks):
             self.cluster.kubectl("apply", "--namespace", NAMESPACE, "--kustomize", str(ROOT / EXAMPLE))
             self._remember(self.cluster)
         for block in blocks:
@@ -121,7 +122,9 @@ class Stage:
 
     def _environment(self) -> dict[str, str]:
         programs = [ROOT / ".venv" / "bin"]
-        environment = {**os.environ, "HOME": str(self.folder), "COLUMNS": "100"}
+        # What a page installs must not change the environment that the tests run in.
+        kept = {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
+        environment = {**os.environ, **kept, "HOME": str(self.folder), "COLUMNS": "100"}
         if self.cluster is not None:
             programs += [path.parent for path in find("kubectl", "helm").values()]
             environment |= {"KUBECONFIG": str(self.cluster.kubeconfig), "KUBERC": "off"}
@@ -144,7 +147,7 @@ class Stage:
         assert self.cluster is not None
         (self.folder / "block.yaml").write_text(block.text)
         said = self._bash(block, "kubectl apply --namespace ads --dry-run=server -f block.yaml -o json")
-        found = json.loads(said)
+        found = json.loads(said[said.index("{") :])  # warnings may stand before it
         for body in found.get("items", [found]):
             if body["kind"] == OURS:
                 job = sample_job(parse_object(body, body["metadata"]["name"]))
