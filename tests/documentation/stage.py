@@ -67,7 +67,7 @@ class Stage:
             BlockError: of the first block that fails.
         """
         there = self.cluster is not None and not installs(blocks)
-        if there and any(mentions_a_resource(block) for block in blocks):
+        if there and mentions_a_resource(blocks):
             self.cluster.kubectl("apply", "--namespace", NAMESPACE, "--kustomize", str(ROOT / EXAMPLE))
             self._remember(self.cluster)
         for block in blocks:
@@ -127,9 +127,18 @@ class Stage:
         environment = {**os.environ, **kept, "HOME": str(self.folder), "COLUMNS": "100"}
         if self.cluster is not None:
             programs += [path.parent for path in find("kubectl", "helm").values()]
-            environment |= {"KUBECONFIG": str(self.cluster.kubeconfig), "KUBERC": "off"}
+            environment |= {"KUBECONFIG": str(self._kubeconfig(self.cluster)), "KUBERC": "off"}
         path = ":".join([*map(str, programs), os.environ["PATH"]])
         return {**environment, "PATH": path}
+
+    def _kubeconfig(self, cluster: ControlPlane) -> Path:
+        """The admin's, in the namespace of the docs."""
+        place = self.folder / ".kubeconfig"
+        if not place.exists():
+            body = yaml.safe_load(cluster.kubeconfig.read_text())
+            body["contexts"][0]["context"]["namespace"] = NAMESPACE
+            place.write_text(yaml.safe_dump(body))
+        return place
 
     def _compare(self, block: Block) -> None:
         rest = " ".join(self.said.split())
@@ -187,9 +196,10 @@ def filled_in(script: str) -> str:
     return script
 
 
-def mentions_a_resource(block: Block) -> bool:
-    """Whether a command is about the resource NAME, which is then there before the page begins."""
-    return block.treatment == "run" and re.search(r"\bNAME\b", block.text) is not None
+def mentions_a_resource(blocks: list[Block]) -> bool:
+    """Whether commands are about a resource that they do not apply: it is there before the page begins."""
+    commands = "".join(block.text for block in blocks if block.treatment == "run")
+    return "kubectl apply" not in commands and re.search(r"\b(NAME|late-flights)\b", commands) is not None
 
 
 def ledger_name(resource: str) -> str:
