@@ -12,10 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from sphinx.errors import SphinxError
 
 from dataefficient.api.conditions import REASONS, ConditionType, Reason
-from documentation.blocks import ROOT
+from documentation.blocks import ROOT, pages
 
 DOCS = ROOT / "docs"
 
@@ -142,6 +143,13 @@ def slugs(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def test_images_are_named_in_the_version_of_the_chart():
+    chart = yaml.safe_load((ROOT / "charts" / "data-efficient-training" / "Chart.yaml").read_text())
+    image = re.compile(r"(?:det|data-efficient-training)/(?:operator|trainer|flights):([\w.]+)")
+    for page in pages():
+        assert set(image.findall(page.read_text())) <= {chart["appVersion"]}, page
+
+
 def test_the_generated_pages_are_in_step():
     command = [sys.executable, ROOT / "hack" / "reference_pages", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -159,7 +167,7 @@ def test_every_reason_has_its_entry(reason):
 
 @pytest.mark.parametrize("kind", ConditionType)
 def test_every_condition_lists_its_reasons(kind):
-    (row,) = re.findall(rf"^\| `{kind}` \|(.*)$", TROUBLESHOOTING, re.MULTILINE)
+    (row,) = re.findall(rf"^\| `{kind}`: (.*)$", TROUBLESHOOTING, re.MULTILINE)
     listed = re.findall(r"\[(\w+)\]\(#(\w+)\)", row)
     assert {name for name, _ in listed} == REASONS[kind] - {Reason.NOT_YET_KNOWN}
     assert all(anchor == name.lower() for name, anchor in listed)
