@@ -32,16 +32,13 @@ ROOT = Path(__file__).parents[2]
 NEEDS = {
     "argocd": "the kinds of Argo CD are not installed on the test's API server",
     "ci": "takes minutes; `.ci/run` runs it",
-    "clone": "the address of the repository is the reader's",
     "docker": "an image builder; `make e2e` builds both stages of the same Dockerfile with BuildKit",
     "flux": "the kinds of Flux are not installed on the test's API server",
-    "gpu": "a GPU",
     "install": "would change the environment of the tests; `make test` makes the same from the locks",
     "minutes": "takes the minutes that it is given; tests/estimate runs it with a trainer that pretends",
     "kueue": "the kinds of Kueue are not installed on the test's API server",
     "pods": "a kubelet that runs pods; `make e2e` has one",
     "prometheus-operator": "the kinds of the Prometheus Operator are not installed on the test's API server",
-    "tpu": "a TPU",
 }
 """What a block may need that is not here, and why."""
 

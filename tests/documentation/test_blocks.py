@@ -112,7 +112,7 @@ def test_the_counts_are_told_and_most_blocks_are_run(record_property):
         ("bash", "does not say what is done with it; add one of run, or needs="),
         ("bash runs", "does not say what is done with it"),
         ("bash needs=luck", "needs=luck is not one of"),
-        ("bash run needs=gpu", "cannot be read"),
+        ("bash run needs=pods", "cannot be read"),
         ("yaml apply twice", "cannot be read"),
     ],
 )
