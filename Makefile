@@ -16,7 +16,7 @@ E2E_PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubec
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 
-.PHONY: help demo test e2e check bench bench-quick bench-parts lock clean
+.PHONY: help demo test e2e check docs bench bench-quick bench-parts lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | \
@@ -40,6 +40,10 @@ check: $(DEV_READY) ## Lint, format, types and the direction of imports
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(DEV_READY) ## Build the site into build/site, strictly: internal links and anchors are checked
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/site
+	@printf 'The site: %s/build/site/index.html\n' "$(CURDIR)"
 
 bench: $(DEV_READY) ## What is saved on ten streams, in hours; resumes. BENCH_DATA=folder of streams not in here
 	@PYTHONPATH=bench $(BIN)/python -m streambench --workers $(WORKERS)

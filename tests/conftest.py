@@ -13,7 +13,10 @@ MISSING_PROGRAM = "NOT TESTED"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly, and by name, what was not tested for want of a program."""
+    """Say what tests have to tell; loudly, and by name, what was not tested for want of a program."""
+    for report in terminalreporter.stats.get("passed", []):
+        for told in (value for name, value in report.user_properties if name == "told"):
+            terminalreporter.write_line(str(told))
     missing = [
         (report.nodeid, reason.partition(MISSING_PROGRAM)[2].lstrip(": "))
         for report in terminalreporter.stats.get("skipped", [])
