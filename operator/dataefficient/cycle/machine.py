@@ -20,7 +20,7 @@ from types import MappingProxyType
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle import approving, comparing, measuring, planning
+from dataefficient.cycle import approving, comparing, measuring, planning, wishing
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.hearing import hear
@@ -74,11 +74,12 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
     turn = _Turn(spec, memory, observation.now)
     for outcome in observation.outcomes:
         turn.memory, events = take_in(turn.know(), outcome)
-        turn.events.extend(events)
+        turn.say("RunFailed", *events)
     turn.memory, events = hear(spec, turn.memory, observation)
-    turn.events.extend(events)
+    turn.say("CostRaised", *events)
     turn.memory, events = approving.take_up(spec, turn.memory, observation.approval)
-    turn.events.extend(events)
+    turn.say("Approved", *events)
+    turn.grant(observation)
     while STEPS[turn.memory.step](turn):
         pass
     waiting = [r.not_before for r in turn.memory.running if r.not_before and r.not_before > turn.now]
@@ -86,7 +87,8 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
         turn.memory,
         tuple(r for r in turn.memory.running if r not in memory.running),
         turn.wait_until or min(waiting, default=None),
-        tuple(turn.events),
+        tuple(sentence for _, sentence in turn.events),
+        tuple(code for code, _ in turn.events),
     )
 
 
@@ -95,8 +97,24 @@ class _Turn:
 
     def __init__(self, spec: Spec, memory: Memory, now: datetime) -> None:
         self.spec, self.memory, self.now = spec, memory, now
-        self.events: list[str] = []
+        self.events: list[tuple[str, str]] = []
         self.wait_until: datetime | None = None
+
+    def say(self, code: str, *sentences: str) -> None:
+        """Adds sentences for the log, all of one enumerated reason."""
+        self.events.extend((code, sentence) for sentence in sentences)
+
+    def grant(self, observation: Observation) -> None:
+        """Does what a person asks for at once, as far as it can be done."""
+        if observation.rollback is not None:
+            self.memory, code, told = wishing.roll_back(self.memory, self.spec, observation.rollback)
+            if code == wishing.ROLLED_BACK:
+                distance, bound = self.know().distance
+                self.memory = replace(self.memory, distance=distance, distance_bound=bound)
+            self.say(code, told)
+        if observation.run_now:
+            self.memory, code, told = wishing.run_now(self.spec, self.memory, self.now)
+            self.say(code, told)
 
     def know(self) -> Knowledge:
         return Knowledge(self.spec, self.memory, self.now)
@@ -104,7 +122,7 @@ class _Turn:
     def renew(self) -> None:
         """Goes over to the trainer that the spec names now; no run is under way."""
         self.memory, told = comparing.renewed(self.know())
-        self.events.extend(told)
+        self.say("TrainerChanged", *told)
 
     def launch(self, wanted: Sequence[Wanted]) -> bool:
         """Adds runs to the intent, as far as the budget carries them, the first ones first.
@@ -121,7 +139,7 @@ class _Turn:
 
     def _leave_out(self, want: Wanted) -> None:
         told = f"{want.name} is left out: {self.know().headroom.part} does not allow it"
-        self.events.append(told)
+        self.say("LeftOut", told)
         memory = _without_new_branch(self.memory, want.role)
         if want.role is not Role.CONTROL:
             memory = replace(memory, account=memory.account + (want.forecast_seconds or 0.0))
@@ -133,7 +151,7 @@ class _Turn:
         self.memory = replace(
             self.memory, step=Step.STOPPED, stopped=Stopped(code, message, self.memory.step)
         )
-        self.events.append(message)
+        self.say(code, message)
 
     def exhausted(self, reason: str) -> bool:
         """Waits for the next budget window where that can help; else a person must act.
@@ -146,7 +164,7 @@ class _Turn:
         spent = ledger.window if ledger.window_start == start else 0.0
         if end is not None and spent > 0.0 and self.know().headroom.part.startswith("budget.window"):
             self.wait_until = end
-            self.events.append(f"{reason}; waits for the next window")
+            self.say("WaitsForWindow", f"{reason}; waits for the next window")
             return False
         self.stop(EXHAUSTED, f"{reason}. Raise that part of the budget")
         return True
@@ -155,12 +173,12 @@ class _Turn:
 def _wait(turn: _Turn) -> bool:
     """Waits for the interval's end and its labels, then plans."""
     if turn.spec.suspend:
-        turn.events.append(SUSPENDED)
+        turn.say("Suspended", SUSPENDED)
         return False
     if interval(turn.spec.schedule, turn.memory.cycle) is None:
         turn.memory = replace(turn.memory, step=Step.FINISHED)
         return True
-    ready = max(due(turn.spec.schedule, turn.memory.cycle), turn.memory.retry_at or turn.now)
+    ready = max(_due(turn), turn.memory.retry_at or turn.now)
     if ready > turn.now:
         turn.wait_until = ready
         return False
@@ -172,6 +190,14 @@ def _wait(turn: _Turn) -> bool:
     return _start_later_cycle(turn)
 
 
+def _due(turn: _Turn) -> datetime:
+    """When the cycle may begin: once its labels are complete, or a person says that they are."""
+    cycle = turn.memory.cycle
+    if cycle == turn.memory.hurried and (period := interval(turn.spec.schedule, cycle)) is not None:
+        return period.end
+    return due(turn.spec.schedule, cycle)
+
+
 def _measure(turn: _Turn) -> bool:
     """Cycle 0, or where it was approved, before the candidate: one stage of small runs after the other."""
     if turn.memory.running:
@@ -180,7 +206,7 @@ def _measure(turn: _Turn) -> bool:
     if turn.memory.cycle == 0 and (over := _pilots(turn)) is not None:
         return over
     if turn.spec.suspend:
-        turn.events.append(SUSPENDED)
+        turn.say("Suspended", SUSPENDED)
         return False
     if turn.know().may_measure and _small_runs(turn):
         return False
@@ -196,7 +222,7 @@ def _pilots(turn: _Turn) -> bool | None:
     if pilot is not None and pilot.report is None:
         return _stop_for(turn, pilot)
     if turn.spec.suspend:
-        turn.events.append(SUSPENDED)
+        turn.say("Suspended", SUSPENDED)
         return False
     if pilot is None:
         if turn.launch([measuring.pilot(turn.know())]):
@@ -263,8 +289,10 @@ def _launch_planned(turn: _Turn, planned: Planned) -> bool:
             f"{left.part} leaves {left.seconds or 0.0:.0f} device-seconds, "
             f"and {planned.plan.point} needs {need:.0f}"
         )
-    turn.events.append(f"Cycle {planned.plan.cycle}: {planned.plan.point}. {planned.plan.reason}")
-    turn.events.extend(planned.notes)
+    plan, (own, *others) = planned.plan, planned.codes
+    turn.say(own, f"Cycle {plan.cycle}: {plan.point}. {plan.reason}")
+    for code, note in zip(others, planned.notes, strict=True):
+        turn.say(code, note)
     return False
 
 
@@ -273,7 +301,7 @@ def _hold(turn: _Turn, planned: Planned) -> bool:
     asked, before = planned.memory.proposal, turn.memory.proposal
     assert asked is not None
     if before is None or before.digest != asked.digest:
-        turn.events.append(asked.told)
+        turn.say("AwaitingApproval", asked.told)
     turn.memory = planned.memory
     return False
 
@@ -283,6 +311,11 @@ def _train(turn: _Turn) -> bool:
     memory = turn.memory
     if memory.running:
         return False
+    if memory.anew:
+        turn.memory = replace(
+            memory, anew=False, done=(), launched=(), notes=(), codes=(), step=Step.WAITING
+        )
+        return True
     candidate = next(o for o in memory.done if o.run == name(memory.cycle, "candidate"))
     kind = candidate.failure.kind if candidate.failure else None
     if memory.cycle > 0 and kind is FailureKind.EMPTY_INTERVAL:
@@ -294,11 +327,15 @@ def _train(turn: _Turn) -> bool:
     if kind is not None and not (memory.cycle > 0 and kind is FailureKind.NOT_FINITE):
         return _stop_for(turn, candidate)
     notes = Notes(list(memory.notes), list(memory.codes))
-    planned = len(notes.sentences)
+    told, planned = len(notes.codes), len(notes.sentences)
     turn.memory = replace(
         judge(turn.know(), memory.launched, notes), step=Step.WAITING, notes=(), codes=(), launched=()
     )
-    turn.events.extend(notes.sentences[planned:])
+    for code, sentence in zip(notes.codes[told:], notes.sentences[planned:], strict=True):
+        turn.say(code, sentence)
+    record = turn.memory.history[-1]
+    if record.gate is not None and record.gate.published:
+        turn.say("Published", f"Cycle {record.cycle} is published. {record.gate.reason}")
     if turn.memory.rejections >= turn.spec.limits.max_attempts:
         told = f"{turn.memory.rejections} candidates in a row were not published"
         turn.stop(
@@ -354,8 +391,8 @@ def _fall_back(turn: _Turn) -> None:
         older, *rest_of = memory.previous_champions
         rest = tuple(rest_of)
     assert older is not None
-    turn.events.append(
-        f"The checkpoint to start from is gone: goes on from the champion of cycle {older.cycle}"
+    turn.say(
+        "FellBack", f"The checkpoint to start from is gone: goes on from the champion of cycle {older.cycle}"
     )
     turn.memory = replace(
         memory,
@@ -375,7 +412,7 @@ def _skip(turn: _Turn) -> Memory:
     memory, current = turn.memory, interval(turn.spec.schedule, turn.memory.cycle)
     assert current is not None
     sentence = "No row lies in the interval: skipped"
-    turn.events.append(f"Cycle {memory.cycle}: {sentence}")
+    turn.say("EmptyInterval", f"Cycle {memory.cycle}: {sentence}")
     record = CycleRecord(
         cycle=memory.cycle,
         start=current.start,
