@@ -41,7 +41,7 @@ def delayed(**spec):
 def test_a_cycle_that_waits_for_late_labels_begins_at_once_when_asked_and_the_next_one_waits_again():
     player = delayed()
     decision = asked(player, run_now=True)
-    assert [p.request.run for p in decision.start][0] == "c002-candidate"
+    assert next(p.request.run for p in decision.start) == "c002-candidate"
     assert "cycle 2 begins at once, before schedule.labelDelaySeconds is over" in told(decision, "RunNow")
     player.play(lambda m: m.cycle == 3)
     player.now = START + 3 * WEEK + timedelta(days=1)

@@ -312,9 +312,7 @@ def _train(turn: _Turn) -> bool:
     if memory.running:
         return False
     if memory.anew:
-        turn.memory = replace(
-            memory, anew=False, done=(), launched=(), notes=(), codes=(), step=Step.WAITING
-        )
+        turn.memory = replace(memory, anew=False, done=(), launched=(), notes=(), codes=(), step=Step.WAITING)
         return True
     candidate = next(o for o in memory.done if o.run == name(memory.cycle, "candidate"))
     kind = candidate.failure.kind if candidate.failure else None
@@ -327,11 +325,11 @@ def _train(turn: _Turn) -> bool:
     if kind is not None and not (memory.cycle > 0 and kind is FailureKind.NOT_FINITE):
         return _stop_for(turn, candidate)
     notes = Notes(list(memory.notes), list(memory.codes))
-    told, planned = len(notes.codes), len(notes.sentences)
+    known, planned = len(notes.codes), len(notes.sentences)
     turn.memory = replace(
         judge(turn.know(), memory.launched, notes), step=Step.WAITING, notes=(), codes=(), launched=()
     )
-    for code, sentence in zip(notes.codes[told:], notes.sentences[planned:], strict=True):
+    for code, sentence in zip(notes.codes[known:], notes.sentences[planned:], strict=True):
         turn.say(code, sentence)
     record = turn.memory.history[-1]
     if record.gate is not None and record.gate.published:

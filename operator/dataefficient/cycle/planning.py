@@ -84,8 +84,8 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     limit = k.headroom.seconds
     affordable = [p for p in reachable if limit is None or costs[p] <= limit]
     if k.memory.rejections >= 2:
-        told = f"{k.memory.rejections} candidates in a row were rejected: one notch more data"
-        choice = _notch_up(choice, affordable, "RejectedTwice", told)
+        rejected = f"{k.memory.rejections} candidates in a row were rejected: one notch more data"
+        choice = _notch_up(choice, affordable, "RejectedTwice", rejected)
     elif k.ruling.withdraw:
         choice = _notch_up(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
     best = choice

@@ -108,7 +108,7 @@ def compare(
         decision = advance(spec_of(one.resource), one.before, one.observation)
         again = json.loads(json.dumps(contract.encode(decision)))
         if "codes" not in one.decision:  # recorded by a version that gave none
-            del again["codes"]
+            again.pop("codes", None)
         for path, old, new in _differences(one.decision, again, "decision"):
             return count, Difference(one.cycle, one.number, path, old, new)
     return count, None
