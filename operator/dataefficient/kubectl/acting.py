@@ -130,7 +130,7 @@ async def hurry(api: Api, key: Key, _body: Body) -> Request:
     _, _, told = wishing.run_now(spec, memory, now)
     word = _stamp()
     patch = annotated(names.RUN_NOW_ANNOTATION, word)
-    return Request(patch, f"{told.removeprefix('As asked, ').capitalize()}.", words.run_now_word(word))
+    return Request(patch, _as_promise(told), words.run_now_word(word))
 
 
 def going_back(cycle: int | None) -> Prepare:
@@ -152,7 +152,7 @@ def going_back(cycle: int | None) -> Prepare:
         _, _, told = wishing.roll_back(memory, found.resource.spec, chosen)
         word = f"{chosen}-{_stamp()}"
         patch = annotated(names.ROLLBACK_ANNOTATION, word)
-        return Request(patch, f"{told.removeprefix('As asked, ').capitalize()}.", words.rollback_word(word))
+        return Request(patch, _as_promise(told), words.rollback_word(word))
 
     return prepare
 
@@ -162,6 +162,12 @@ async def _remembered(api: Api, key: Key) -> Kept:
         return await kept(api, key)
     except NotKeptError as error:
         raise WrongInputError(str(error)) from error
+
+
+def _as_promise(told: str) -> str:
+    """What the operator will say that it did, before it does it."""
+    told = told.removeprefix("As asked, ")
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _stamp() -> str:
