@@ -13,6 +13,7 @@ from dataefficient.kubectl.page import BAD, GOOD, HEAD, WAITS, Cell, Column, Pag
 from dataefficient.kubectl.words import (
     ABSENT,
     Body,
+    bounds,
     condition,
     cost,
     figure,
@@ -20,7 +21,9 @@ from dataefficient.kubectl.words import (
     moment,
     percent,
     plan,
+    price,
     since,
+    with_error,
     with_word,
 )
 
@@ -40,7 +43,7 @@ _LIST = (
     Column("PLAN", 3),
     Column("SPENT", 5),
     Column("SAVED", 9),
-    Column("WAITS FOR", 2),
+    Column("TO APPROVE", 2),
 )
 _RUNS = (
     Column("RUN"),
@@ -57,8 +60,8 @@ _CYCLES = (
     Column("PLAN", 1),
     Column("KPI", 2),
     Column("FORECAST", 6),
-    Column("GAP", 4),
-    Column("COST", 2),
+    Column("GAP", 5),
+    Column("COST", 4),
     Column("WHY", 7),
 )
 
@@ -108,7 +111,7 @@ def _row(body: Body, *, everywhere: bool) -> list[Cell]:
         Cell(plan(status.get("plan"))),
         Cell((status.get("spent") or {}).get("summary") or ABSENT),
         Cell((status.get("savings") or {}).get("summary") or ""),
-        Cell(f"approval of {asked['digest']}" if asked else "", WAITS),
+        Cell(asked.get("digest", ""), WAITS),
     ]
 
 
@@ -132,6 +135,8 @@ def show_one(page: Page, body: Body, *, now: datetime, again: str) -> None:
         page.labelled("", told)
         return
     _conditions(page, body)
+    if status.get("step") == "Stopped":
+        page.labelled("", f"Once that is mended: kubectl det resume {again}")
     currency = (status.get("spent") or {}).get("currency", "")
     _quality(page, body)
     _plan_in_force(page, status, currency)
@@ -194,14 +199,25 @@ def _money(page: Page, status: Body, currency: str) -> None:
             told += f"; since {moment(window['since'])} {cost(window['settled'], currency)}"
         page.labelled("Spent", told)
     for one in (status.get("savings") or {}).get("against", []):
-        told = f"{interval(one['share'], percent)} against {_CONTROLS.get(one['against'], one['against'])}, "
-        told += f"cycles {one['fromCycle']} to {one['toCycle']}, experiments included"
-        page.labelled("Saved", told)
+        against = _CONTROLS.get(one["against"], one["against"])
+        cycles = f"cycles {one['fromCycle']} to {one['toCycle']}, experiments included"
+        page.labelled("Saved", f"{saved(one['share'])} {against}, {cycles}")
+
+
+def saved(share: Body) -> str:
+    """A share with its interval in words; one that is negative saved nothing yet."""
+    value = float(share["value"])
+    if value < 0.0:
+        return f"nothing yet: {percent(-value)} more than"
+    spread = ""
+    if share.get("low") is not None and share.get("high") is not None and share["low"] != share["high"]:
+        spread = f" ({percent(share['low'])} to {percent(share['high'])})"
+    return f"{percent(value)}{spread} against"
 
 
 _CONTROLS = {
-    "FullData": "all rows at the largest size by its forecast cost",
-    "RightSized": "all rows at the right size",
+    "FullData": "what all rows at the largest size would have cost",
+    "RightSized": "what all rows at the right size would have cost",
 }
 
 
@@ -209,8 +225,8 @@ def _asked(page: Page, status: Body, again: str) -> None:
     asked = status.get("recommendation")
     if not asked:
         return
-    told = f"{asked['asked']}. {asked['reason']}"
-    page.labelled("Waits for", f"approval. {told}", WAITS)
+    told = f"approval of a {str(asked['asked']).lower()}. {asked['reason']}"
+    page.labelled("Waits for", told, WAITS)
     page.labelled("", f"kubectl det approve {with_word(again, asked['digest'])}")
 
 
@@ -299,10 +315,10 @@ def show_history(page: Page, body: Body, *, last: int | None, again: str) -> Non
             Cell(moment(one["to"])),
             Cell(one["outcome"], colours.get(one["outcome"], "")),
             Cell(plan(one)),
-            Cell(interval(one.get("kpi")) if one.get("kpi") else ABSENT),
-            Cell(interval((one.get("forecast") or {}).get("kpi")) if one.get("forecast") else ""),
+            Cell(with_error(one.get("kpi"))),
+            Cell(bounds((one.get("forecast") or {}).get("kpi"))),
             Cell(percent(one["gap"]["value"]) if one.get("gap") else ABSENT),
-            Cell(cost(one.get("cost"), currency)),
+            Cell(price(one.get("cost"), currency)),
             Cell(one.get("reason", "")),
         ]
         for one in shown

@@ -37,6 +37,23 @@ def interval(found: Body | None, write: Any = figure) -> str:
     return text
 
 
+def with_error(found: Body | None) -> str:
+    """``0.458 ± 0.0007``; the interval is that of one standard error."""
+    if not found or found.get("value") is None:
+        return ABSENT
+    if found.get("high") is None:
+        return figure(found["value"])
+    error = float(str(found["high"])) - float(str(found["value"]))
+    return f"{figure(found['value'])} ± {error:.2g}"
+
+
+def bounds(found: Body | None) -> str:
+    """``0.452 to 0.463``; nothing where they are not known."""
+    if not found or found.get("low") is None or found.get("high") is None:
+        return ""
+    return f"{figure(found['low'])} to {figure(found['high'])}"
+
+
 def plan(found: Body | None) -> str:
     """``50 % Negatives, size 16``."""
     if not found or found.get("rate") is None:
@@ -54,6 +71,13 @@ def cost(found: Body | None, currency: str) -> str:
     if found.get("money") is None:
         return hours
     return f"{hours} = {float(str(found['money'])):.4g} {currency}"
+
+
+def price(found: Body | None, currency: str) -> str:
+    """Money where a price is known, else device hours."""
+    if found and found.get("money") is not None:
+        return f"{float(str(found['money'])):.4g} {currency}"
+    return cost(found, currency)
 
 
 def moment(value: object) -> str:

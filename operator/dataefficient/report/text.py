@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataefficient.report.sentences import convergence, metric
-from dataefficient.report.statement import Comparison, CycleRow, Saving, Statement
+from dataefficient.report.statement import Comparison, CycleRow, Expected, Saving, Statement
 from dataefficient.report.words import (
     ABSENT,
     compute,
@@ -181,7 +181,8 @@ def _savings(statement: Statement, width: int) -> list[Table | Text]:
             for c, column in zip(statement.comparisons, columns, strict=True)
         ]
         table.add_row(Text(label.rstrip()), *cells)
-    return [table, Text("")]
+    why = dict.fromkeys(c.reason for c in statement.comparisons if c.expected is not None)
+    return [table, *(Text(f"Extrapolated: {reason}.") for reason in why), Text("")]
 
 
 def absent(comparison: Comparison) -> str:
@@ -191,6 +192,8 @@ def absent(comparison: Comparison) -> str:
 
 def figures(statement: Statement, c: Comparison) -> dict[str, tuple[str, str]]:
     """What is stated against one control: label to figure and what stands behind it; empty: not measured."""
+    if c.whole is None and c.expected is not None:
+        return _extrapolated(statement, c.expected)
     if c.whole is None:
         return {}
     found = {
@@ -224,6 +227,14 @@ def figures(statement: Statement, c: Comparison) -> dict[str, tuple[str, str]]:
         cycle = f"cycle {c.break_even.cycle}" if named else "none foreseeable"
         found["Break-even"] = (cycle, c.break_even.basis.value if named else "")
     return found
+
+
+def _extrapolated(statement: Statement, found: Expected) -> dict[str, tuple[str, str]]:
+    behind = f"{compute(found.ours)} instead of {compute(found.theirs)}, extrapolated"
+    rows = {"Compute, whole life": (share_interval(found.compute), behind)}
+    if found.money is not None:
+        rows["Money, whole life"] = (money(found.money.value, statement.aim.currency), "extrapolated")
+    return rows
 
 
 def _spent(saving: Saving) -> str:

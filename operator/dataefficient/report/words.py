@@ -64,6 +64,44 @@ def difference_interval(estimate: Estimate | None, digits: int = 2) -> str:
     return difference(estimate.value, digits) + _bounds(estimate, lambda v: signed(100.0 * v, digits))
 
 
+def change(saved: Estimate) -> tuple[str, str]:
+    """How much less or more than a control, and the interval of it: ``24 % less``, ``22 to 25 % less``."""
+    value = f"{share(abs(saved.value))} {_direction(saved.value)}"
+    if saved.low is None or saved.high is None:
+        return value, ""
+    low, high = saved.low, saved.high
+    digits = 1 if high - low < 0.02 or abs(saved.value) < 0.0995 else 0
+
+    def percent(bound: float) -> str:
+        return number(100.0 * abs(bound), digits)
+
+    if low >= 0.0 or high <= 0.0:
+        inner, outer = sorted((abs(low), abs(high)))
+        return value, f"{percent(inner)} to {percent(outer)} % {_direction(saved.value)}"
+    return value, f"{percent(low)} % more to {percent(high)} % less"
+
+
+def gain(saved: Estimate, currency: str) -> tuple[str, str]:
+    """The same of money: ``12.40 USD saved``."""
+    value = f"{money(abs(saved.value), currency)} {'saved' if saved.value >= 0.0 else 'more'}"
+    if saved.low is None or saved.high is None:
+        return value, ""
+    low, high = (money(bound, currency).removesuffix(f" {currency}") for bound in (saved.low, saved.high))
+    return value, f"{low} to {high}"
+
+
+def worse(difference: Estimate) -> str:
+    """A relative difference of a loss in words: ``0.07 % worse``, or ``the same``."""
+    if abs(difference.value) < 0.00005:
+        return "the same"
+    text = number(abs(100.0 * difference.value), 2)
+    return f"{text} % {'worse' if difference.value > 0.0 else 'better'}"
+
+
+def _direction(saved: float) -> str:
+    return "less" if saved >= 0.0 else "more"
+
+
 def plain_interval(estimate: Estimate | None, digits: int) -> str:
     """Value and bounds in the figure's own unit."""
     if estimate is None:
