@@ -46,10 +46,10 @@ class Column:
 
 
 class Page:
-    """Standard output."""
+    """Standard output, or a console that stands for it."""
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     @property
     def width(self) -> int | None:

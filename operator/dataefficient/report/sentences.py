@@ -162,14 +162,14 @@ def _unmeasured(aim: Aim, largest: Expected, right: Expected) -> str:
         f"{span(tuple(range(first, last + 1)))}, and quality from trials and control branches."
     )
     parts = [told]
-    if right.size != largest.size:
-        parts.append(f"Against all rows at size {right.size}, now in force, it is {amount(right.compute)}.")
     if largest.money is not None and aim.price is not None:
         saved = largest.money.value
         difference = f"{money(abs(saved), aim.currency)} {'saved' if saved >= 0 else 'more'}"
         parts.append(
             f"In money: {difference} in all, at {money(aim.price, aim.currency)} per {aim.device} hour."
         )
+    if right.size != largest.size:
+        parts.append(f"Against all rows at size {right.size}, now in force, it is {amount(right.compute)}.")
     return " ".join(parts)
 
 

@@ -96,7 +96,7 @@ def _quality(statement: Statement, label: str) -> Tile:
         return _measured_quality(largest.kpi, label, allowed)
     if largest.measured or far is None:
         return _absent(label, largest.kpi_reason or largest.reason)
-    bound = f"at most {words.number(100.0 * far.bound, 2)} %, at {100.0 * far.confidence:.3g} %"
+    bound = f"at most {words.number(100.0 * far.bound, 2)} % worse ({100.0 * far.confidence:.3g} % bound)"
     source = "by trials and control branches"
     value = words.worse(Estimate(far.value))
     return Tile(label, value, bound, f"{allowed}; {source}" if allowed else source)
