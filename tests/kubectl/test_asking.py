@@ -82,6 +82,12 @@ def test_a_request_is_heard_once_its_word_and_its_generation_are_in_the_status()
         assert request.is_heard({"status": status}, 3) is heard
 
 
+def test_a_roll_back_that_the_operator_refuses_after_all_is_told():
+    request = acting.Request({}, "told", "word", unlike=4)
+    assert request.is_refused({"status": {"champion": {"cycle": 4}}})
+    assert not request.is_refused({"status": {"champion": {"cycle": 2}}})
+
+
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [

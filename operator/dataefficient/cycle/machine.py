@@ -20,16 +20,15 @@ from types import MappingProxyType
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle import approving, comparing, measuring, planning, wishing
+from dataefficient.cycle import approving, comparing, measuring, planning, undoing, wishing
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.hearing import hear
-from dataefficient.cycle.judging import HISTORY, Notes, judge
+from dataefficient.cycle.judging import Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
 from dataefficient.cycle.model import (
     EXHAUSTED,
-    CycleRecord,
     Decision,
     FailureKind,
     Memory,
@@ -140,7 +139,7 @@ class _Turn:
     def _leave_out(self, want: Wanted) -> None:
         told = f"{want.name} is left out: {self.know().headroom.part} does not allow it"
         self.say("LeftOut", told)
-        memory = _without_new_branch(self.memory, want.role)
+        memory = undoing.without_new_branch(self.memory, want.role)
         if want.role is not Role.CONTROL:
             memory = replace(memory, account=memory.account + (want.forecast_seconds or 0.0))
         if memory.step is Step.TRAINING:
@@ -312,15 +311,17 @@ def _train(turn: _Turn) -> bool:
     if memory.running:
         return False
     if memory.anew:
-        turn.memory = replace(memory, anew=False, done=(), launched=(), notes=(), codes=(), step=Step.WAITING)
+        turn.memory = undoing.planned_anew(memory)
         return True
     candidate = next(o for o in memory.done if o.run == name(memory.cycle, "candidate"))
     kind = candidate.failure.kind if candidate.failure else None
     if memory.cycle > 0 and kind is FailureKind.EMPTY_INTERVAL:
-        turn.memory = _skip(turn)
+        turn.memory, skipped = undoing.skipped(turn.spec, memory)
+        turn.say("EmptyInterval", skipped)
         return True
-    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and _has_older(memory):
-        _fall_back(turn)
+    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and undoing.has_older(memory):
+        turn.memory, fell_back = undoing.fallen_back(memory)
+        turn.say("FellBack", fell_back)
         return True
     if kind is not None and not (memory.cycle > 0 and kind is FailureKind.NOT_FINITE):
         return _stop_for(turn, candidate)
@@ -342,11 +343,6 @@ def _train(turn: _Turn) -> bool:
     return True
 
 
-def _has_older(memory: Memory) -> bool:
-    """Whether there is a champion to fall back to."""
-    return memory.successor is not None or bool(memory.previous_champions)
-
-
 def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
     """Stops for an essential run's failure; its cycle is planned anew afterwards.
 
@@ -357,7 +353,7 @@ def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
     runs = {o.run for o in kept}
     step = turn.memory.step if turn.memory.step is Step.MEASURING else Step.WAITING
     turn.memory = replace(
-        _without_new_branches(turn.memory),
+        undoing.without_new_branches(turn.memory),
         step=step,
         done=tuple(kept),
         launched=tuple(p for p in turn.memory.launched if p.request.run in runs),
@@ -366,77 +362,6 @@ def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
         return turn.exhausted(message)
     turn.stop(code, message)
     return True
-
-
-def _without_new_branches(memory: Memory) -> Memory:
-    """Branches that began in this cycle have no checkpoint yet: with the cycle they are undone."""
-    return _without_new_branch(_without_new_branch(memory, Role.TRIAL), Role.CONTROL)
-
-
-def _without_new_branch(memory: Memory, role: Role) -> Memory:
-    if role is Role.TRIAL and memory.trial is not None and memory.trial.checkpoint is None:
-        return replace(memory, trial=None)
-    if role is Role.CONTROL and memory.control is not None and memory.control.checkpoint is None:
-        return replace(memory, control=None)
-    return memory
-
-
-def _fall_back(turn: _Turn) -> None:
-    """The checkpoint to start from is gone: the one before takes its place and the cycle is planned anew."""
-    memory = turn.memory
-    older, rest = memory.champion, memory.previous_champions
-    if memory.successor is None:
-        older, *rest_of = memory.previous_champions
-        rest = tuple(rest_of)
-    assert older is not None
-    turn.say(
-        "FellBack", f"The checkpoint to start from is gone: goes on from the champion of cycle {older.cycle}"
-    )
-    turn.memory = replace(
-        memory,
-        champion=older,
-        previous_champions=rest,
-        successor=None,
-        distance_bound=max(memory.distance_bound, older.distance),
-        done=(),
-        launched=(),
-        trial=None,
-        control=None,
-        step=Step.WAITING,
-    )
-
-
-def _skip(turn: _Turn) -> Memory:
-    memory, current = turn.memory, interval(turn.spec.schedule, turn.memory.cycle)
-    assert current is not None
-    sentence = "No row lies in the interval: skipped"
-    turn.say("EmptyInterval", f"Cycle {memory.cycle}: {sentence}")
-    record = CycleRecord(
-        cycle=memory.cycle,
-        start=current.start,
-        end=current.end,
-        plan=None,
-        kpi=None,
-        kpi_standard_error=None,
-        distance=memory.distance,
-        distance_bound=memory.distance_bound,
-        gate=None,
-        spent_seconds=memory.ledger.by_cycle.get(str(memory.cycle), 0.0),
-        runs=(),
-        notes=(sentence,),
-        codes=("EmptyInterval",),
-        champion=memory.champion.checkpoint.digest if memory.champion else None,
-    )
-    return replace(
-        _without_new_branches(memory),
-        cycle=memory.cycle + 1,
-        step=Step.WAITING,
-        done=(),
-        launched=(),
-        notes=(),
-        codes=(),
-        history=(*memory.history, record)[-HISTORY:],
-    )
 
 
 def _stay(_turn: _Turn) -> bool:

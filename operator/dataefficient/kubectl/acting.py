@@ -36,6 +36,8 @@ class Request:
     """What the operator will do, and when."""
     word: str = ""
     """As ``status.handledRequests`` will name it; empty: the generation tells."""
+    unlike: int | None = None
+    """Cycle of the champion that is to give way; None: none is."""
 
     def is_heard(self, body: Body, generation: int) -> bool:
         """Whether the operator has taken it up.
@@ -47,6 +49,11 @@ class Request:
         if self.word and self.word not in (status.get("handledRequests") or []):
             return False
         return int(status.get("observedGeneration") or 0) >= generation
+
+    def is_refused(self, body: Body) -> bool:
+        """Whether the operator has heard it and found that it cannot be met, after all."""
+        champion = (body.get("status") or {}).get("champion") or {}
+        return self.unlike is not None and champion.get("cycle") == self.unlike
 
 
 Prepare = Callable[[Api, Key, Body], Awaitable[Request]]
@@ -152,7 +159,8 @@ def going_back(cycle: int | None) -> Prepare:
         _, _, told = wishing.roll_back(memory, found.resource.spec, chosen)
         word = f"{chosen}-{_stamp()}"
         patch = annotated(names.ROLLBACK_ANNOTATION, word)
-        return Request(patch, _as_promise(told), words.rollback_word(word))
+        now = memory.champion.cycle if memory.champion is not None else None
+        return Request(patch, _as_promise(told), words.rollback_word(word), unlike=now)
 
     return prepare
 

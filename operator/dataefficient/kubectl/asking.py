@@ -103,4 +103,9 @@ async def _waited(api: Api, key: Key, request: Request, stored: Body, seconds: f
             )
         await asyncio.sleep(PAUSE)
         body = await one(api, key)
+    if request.is_refused(body):
+        raise WrongInputError(
+            "the operator has heard it and could not do it; "
+            f"kubectl describe det {key.name} -n {key.namespace} tells why"
+        )
     return Done(request, key, body, heard=True)

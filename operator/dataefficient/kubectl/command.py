@@ -10,12 +10,22 @@ import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dataefficient.cli_cluster import Where, ask, check_name
-from dataefficient.local.errors import Exit
+from dataefficient.kubectl.options import (
+    CYCLE,
+    NAME,
+    OUTPUT,
+    PLACE,
+    Verbs,
+    asking,
+    bare,
+    place,
+    place_options,
+)
 
 if TYPE_CHECKING:
     from dataefficient.cluster.api import Api, Body
@@ -34,137 +44,12 @@ APPROVES = (
     "It takes the verbs get, patch and approve on dataefficienttrainings there; the role admin has them"
 )
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-_KINDS = ("det/", "dataefficienttraining/", "dataefficienttrainings/")
-
-
-def _place(command: _Command) -> _Command:
-    """``-n``, ``--context`` and ``--kubeconfig``: the command is given a ``where``."""
-
-    def with_where(
-        context: click.Context,
-        *,
-        namespace: str | None,
-        kube_context: str | None,
-        kubeconfig: Path | None,
-        **others: Any,
-    ) -> Any:
-        before: Where = context.meta[__name__]
-        check_name("--namespace", namespace)
-        where = Where(
-            namespace or before.namespace, kube_context or before.context, kubeconfig or before.kubeconfig
-        )
-        return command(where, **others)
-
-    wrapped: Any = click.pass_context(functools.update_wrapper(with_where, command))
-    found: _Command = _place_options(wrapped)
-    return found
-
-
-def _place_options(command: Any) -> Any:
-    for decorate in (
-        click.option(
-            "--kubeconfig",
-            type=click.Path(path_type=Path, dir_okay=False),
-            default=None,
-            metavar="FILE",
-            help="The kubeconfig. Default: KUBECONFIG, then ~/.kube/config, then the pod's service account.",
-        ),
-        click.option(
-            "--context",
-            "kube_context",
-            default=None,
-            metavar="NAME",
-            help="Context of the kubeconfig. Default: the current one.",
-        ),
-        click.option(
-            "-n",
-            "--namespace",
-            default=None,
-            metavar="NAMESPACE",
-            help="The resource's namespace. Default: the context's.",
-        ),
-    ):
-        command = decorate(command)
-    return command
-
-
-def _bare(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """A name, also where it is given as TYPE/NAME."""
-    if value is None:
-        return None
-    prefix = next((kind for kind in _KINDS if value.startswith(kind)), "")
-    check_name("NAME", value.removeprefix(prefix))
-    return value.removeprefix(prefix)
-
-
-_NAME = click.argument("name", metavar="NAME", callback=_bare)
-_OUTPUT = click.option(
-    "-o",
-    "--output",
-    "form",
-    type=click.Choice(["json", "yaml"]),
-    default=None,
-    help="Print one document for programs in place of text.",
-)
-_CYCLE = click.argument("cycle", metavar="[CYCLE]", type=click.IntRange(min=0), required=False, default=None)
-
-
-def _asking(command: _Command) -> _Command:
-    """``--wait``, ``--timeout`` and ``--dry-run``."""
-    wrapped: Any = command
-    for decorate in (
-        click.option(
-            "--dry-run", is_flag=True, help="Say what would happen, and whether it can; write nothing."
-        ),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0.0, min_open=True),
-            default=60.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long --wait waits.",
-        ),
-        click.option(
-            "--wait", is_flag=True, help="Wait until the operator has heard it, and show the outcome."
-        ),
-    ):
-        wrapped = decorate(wrapped)
-    found: _Command = wrapped
-    return found
-
-
-class Verbs(click.Group):
-    """The group, with the exit codes below its help."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The exit codes that a script may rely on."""
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(int(code)), text) for code, text in EXIT_CODES.items()])
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the base class gives it
-        """The verbs, in the order of first need."""
-        return list(self.commands)
-
-
-EXIT_CODES = {
-    Exit.OK: "done, or shown",
-    Exit.DIFFERENT: "replay: a decision came out differently",
-    Exit.NOTHING: "it is so already, or there is nothing to do it to; nothing was written",
-    Exit.WRONG_INPUT: "no such resource, cycle, digest, option, context or kubeconfig; no such kind",
-    Exit.INTERNAL: "a fault of this program",
-    Exit.DISK: "report: the page cannot be written",
-    Exit.CLUSTER: "the cluster does not answer, or no operator has heard the request in time; try again",
-    Exit.FORBIDDEN: "a right is missing, or the credentials are not accepted",
-    Exit.INTERRUPTED: "interrupted",
-}
-
 
 @click.group(
     cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, name="det"
 )
 @click.version_option(package_name="data-efficient-training", prog_name="kubectl det")
-@_place_options
+@place_options
 @click.pass_context
 def det(
     context: click.Context, *, namespace: str | None, kube_context: str | None, kubeconfig: Path | None
@@ -181,14 +66,14 @@ def det(
     seconds; --wait waits for it.
     """
     check_name("--namespace", namespace)
-    context.meta[__name__] = Where(namespace, kube_context, kubeconfig)
+    context.meta[PLACE] = Where(namespace, kube_context, kubeconfig)
 
 
 @det.command("status")
-@click.argument("name", metavar="[NAME]", callback=_bare, required=False, default=None)
+@click.argument("name", metavar="[NAME]", callback=bare, required=False, default=None)
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Those of the whole cluster.")
-@_OUTPUT
-@_place
+@OUTPUT
+@place
 def status_command(where: Where, *, name: str | None, everywhere: bool, form: str | None) -> None:
     """How a resource stands; without NAME, one line for each.
 
@@ -216,9 +101,9 @@ def status_command(where: Where, *, name: str | None, everywhere: bool, form: st
 
 
 @det.command("plan", short_help="What runs or comes next, its forecast, and what waits for approval.")
-@_NAME
-@_OUTPUT
-@_place
+@NAME
+@OUTPUT
+@place
 def plan_command(where: Where, *, name: str, form: str | None) -> None:
     """What runs or comes next, what is expected of it, and what waits for approval."""
     from dataefficient.kubectl import looking  # noqa: PLC0415
@@ -232,12 +117,12 @@ def plan_command(where: Where, *, name: str, form: str | None) -> None:
 
 
 @det.command("history")
-@_NAME
+@NAME
 @click.option(
     "--last", type=click.IntRange(min=1), default=None, metavar="N", help="The newest N cycles only."
 )
-@_OUTPUT
-@_place
+@OUTPUT
+@place
 def history_command(where: Where, *, name: str, last: int | None, form: str | None) -> None:
     """The finished cycles, one line each, up to the newest 20."""
     from dataefficient.kubectl import looking  # noqa: PLC0415
@@ -251,10 +136,10 @@ def history_command(where: Where, *, name: str, last: int | None, form: str | No
 
 
 @det.command("why", short_help="Why a cycle ran as it did, with every option refused.")
-@_NAME
-@_CYCLE
-@_OUTPUT
-@_place
+@NAME
+@CYCLE
+@OUTPUT
+@place
 def why_command(where: Where, *, name: str, cycle: int | None, form: str | None) -> None:
     """Why a cycle ran as it did, with every option that was refused; of the last 64 cycles.
 
@@ -267,11 +152,11 @@ def why_command(where: Where, *, name: str, cycle: int | None, form: str | None)
 
 
 @det.command("approve", short_help="Approve what waits in mode Recommend.")
-@_NAME
+@NAME
 @click.argument("digest", metavar="[DIGEST]", required=False, default=None)
-@_asking
-@_OUTPUT
-@_place
+@asking
+@OUTPUT
+@place
 def approve_command(where: Where, *, name: str, digest: str | None, **how: Any) -> None:
     """Approve what waits in mode Recommend, under the digest that "plan" shows.
 
@@ -283,10 +168,10 @@ def approve_command(where: Where, *, name: str, digest: str | None, **how: Any) 
 
 
 @det.command("run-now", short_help="Wait for no clock: begin or retry at once.")
-@_NAME
-@_asking
-@_OUTPUT
-@_place
+@NAME
+@asking
+@OUTPUT
+@place
 def run_now_command(where: Where, *, name: str, **how: Any) -> None:
     """Wait for no clock: begin a cycle whose interval is over before its label delay is, retry at once.
 
@@ -298,10 +183,10 @@ def run_now_command(where: Where, *, name: str, **how: Any) -> None:
 
 
 @det.command("suspend", short_help="Start nothing new, and end what runs.")
-@_NAME
-@_asking
-@_OUTPUT
-@_place
+@NAME
+@asking
+@OUTPUT
+@place
 def suspend_command(where: Where, *, name: str, **how: Any) -> None:
     """Start nothing new, and end what runs; it keeps its state and goes on with "resume".
 
@@ -313,10 +198,10 @@ def suspend_command(where: Where, *, name: str, **how: Any) -> None:
 
 
 @det.command("resume", short_help="Go on after suspend, or after what stopped it was mended.")
-@_NAME
-@_asking
-@_OUTPUT
-@_place
+@NAME
+@asking
+@OUTPUT
+@place
 def resume_command(where: Where, *, name: str, **how: Any) -> None:
     """Go on after "suspend", or after you mended what stopped the resource."""
     from dataefficient.kubectl import acting  # noqa: PLC0415
@@ -325,7 +210,7 @@ def resume_command(where: Where, *, name: str, **how: Any) -> None:
 
 
 @det.command("rollback")
-@_NAME
+@NAME
 @click.option(
     "--to-cycle",
     "cycle",
@@ -334,9 +219,9 @@ def resume_command(where: Where, *, name: str, **how: Any) -> None:
     metavar="K",
     help="The cycle whose champion is to serve again. Default: the one before the present one.",
 )
-@_asking
-@_OUTPUT
-@_place
+@asking
+@OUTPUT
+@place
 def rollback_command(where: Where, *, name: str, cycle: int | None, **how: Any) -> None:
     """Have an earlier champion serve again, and go on from it.
 
@@ -349,7 +234,7 @@ def rollback_command(where: Where, *, name: str, cycle: int | None, **how: Any) 
 
 
 @det.command("report", short_help="What was saved so far, and at which quality; also as a page.")
-@_NAME
+@NAME
 @click.option(
     "--file",
     "file",
@@ -358,8 +243,8 @@ def rollback_command(where: Where, *, name: str, cycle: int | None, **how: Any) 
     metavar="FILE",
     help="Where the page is written. Default: NAME-report.html here.",
 )
-@_OUTPUT
-@_place
+@OUTPUT
+@place
 def report_command(where: Where, *, name: str, file: Path | None, form: str | None) -> None:
     """What was saved so far, and at which quality; also as a page of its own."""
     from dataefficient.cli_look import tell_report  # noqa: PLC0415
@@ -369,10 +254,10 @@ def report_command(where: Where, *, name: str, file: Path | None, form: str | No
 
 
 @det.command("replay", short_help="Make a cycle's recorded decisions again; must be identical.")
-@_NAME
-@_CYCLE
-@_OUTPUT
-@_place
+@NAME
+@CYCLE
+@OUTPUT
+@place
 def replay_command(where: Where, *, name: str, cycle: int | None, form: str | None) -> int:
     """Make a cycle's recorded decisions again, of the last 5 cycles: they must be identical."""
     from dataefficient.cli_look import tell_replay  # noqa: PLC0415
