@@ -13,6 +13,7 @@ from dataefficient.cycle.wishing import objection
 ONE_SIZE = {"samplingRate": {"min": "0.2", "max": "1"}, "modelSize": {"values": [32]}}
 ALL_ROWS = {**ONE_SIZE, "samplingRate": {"min": "1", "max": "1"}}
 DAY = 86_400
+SPENT = resource(budget={"total": {"deviceHours": "0.000001"}}).budget
 
 
 def asked(player, **wish):
@@ -71,6 +72,10 @@ def test_a_retry_that_waits_is_made_at_once():
     [
         (lambda p: replace(p, spec=p.spec.model_copy(update={"suspend": True})), "spec.suspend is true"),
         (lambda p: replace(p, memory=replace(p.memory, cycle=7)), "every interval up to schedule.endTime"),
+        (
+            lambda p: replace(p, spec=p.spec.model_copy(update={"budget": SPENT})),
+            "budget.total.deviceHours leaves nothing for a run",
+        ),
     ],
 )
 def test_what_no_clock_holds_back_is_told(change, words):

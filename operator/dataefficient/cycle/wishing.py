@@ -12,6 +12,8 @@ from datetime import datetime
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Mode, Spec
 from dataefficient.contract import format_time
+from dataefficient.cycle.covering import headroom
+from dataefficient.cycle.launch import SHORTEST, devices
 from dataefficient.cycle.model import Champion, Memory, Step
 
 RUN_NOW, NOT_RUN_NOW = "RunNow", "NotRunNow"
@@ -58,6 +60,9 @@ def nothing_to_hurry(spec: Spec, memory: Memory, now: datetime) -> str | None:
             f"the interval of cycle {memory.cycle} ends at {format_time(period.end)}; its rows are not "
             "complete before"
         )
+    left = headroom(spec, memory, now)
+    if left.seconds is not None and left.seconds < SHORTEST * devices(spec):
+        return f"{left.part} leaves nothing for a run; raise it, or wait where it is a window's"
     return None
 
 
