@@ -76,13 +76,13 @@ def _waits(spec: Spec, memory: Memory, cycle: int) -> Iterator[str]:
 def _unknown(memory: Memory, cycle: int) -> str:
     known = [r.cycle for r in memory.history]
     if memory.cycle == cycle and memory.step is not Step.FINISHED:
-        return f"--cycle: cycle {cycle} has begun and has no plan yet ({memory.step.value})"
+        return f"cycle {cycle} has begun and has no plan yet ({memory.step.value})"
     if not known:
-        return f"--cycle: cycle {cycle} is unknown; no cycle has finished yet"
+        return f"cycle {cycle} is unknown; no cycle has finished yet"
     span = f"known are {known[0]} to {known[-1]}"
     if cycle < known[0]:
-        return f"--cycle: cycle {cycle} is not remembered any more; {span}"
-    return f"--cycle: cycle {cycle} is unknown; {span}"
+        return f"cycle {cycle} is not remembered any more; {span}"
+    return f"cycle {cycle} is unknown; {span}"
 
 
 def _sentences(spec: Spec, cycle: int, plan: Plan | None, record: CycleRecord | None) -> Iterator[str]:
