@@ -1,6 +1,6 @@
 # Two images out of one context:
-#   docker build --target operator -t data-efficient-training/operator:0.1.0 .
-#   docker build --target trainer  -t data-efficient-training/trainer:0.1.0 .
+#   docker build --target operator -t data-efficient-training/operator:0.2.0 .
+#   docker build --target trainer  -t data-efficient-training/trainer:0.2.0 .
 #
 # BASE         any image with Python 3.11 or newer and pip
 # TORCH_INDEX  trainer only: take torch from this package index in place of the pinned build, such as

@@ -147,7 +147,8 @@ class CachedStore(Store):
         """Keep how an attempt ended, and the run itself where it ended well."""
         request = self.request(outcome.run)
         assert request is not None, "a run that ended was asked for"
-        if outcome.report is not None and not outcome.run.startswith("ctl-"):
+        # What rode with a run depends on when it was asked for, so such runs are in the work folder alone.
+        if outcome.report is not None and not request.riders and not outcome.run.startswith("ctl-"):
             outcome = replace(self.cache.put(request, outcome), run=outcome.run, attempt=outcome.attempt)
         super().put_outcome(outcome)
 

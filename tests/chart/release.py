@@ -34,6 +34,10 @@ class Release:
         """Upgrade to the chart as it is now, perhaps with other values."""
         self._helm("upgrade", self.name, str(CHART), "--namespace=ops", values=values)
 
+    def roll_back(self, revision: int) -> None:
+        """Go back to an earlier revision of the release."""
+        self._helm("rollback", self.name, str(revision), "--namespace=ops")
+
     def uninstall(self) -> None:
         """Uninstall, and wait until everything is gone."""
         self._helm("uninstall", self.name, "--namespace=ops", "--wait")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,6 +57,36 @@ def test_every_released_chart_upgrades_to_this_one_with_its_resources(
     assert (after["metadata"]["uid"], after["spec"]) == (before["metadata"]["uid"], before["spec"])
     definition = own.get("crd", KIND)
     assert definition["spec"]["versions"] == yaml.safe_load(render_crd())["spec"]["versions"]
+
+
+@pytest.mark.parametrize("archive", sorted(RELEASED.glob("*.tgz")), ids=lambda path: str(path.stem))
+def test_an_upgrade_can_be_rolled_back_and_made_again_without_touching_resources(
+    own: ControlPlane, release: Release, archive: Path
+):
+    def image() -> str:
+        (container,) = deployment(own)["spec"]["template"]["spec"]["containers"]
+        return str(container["image"])
+
+    release.install(chart=archive)
+    own.apply(resource())
+    earlier, definition = image(), own.get("crd", KIND)["spec"]
+    before = own.get("det", "late-flights", "-n", "ads")
+    release.upgrade(values={"replicas": 2, "podDisruptionBudget": {"enabled": True}})
+    assert image() != earlier
+    release.roll_back(1)
+    assert image() == earlier
+    assert deployment(own)["spec"]["replicas"] == 1
+    assert own.get("poddisruptionbudgets", "-n", "ops")["items"] == []
+    assert own.get("crd", KIND)["spec"] == definition
+    after = own.get("det", "late-flights", "-n", "ads")
+    assert (after["metadata"]["uid"], after["spec"]) == (before["metadata"]["uid"], before["spec"])
+    release.upgrade()
+    assert image() != earlier
+
+
+def deployment(own: ControlPlane) -> dict[str, Any]:
+    found: dict[str, Any] = own.get("deployment", "det-data-efficient-training", "-n", "ops")
+    return found
 
 
 def test_the_operators_pod_passes_the_restricted_standard(own: ControlPlane, release: Release):

@@ -59,6 +59,23 @@ def test_a_release_without_the_policy_warns(helm: Helm):
 
     assert "WARNING: admissionPolicy.enabled is false" in notes(admissionPolicy={"enabled": False})
     assert "WARNING" not in notes(prices={"a100": "2.21"})
+    assert "WARNING: replicas is 0" in notes(replicas=0)
+
+
+def test_the_notes_say_whether_anyone_is_told(helm: Helm):
+    def notes(**values: Any) -> str:
+        return helm("install", "det", str(CHART), "--dry-run=client", "--namespace=ops", values=values)
+
+    bare = notes(prices={"a100": "2.21"})
+    assert "Nothing has this operator scraped" in bare
+    assert "http://det-data-efficient-training.ops.svc:8080/metrics" in bare
+    assert "No alerts are installed" in bare
+    stack = notes(kubePrometheusStack={"enabled": True, "release": "kps"})
+    assert "Scraped and with alerts by kube-prometheus-stack, if its release is called kps." in stack
+    both = notes(metrics={"podMonitor": {"enabled": True}}, rules={"enabled": True})
+    for told in (stack, both):
+        assert "Nothing has" not in told
+        assert "No alerts" not in told
 
 
 def test_all_options_together_are_accepted_by_the_server(own: ControlPlane, helm: Helm):

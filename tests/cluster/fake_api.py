@@ -12,7 +12,7 @@ from random import Random
 from cycle.playing import made_up_report
 from dataefficient.cluster.api import CONFIG_MAPS, EVENTS, JOBS, PODS, TRAININGS, ApiError, ConflictError
 from dataefficient.contract import format_time, parse_request, to_json
-from dataefficient.cycle.model import RunPlan
+from dataefficient.cycle.model import Rider, RunPlan
 from dataefficient.planner.knobs import Point
 
 
@@ -156,11 +156,24 @@ def _merge(held, patch):
             held[name] = value
 
 
+def _point(request):
+    return Point(request.train.policy, request.train.rate, request.size)
+
+
 class FakeNode:
     """Ends every Job at once: with a report, or as ``fault(run, attempt)`` says, as (exit code, message)."""
 
-    def __init__(self, api, clock, *, fault=lambda run, attempt: None, disrupt=lambda run, attempt: False):
+    def __init__(
+        self,
+        api,
+        clock,
+        *,
+        fault=lambda run, attempt: None,
+        disrupt=lambda run, attempt: False,
+        report_of=made_up_report,
+    ):
         self.api, self.clock, self.fault, self.disrupt = api, clock, fault, disrupt
+        self.report_of = report_of
 
     def run(self):
         """Whether any Job ended."""
@@ -173,14 +186,14 @@ class FakeNode:
 
     def _end(self, name, job):
         request = parse_request(self.api.of(CONFIG_MAPS)[name]["data"]["request.json"])
-        point = Point(request.train.policy, request.train.rate, request.size)
         attempt = int(job["metadata"]["labels"]["dataefficient.training/attempt"])
-        plan = RunPlan(request, point, 1, None, 1e9, attempt)
+        riders = tuple(Rider(_point(rider), None) for rider in request.riders)
+        plan = RunPlan(request, _point(request), 1, None, 1e9, attempt, riders=riders)
         fault = self.fault(request.run, attempt)
         disrupted = self.disrupt(request.run, attempt)
         start = self.clock.now()
         if fault is None and not disrupted:
-            report = made_up_report(plan, Random(request.run))
+            report = self.report_of(plan, Random(request.run))
             code, message, seconds = 0, to_json(report), report.seconds.total
         else:
             code, message, seconds = (143, "", 7.0) if disrupted else (*fault, 7.0)

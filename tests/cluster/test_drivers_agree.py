@@ -9,6 +9,7 @@ import pytest
 from cluster import objects
 from cluster.living import Life
 from cluster.running import flights
+from cycle.playing import made_up_report, with_riders
 from dataefficient import contract
 from dataefficient.api.load import parse_object
 from dataefficient.cluster import brain, decisions, names
@@ -39,10 +40,10 @@ def store(request, tmp_path_factory):
     return Store.open(folder / "work")
 
 
-@pytest.fixture(scope="module")
-def life():
-    """What the operator recorded of Jobs and pods."""
-    one = Life(objects.body(cycles=4, exploration={"share": "1"}))
+@pytest.fixture(scope="module", params=[made_up_report, with_riders])
+def life(request):
+    """What the operator recorded of Jobs and pods, one run in each or several."""
+    one = Life(objects.body(cycles=4, exploration={"share": "0.5"}), report_of=request.param)
     one.play()
     return one
 

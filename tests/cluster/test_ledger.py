@@ -1,5 +1,7 @@
 """The memory in its ConfigMap: whole, bounded, readable, and never guessed."""
 
+import base64
+import gzip
 import json
 import random
 import string
@@ -141,3 +143,13 @@ def test_a_ledger_of_another_version_is_refused(lived, monkeypatch):
 def test_an_empty_memory_can_be_kept():
     book = Book(Memory("default/made-up"), objects.UID)
     assert ledger.read(stored(book)) == book
+
+
+def test_when_the_last_cycle_was_decided_stands_beside_what_an_older_operator_reads(lived):
+    assert lived.decided_at is not None
+    body = stored(lived)
+    assert body["data"]["decidedAt"].endswith("Z")
+    packed = gzip.decompress(base64.b64decode(body["binaryData"]["memory.json.gz"]))
+    assert b"decidedAt" not in packed
+    del body["data"]["decidedAt"]
+    assert ledger.read(body) == replace(lived, decided_at=None)

@@ -5,12 +5,13 @@ import pytest
 from cluster import objects
 from cluster.fake_api import Killed
 from cluster.living import Life
-from cycle.playing import Player
+from cycle.playing import Player, with_riders
 from dataefficient.cluster import decisions, names
 from dataefficient.cluster.api import CONFIG_MAPS, JOBS, PODS, TRAININGS, ApiError, ConflictError
 from dataefficient.cluster.manifests import job_name
 from dataefficient.cluster.policy import Policy
 from dataefficient.contract import Policy as Sampling
+from dataefficient.contract import Role
 from dataefficient.cycle.machine import advance
 from dataefficient.cycle.model import FailureKind, Step
 from dataefficient.planner.knobs import Point
@@ -34,6 +35,22 @@ def test_a_resource_runs_all_of_its_cycles(steady):
     assert memory.step is Step.FINISHED
     assert [r.cycle for r in memory.history] == [0, 1, 2, 3]
     assert set(steady.launches().values()) == {1}
+
+
+def test_runs_that_share_a_process_share_a_job_and_each_has_its_line_in_the_ledger():
+    life = Life(objects.body(cycles=3, exploration={"share": "0.5"}), report_of=with_riders)
+    life.play()
+    memory = life.memory()
+    assert memory.step is Step.FINISHED
+    rode = [e for e in memory.ledger.entries if e.rode_in]
+    assert Role.TRIAL in {e.role for e in rode}
+    own = [e for e in memory.ledger.entries if not e.rode_in]
+    assert {e.rode_in for e in rode} <= {e.run for e in own}
+    assert len(life.launches()) == len(own)
+    held = decisions.files(life.api.of(CONFIG_MAPS)[names.decisions("made-up", objects.UID)])
+    told = {request.run: outcome for request, outcome in decisions.runs(held, memory)}
+    for entry in rode:
+        assert told[entry.run].device_seconds == pytest.approx(entry.seconds)
 
 
 def test_the_first_visit_sets_every_condition_and_makes_what_always_exists():
@@ -596,3 +613,30 @@ def test_another_image_keeps_champion_and_ledger_and_is_told_in_an_event():
     assert memory.ledger.settled > before.ledger.settled
     assert any("The trainer has changed" in told for _, told in life.api.events())
     assert life.api.status()["surface"]["comparabilityKey"] not in ("", first)
+
+
+def test_the_time_of_the_last_decision_moves_with_the_cycle_alone_and_outlives_a_restart():
+    life = Life(objects.body(cycles=2))
+    first = life.clock.now()
+    life.play(until=lambda memory: memory.cycle == 0 and memory.running)
+    life.clock.pass_(3600)
+    life.start()
+    life.visit()
+    assert life.book().decided_at == first
+    life.play(until=lambda memory: memory.cycle == 1)
+    then = life.book().decided_at
+    assert then > first
+    life.start()
+    life.clock.pass_(60)
+    life.visit()
+    assert life.book().decided_at == then
+
+
+def test_a_ledger_that_does_not_know_its_last_decision_counts_from_the_next_visit():
+    life = Life(objects.body(cycles=1))
+    life.visit()
+    del life.api.of(CONFIG_MAPS)["made-up-ledger"]["data"]["decidedAt"]
+    life.clock.pass_(60)
+    life.start()
+    life.visit()
+    assert life.book().decided_at == life.clock.now()

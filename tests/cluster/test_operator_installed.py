@@ -4,14 +4,17 @@ Each test starts one of its own, with the chart's rights.
 """
 
 import copy
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
 import yaml
 
+from chart.helm import Helm
 from cluster.conftest import CRD
 from cluster.control_plane import KubectlError
-from cluster.installed import installed, refused_rights
+from cluster.installed import NAME, installed, refused_rights
 from cluster.running import RESUMING_TRAINER, Watched, eventually, operating, quick
 from dataefficient.cycle.model import Step
 
@@ -167,3 +170,24 @@ def test_a_secret_that_is_missing_or_not_labelled_is_told_and_taken_once_it_is_m
     cluster.kubectl("label", "secret", "access", "dataefficient.training/prometheus=true", "-n", namespace)
     touch("labelled=1")
     assert accepted(watched, operator, "Valid")
+
+
+def test_the_test_of_the_release_passes_against_a_running_operator_and_fails_without_one(
+    cluster, tmp_path, start
+):
+    operator = start()
+    shown = "--show-only=templates/tests/ready.yaml"
+    (pod,) = Helm(cluster, folder=tmp_path).rendered("--namespace=ops", shown)
+    (container,) = pod["spec"]["containers"]
+    (script,) = container["args"]
+    assert container["command"] == ["python3", "-c"]
+    here = script.replace(f"{NAME}:8080", f"127.0.0.1:{operator.port()}")
+    assert here != script
+
+    def outcome():
+        done = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert outcome() == (0, "readyz 200\nmetrics 200\n")
+    operator.terminate()
+    assert outcome() == (1, "")

@@ -10,6 +10,7 @@ import pytest
 from cluster import objects
 from cluster.fake_api import FakeApi, FakeNode
 from cluster.living import KEY, Clock
+from dataefficient.api.conditions import ConditionType
 from dataefficient.cluster import brain, decisions
 from dataefficient.cluster.api import CONFIG_MAPS, TRAININGS, ApiError, ConflictError
 from dataefficient.cluster.board import Board
@@ -452,3 +453,25 @@ def test_a_resource_that_is_gone_leaves_nothing_behind(stage):
     on.visit()
     assert on.board.views() == ()
     assert on.readback._states == {}
+
+
+def test_a_resource_that_is_refused_is_told_and_its_champion_still_shown(stage):
+    on = stage()
+    seen = on.until(1)
+    assert list(on.board.accepted()) == [("default", "made-up", True)]
+    on.api.apply(objects.body(generation=2, prometheus={"address": "http://elsewhere:9090"}))
+    on.visit()
+    assert list(on.board.accepted()) == [("default", "made-up", False)]
+    (view,) = on.board.views()
+    assert view.memory.champion == seen.memory.champion
+    (accepted,) = [c for c in view.conditions if c.type is ConditionType.ACCEPTED]
+    assert (accepted.status, accepted.reason) == ("False", "AddressNotAllowed")
+    on.keys.clear()
+    assert (list(on.board.accepted()), on.board.views()) == ([], ())
+
+
+def test_a_resource_that_was_never_accepted_is_told_too(stage):
+    on = stage(prometheus={"address": "http://elsewhere:9090"})
+    on.visit()
+    assert list(on.board.accepted()) == [("default", "made-up", False)]
+    assert on.board.views() == ()

@@ -18,6 +18,7 @@ from dataefficient.contract import (
     parse_report,
     to_json,
 )
+from dataefficient.cycle import riding
 from dataefficient.cycle.approving import is_new
 from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import Decision, Failure, FailureKind, Memory, Observation, RunOutcome, Step
@@ -66,6 +67,25 @@ def schedule(cycles, **more):
         "endTime": format_time(START + cycles * WEEK),
         **more,
     }
+
+
+def with_riders(plan, random, **how):
+    """The report of a process: that of the leading run, and those of its riders as a trainer gives them."""
+    leader, *riders = (made_up_report(own, random, **how) for own in riding.plans(plan))
+    added = [replace(r.seconds, startup=0.0, total=r.seconds.total - r.seconds.startup) for r in riders]
+    scored = {r.run: r.evaluated.models["self"] for r in riders if r.evaluated}
+    evaluated = leader.evaluated
+    if scored:
+        evaluated = replace(evaluated, models={**evaluated.models, **scored})
+    total = leader.seconds.total + sum(seconds.total for seconds in added)
+    report = replace(
+        leader,
+        seconds=replace(leader.seconds, total=total),
+        evaluated=evaluated,
+        takes_riders=True,
+        riders=tuple(replace(r, seconds=s, evaluated=None) for r, s in zip(riders, added, strict=True)),
+    )
+    return parse_report(to_json(report), plan.request)
 
 
 def made_up_report(plan, random, *, harm=lambda point: 0.0, noise=0.001, level=0.45):
@@ -124,8 +144,8 @@ def _evaluated(request, point, random, harm, noise, level):
     return Evaluated(n, tuple(x // 5 for x in n), f"{common.randrange(2**32):08x}", models)
 
 
-def success(plan, random=None, **how):
-    report = made_up_report(plan, random or Random(plan.request.run), **how)
+def success(plan, random=None, *, report_of=made_up_report, **how):
+    report = report_of(plan, random or Random(plan.request.run), **how)
     seconds = min(report.seconds.total * plan.devices, plan.reserved_seconds)
     return RunOutcome(plan.request.run, plan.attempt, seconds, report=report)
 
@@ -216,6 +236,11 @@ def agreeing(*asks):
         return asked.digest if asked is not None and (not asks or asked.ask in asks) else ""
 
     return word
+
+
+def carrying(by=lambda point: 0.0, **how):
+    """An answer of a trainer that takes riders; models of these points lose so much."""
+    return lambda plan: success(plan, report_of=with_riders, harm=by, **how)
 
 
 def worse(by):

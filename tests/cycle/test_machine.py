@@ -277,8 +277,22 @@ def test_a_plan_that_uses_much_of_the_tolerance_is_watched():
     player.play()
     watches = [r.cycle for r in player.memory.history if "WatchStarted" in r.codes]
     assert watches
-    trial = next(p for p in player.launches if p.request.run == f"c{watches[0]:03d}-trial")
-    assert trial.point != player.memory.history[watches[0]].plan.point
+    watching = [p for p in player.launches if p.request.role is Role.TRIAL and p.request.cycle <= watches[0]][
+        -1
+    ]
+    assert watching.point != player.memory.history[watches[0]].plan.point
+
+
+def test_a_trial_that_has_told_what_it_was_for_goes_on_as_a_watch_of_that_plan():
+    def lossy(point):
+        return 0.012 * (point.rate < 1.0) * (0.5 / point.rate) ** 0.5
+
+    player = Player(resource(cycles=60, sizes=(32,)), worse(lossy))
+    told = next(r for r in player.play().history if {"TrialAccepted", "WatchStarted"} <= set(r.codes))
+    runs = [p for p in player.launches if p.request.role is Role.TRIAL]
+    before = [p for p in runs if p.request.cycle <= told.cycle][-1]
+    after = next(p for p in runs if p.request.cycle > told.cycle)
+    assert after.request.start.uri == before.request.output
 
 
 # Failures

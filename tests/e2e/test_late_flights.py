@@ -54,7 +54,7 @@ def eventually(ask: Callable[[], Answer | None], *, minutes: float, what: str) -
 def example(setting: Setting, cluster: ControlPlane) -> list[dict[str, Any]]:
     """Volume claim and resource of the example, with the image that was built; costs are checked."""
     text = cluster.kubectl("kustomize", str(ROOT / "examples" / "flights-cluster"))
-    text = text.replace("data-efficient-training/flights:0.1.0", setting.images["flights"])
+    text = text.replace("data-efficient-training/flights:0.2.0", setting.images["flights"])
     objects = sorted(yaml.safe_load_all(text), key=lambda one: str(one["kind"]), reverse=True)
     objects[1]["spec"]["prometheus"] = {"settleSeconds": 20, "cost": {"source": "KubeStateMetrics"}}
     return objects

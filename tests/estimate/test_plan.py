@@ -137,6 +137,21 @@ def test_seeds_widen_a_contrast_and_more_of_them_narrow_it():
     assert many.error > many.block_error
 
 
+def test_a_shift_whose_cost_only_follows_the_share_of_positives_blurs_a_contrast_less():
+    shifted = {}
+    for experiment, m in results({HALF: 0.0}, noise=0.0, seed_noise=0.0).items():
+        shift = 0.1 if experiment.arm == HALF else 0.0
+        positives = tuple(round(y * f) for y, f in zip(m.positives, (0.8, 1.2) * 8, strict=True))
+        loss = [x + shift * (p - y) for x, p, y in zip(m.loss, m.predicted, positives, strict=True)]
+        predicted = tuple(p + shift * n * 0.16 for p, n in zip(m.predicted, m.n, strict=True))
+        shifted[experiment] = dataclasses.replace(
+            m, loss=tuple(loss), predicted=predicted, positives=positives
+        )
+    alone = {e: dataclasses.replace(m, predicted=(0.0,) * 16) for e, m in shifted.items()}
+    found, measured = (contrast(r, HALF, Arm()) for r in (shifted, alone))
+    assert found.block_error < 0.75 * measured.block_error
+
+
 def test_bounds_hold_the_true_gap_as_often_as_they_say():
     held = 0
     for trial in range(200):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -30,6 +31,15 @@ def test_its_request_is_one():
 def test_its_report_answers_its_request():
     report = contract.parse_report(compact(block("report")), contract.parse_request(block("request")))
     assert report.position == contract.parse_request(block("request")).train.end
+
+
+def test_its_riders_belong_to_its_request_and_report():
+    body = json.loads(block("request")) | {"riders": json.loads(block("riders"))}
+    request = contract.parse_request(json.dumps(body))
+    assert [rider.fork for rider in request.riders] == [True]
+    answer = json.loads(block("report")) | {"takesRiders": True, "riders": json.loads(block("riders-report"))}
+    report = contract.parse_report(json.dumps(answer, separators=(",", ":")), request)
+    assert [rider.run for rider in report.riders] == ["c003-trial"]
 
 
 KINDS = [
@@ -81,3 +91,4 @@ def test_its_limits_are_the_codes_limits():
     assert f"at most\n{contract.MAX_BLOCKS}," in DOCUMENT
     assert f"up to {contract.MAX_FROZEN} more" in DOCUMENT
     assert f"at most {contract.MAX_SLICES} values" in DOCUMENT
+    assert f"up to {contract.MAX_RIDERS} runs" in DOCUMENT

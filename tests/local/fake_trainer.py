@@ -3,6 +3,7 @@
 FAKE_FAULTS   ``run=fault`` pairs separated by blanks; ``*`` stands for every run. Faults: garbage, long,
               silent (no report), data, crash, crash-once, stubborn (ignores SIGTERM and sleeps), slow.
 FAKE_SECONDS  how long each run takes.
+FAKE_BIAS     factor of what every model predicts; 1 is calibrated.
 FAKE_LAUNCHES a file that gets a line ``start RUN`` and ``end RUN`` for each launch.
 """
 
@@ -77,7 +78,7 @@ if train:
 if evaluation:
     borders = [evaluation["start"], *evaluation["boundaries"]]
     n = [int(days(a, b) * ROWS_PER_DAY * evaluation.get("share", 1)) for a, b in itertools.pairwise(borders)]
-    scored = {}
+    scored, bias = {}, float(os.environ.get("FAKE_BIAS", "1"))
     for name in [
         *(["self"] if train else []),
         *(["start"] if "start" in request else []),
@@ -91,7 +92,7 @@ if evaluation:
         )
         scored[name] = {
             "loss": [level * k * (1 + 0.01 * math.sin(i)) for i, k in enumerate(n)],
-            "predicted": [0.2 * k for k in n],
+            "predicted": [0.2 * bias * k for k in n],
         }
     digest = hashlib.sha256(json.dumps(evaluation, sort_keys=True).encode()).hexdigest()[:16]
     report["evaluated"] = {"n": n, "positives": [k // 5 for k in n], "digest": digest, "models": scored}

@@ -15,6 +15,7 @@ DEADLINE = 20.0
 """Seconds that anything here may take on a busy machine."""
 SCRAPE = "250ms"
 """A scrape that takes longer, on a busy machine, hides its series until the next."""
+EVALUATION = "1s"
 
 
 @dataclass
@@ -63,22 +64,25 @@ class Exporter:
             self.server = None
 
 
-def scrape_config(targets):
+def scrape_config(targets, rules):
     jobs = "".join(
         f"- job_name: {name}\n  honor_labels: true\n  static_configs: [{{targets: ['{address}']}}]\n"
         for name, address in targets.items()
     )
     return (
-        f"global: {{scrape_interval: {SCRAPE}, scrape_timeout: {SCRAPE}, evaluation_interval: 1m}}\n"
+        f"global: {{scrape_interval: {SCRAPE}, scrape_timeout: {SCRAPE}, "
+        f"evaluation_interval: {EVALUATION}}}\n"
+        f"rule_files: [{', '.join(map(str, rules))}]\n"
         f"scrape_configs:\n{jobs}"
     )
 
 
 @contextlib.contextmanager
-def prometheus(binary, folder: Path, targets, *, web_config=None, scheme="http") -> Iterator[str]:
-    """The base address of a Prometheus that scrapes ``targets`` (job: address); it ends with the block."""
+def prometheus(binary, folder: Path, targets, *, rules=(), web_config=None, scheme="http") -> Iterator[str]:
+    """The base address of a Prometheus that scrapes ``targets`` (job: address) and evaluates rule files; it
+    ends with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(scrape_config(targets))
+    (folder / "prometheus.yml").write_text(scrape_config(targets, rules))
     command = [
         binary,
         f"--config.file={folder / 'prometheus.yml'}",

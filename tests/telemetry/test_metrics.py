@@ -258,6 +258,7 @@ def largest(lived):
     return replace(
         lived,
         finished=runs,
+        decided_at=LONG_AFTER,
         answers=tuple(Answer(name, "x", LONG_AFTER, Verdict.OK, 1.0) for name in names),
         memory=replace(
             memory,

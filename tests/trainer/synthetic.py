@@ -90,6 +90,17 @@ def make_request(uri: Path | str, output: Path, **changes: object) -> RunRequest
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
+def rider(leader: RunRequest, name: str, **changes: object) -> RunRequest:
+    """A cold rider that scores what the leader scores; ``changes`` replace its fields."""
+    base: dict[str, object] = {"run": f"c000-{name}", "output": f"{leader.output}-{name}", "start": None}
+    return dataclasses.replace(leader, **{**base, "frozen": {}, **changes})  # type: ignore[arg-type]
+
+
+def with_riders(leader: RunRequest, **riders: dict[str, object]) -> RunRequest:
+    """The leader with riders, each by its name and with its changes."""
+    return dataclasses.replace(leader, riders=tuple(rider(leader, n, **c) for n, c in riders.items()))
+
+
 def launch(request: RunRequest, **options: object) -> RunReport:
     """Run in this process; the report is read back and held against the request, as the operator does."""
     path = Path(request.output) / "termination.json"

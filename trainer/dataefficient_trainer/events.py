@@ -35,6 +35,17 @@ def micros(instant: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
+def union(spans: list[tuple[int, int]]) -> files.Spans:
+    """The instants of all intervals as ascending intervals that are apart."""
+    apart: files.Spans = []
+    for low, high in sorted(spans):
+        if apart and low <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(high, apart[-1][1]))
+        else:
+            apart.append((low, high))
+    return apart
+
+
 def instant(microseconds: int) -> str:
     """Text of a time, for messages."""
     return f"{np.datetime64(int(microseconds), 'us').astype('M8[s]')}Z"
@@ -112,7 +123,7 @@ class Chunk:
 
 @dataclass
 class Stream:
-    """Reads one interval of a stream.
+    """Reads intervals of a stream.
 
     Attributes:
         bad: rows refused so far: no usable label or time, or a line with a wrong number of fields.
@@ -253,10 +264,10 @@ class Stream:
         if len(seen) > 1:
             self.last_time = int(seen[-1])
 
-    def _batches(self, low: int, high: int) -> Iterator[tuple[Any, Times]]:
+    def _batches(self, spans: files.Spans) -> Iterator[tuple[Any, Times]]:
         """Record batches with their times, in time order."""
         plain = not self.config.time.parts and self.config.time.row_start is None
-        batches = files.read(self.source, self.columns, self.data.time if plain else None, low, high)
+        batches = files.read(self.source, self.columns, self.data.time if plain else None, spans)
         if not (self.config.time.row_start is None and files.small_enough_to_sort(self.source)):
             for batch in batches:
                 yield batch, self._event_times(batch)
@@ -275,15 +286,16 @@ class Stream:
             yield batch, times[start : start + batch.num_rows]
             start += batch.num_rows
 
-    def _pieces(self, low: int, high: int) -> Iterator[Piece]:
-        for batch, times in self._batches(low, high):
+    def _pieces(self, spans: files.Spans) -> Iterator[Piece]:
+        for batch, times in self._batches(spans):
             known = times != MISSING_TIME
             self._backwards(times, known)
             self.bad += int((~known).sum())
             self.read_rows += batch.num_rows
-            inside = np.flatnonzero(known & (times >= low) & (times < high))
+            within = np.any([(times >= low) & (times < high) for low, high in spans], axis=0)
+            inside = np.flatnonzero(known & within)
             if not len(inside):
-                if known.any() and times[known][0] >= high:
+                if known.any() and times[known][0] >= spans[-1][1]:
                     return
                 continue
             first, last = int(inside[0]), int(inside[-1]) + 1
@@ -295,29 +307,58 @@ class Stream:
             groups = self._hash(chosen, (self.data.group,), at) if self.data.group else keys
             yield Piece(chosen, at, self._labels(chosen), keys, groups)
 
-    def chunks(self, low: int, high: int, skip: int = 0) -> Iterator[Chunk]:
-        """Chunks of the rows with event time in [low, high) microseconds.
+    def pieces(self, spans: files.Spans) -> Iterator[Piece]:
+        """Rows whose event time lies in one of the spans, in time order; ``Chunks`` makes chunks of them.
 
         Args:
-            low: first instant wanted.
-            high: first instant not wanted.
-            skip: rows to pass over, a multiple of ``CHUNK_ROWS`` (a resumed run).
+            spans: intervals [low, high) in microseconds, ascending and apart.
 
         Raises:
             DataError: damaged, a wrong type, or time running backwards.
         """
-        row, held, pieces = 0, 0, list[Piece]()
-        for piece in self._pieces(low, high):
-            start = 0
-            while start < len(piece.times):
-                stop = min(len(piece.times), start + CHUNK_ROWS - held)
-                pieces.append(piece.slice(start, stop))
-                held += stop - start
-                start = stop
-                if held == CHUNK_ROWS:
-                    if row >= skip:
-                        yield Chunk(row, pieces, self)
-                    row, held, pieces = row + held, 0, []
-        if held and row >= skip:
-            yield Chunk(row, pieces, self)
+        yield from self._pieces(spans)
         self.bad += self.source.malformed_lines
+
+    def rewind(self) -> None:
+        """Forget what was read, to read anew."""
+        self.bad, self.read_rows, self.last_time = 0, 0, MISSING_TIME
+        self.source.malformed_lines = 0
+
+
+@dataclass
+class Chunks:
+    """Cuts the stream's pieces into the chunks of one interval.
+
+    Rows are counted from the interval's first one, whatever else is read of the stream: the same interval
+    always has the same chunks.
+
+    Attributes:
+        span: the interval [low, high) in microseconds.
+        skip: rows to pass over, the end of a chunk (a resumed run).
+    """
+
+    stream: Stream
+    span: tuple[int, int]
+    skip: int = 0
+    _row: int = 0
+    _held: int = 0
+    _pieces: list[Piece] = field(default_factory=list)
+
+    def add(self, piece: Piece) -> list[Chunk]:
+        """Take the interval's rows of a piece; returns the chunks that are full with them."""
+        full = []
+        start, last = (int(at) for at in np.searchsorted(piece.times, self.span))
+        while start < last:
+            stop = min(last, start + CHUNK_ROWS - self._held)
+            self._pieces.append(piece.slice(start, stop))
+            self._held += stop - start
+            start = stop
+            if self._held == CHUNK_ROWS:
+                full += self.rest()
+        return full
+
+    def rest(self) -> list[Chunk]:
+        """The rows that have not filled a chunk, as the last one."""
+        held, self._row, row = self._pieces, self._row + self._held, self._row
+        self._pieces, self._held = [], 0
+        return [Chunk(row, held, self.stream)] if held and row >= self.skip else []

@@ -16,42 +16,19 @@ import pyarrow as pa
 
 from dataefficient.contract import (
     VERSION,
-    ContractError,
     RunReport,
     RunRequest,
-    Scored,
-    Slice,
     encode,
     to_json,
 )
 from dataefficient_trainer import config as configuration
 from dataefficient_trainer import features
+from dataefficient_trainer.checks import check
 from dataefficient_trainer.errors import DataError, UserError
 from dataefficient_trainer.events import Stream
+from dataefficient_trainer.fitting import fit
 from dataefficient_trainer.source import Source, open_source
 from dataefficient_trainer.telemetry import Progress
-
-
-def _check(request: RunRequest) -> None:
-    if request.train is None and request.evaluation is None:
-        raise UserError("request: neither train nor evaluation is given; there is nothing to do")
-    for name, span in (("train", request.train), ("evaluation", request.evaluation)):
-        if span is not None and span.end <= span.start:
-            raise UserError(f"request.{name}.end: {span.end} is not after {name}.start, {span.start}")
-    if not request.data.key:
-        raise UserError("request.data.key: empty; name the columns that tell one event from another")
-    if request.train is None and request.start is None and not request.frozen:
-        raise UserError(
-            "request.frozen: a run without training needs a checkpoint to score, as start or frozen"
-        )
-    if request.device not in {"cpu", "cuda"}:
-        raise UserError(f"request.device: {request.device!r} is not one of cpu, cuda")
-    if request.threads < 1:
-        raise UserError(f"request.threads: {request.threads} is not a positive integer")
-    if not 1 <= request.size <= 1024:
-        raise UserError(f"request.size: {request.size} is outside 1 to 1024, the width of an embedding")
-    if request.evaluation is not None and request.evaluation.boundaries[-1] != request.evaluation.end:
-        raise UserError("request.evaluation.boundaries: the last one must equal evaluation.end")
 
 
 def _stream(request: RunRequest, config: configuration.Config, source: Source) -> Stream:
@@ -81,7 +58,7 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     Raises:
         TrainerError: of the kind that decides the exit code.
     """
-    _check(request)
+    check(request)
     config = configuration.parse(request.config)
     pa.set_cpu_count(request.threads)
     pa.set_io_thread_count(1)
@@ -91,7 +68,7 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     import torch  # noqa: PLC0415
 
     from dataefficient_trainer import checkpoint  # noqa: PLC0415
-    from dataefficient_trainer.run import Run  # noqa: PLC0415
+    from dataefficient_trainer.onepass import OnePass  # noqa: PLC0415
 
     torch.set_num_threads(request.threads)
     if request.device == "cuda" and not torch.cuda.is_available():
@@ -101,14 +78,14 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     progress = Progress(run=request.run, total_rows=None)
     try:
         with torch.no_grad():
-            run = Run(request=request, config=config, stream=stream, stopped=stopped, progress=progress)
+            runs = OnePass(request=request, config=config, stream=stream, stopped=stopped, progress=progress)
             try:
-                report = run.execute()
+                report = runs.execute()
             except OSError as error:
                 raise DataError(f"output: cannot write to {request.output}: {error}") from error
     finally:
         progress.close()
-    startup = max(0.0, (run.first_row_at or time.time()) - started)
+    startup = max(0.0, (runs.first_row_at or time.time()) - started)
     seconds = dataclasses.replace(report.seconds, startup=startup, total=max(time.time() - started, 1e-6))
     report = dataclasses.replace(report, seconds=seconds)
     checkpoint.write(
@@ -123,65 +100,11 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
         report_path.write_text(to_json(fitted))  # a termination message is a mount: it cannot be renamed onto
     finally:
         beside.unlink(missing_ok=True)
-    checkpoint.remove(checkpoint.join(request.output, checkpoint.RESUME))
+    for run in (*request.riders, request):
+        checkpoint.remove(checkpoint.join(run.output, checkpoint.RESUME))
     return fitted
 
 
 def to_json_full(report: RunReport) -> str:
     """JSON of a report of any length, for people."""
     return json.dumps({"version": VERSION, **encode(report)}, indent=1, allow_nan=False)
-
-
-def _rounded(value: float, digits: int) -> float:
-    return float(f"{value:.{digits}g}")
-
-
-def fit(report: RunReport) -> RunReport:
-    """The report with as many digits and slices as fit into the contract's limit.
-
-    Slices go first, the last of them first; then digits, down to seven, which is far below a standard error.
-    """
-    evaluated = report.evaluated
-    seconds = dataclasses.replace(
-        report.seconds, **{k: round(v, 4) for k, v in dataclasses.asdict(report.seconds).items()}
-    )
-    extra = {k: _rounded(v, 6) for k, v in report.extra.items()}
-    rows = dataclasses.replace(report.rows, effective=_rounded(report.rows.effective, 9))
-    report = dataclasses.replace(report, seconds=seconds, extra=extra, rows=rows)
-    count = len(evaluated.slices) if evaluated else 0
-    tries = [(digits, slices) for digits in (12, 10, 9) for slices in (count, count // 2)]
-    tries += [(8, count // 2), (8, 0), (7, 0)]
-    problem: ContractError | None = None
-    for digits, slices in tries:
-        candidate = (
-            report
-            if evaluated is None
-            else dataclasses.replace(
-                report,
-                evaluated=dataclasses.replace(
-                    evaluated,
-                    models={name: _round_scored(s, digits) for name, s in evaluated.models.items()},
-                    slices=tuple(_round_slice(s) for s in evaluated.slices[:slices]),
-                ),
-            )
-        )
-        try:
-            to_json(candidate)
-        except ContractError as error:
-            problem = error
-        else:
-            return candidate
-    raise UserError(f"the report does not fit: {problem}; ask for fewer blocks or frozen checkpoints")
-
-
-def _round_scored(scored: Scored, digits: int) -> Scored:
-    return Scored(
-        tuple(_rounded(v, digits) for v in scored.loss),
-        tuple(_rounded(v, digits) for v in scored.predicted),
-        None if scored.auc is None else round(scored.auc, 6),
-    )
-
-
-def _round_slice(entry: Slice) -> Slice:
-    start = None if entry.start_loss is None else _rounded(entry.start_loss, 8)
-    return dataclasses.replace(entry, loss=_rounded(entry.loss, 8), start_loss=start)

@@ -77,8 +77,15 @@ def _warm(request: RunRequest, stream: Stream, start: Model, uri: str) -> Model:
     return model
 
 
-def prepare(request: RunRequest, stream: Stream) -> Models:
-    """Build and load the models of a request.
+def needs_scorer(request: RunRequest) -> bool:
+    """Whether the sampling needs the scores of a model."""
+    train = request.train
+    scored = train is not None and train.policy is Policy.SCORED_NEGATIVES and train.rate < 1
+    return scored and not request.data.served_prediction
+
+
+def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Models:
+    """Build and load the models of a request; frozen ones are scored by the run that leads alone.
 
     Raises:
         CheckpointError: gone, damaged, of other features or label, or larger than the run's size.
@@ -87,7 +94,7 @@ def prepare(request: RunRequest, stream: Stream) -> Models:
     train = request.train
     if request.start is not None:
         models.start, facts = _load(request, stream, request.start, "start")
-        if request.evaluation is not None:
+        if leads and request.evaluation is not None:
             models.frozen["start"] = models.start
         if train is not None:
             models.own = _warm(request, stream, models.start, request.start.uri)
@@ -99,7 +106,7 @@ def prepare(request: RunRequest, stream: Stream) -> Models:
                 )
     elif train is not None:
         models.own = _new(request, stream, request.size)
-        if train.policy is Policy.SCORED_NEGATIVES and train.rate < 1 and not request.data.served_prediction:
+        if needs_scorer(request) and not request.fork:
             notice("a cold start has no scores for ScoredNegatives; negatives are sampled alike (Negatives)")
     for name, ref in request.frozen.items():
         models.frozen[name], _ = _load(request, stream, ref, f"frozen.{name}")

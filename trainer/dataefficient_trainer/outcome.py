@@ -17,8 +17,8 @@ from dataefficient_trainer.state import State
 def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
     """Refuse what cannot be learnt from.
 
-    Labels that are all equal are refused on a cold start; a warm start has learnt both before, and
-    only says so.
+    Labels that are all equal are refused on a cold start; a warm start or a fork has learnt both before,
+    and only says so.
 
     Raises:
         EmptyIntervalError: no row in the interval, or none to train on.
@@ -44,7 +44,7 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
         )
     if counts.positives in {0, counts.train_rows}:
         found = f"all {counts.train_rows:,} training rows have the label {int(counts.positives > 0)}"
-        if request.start is None:
+        if request.start is None and not request.fork:
             raise DataError(
                 f"data.label: {found} (column {stream.label!r}); nothing can be learnt from that: check the "
                 "column, trainer.config.label.atLeast and the interval"

@@ -1,4 +1,4 @@
-"""The loop of a run: read in time order, score each window, then train on it.
+"""What a run does with its chunks: score each window, then train on it.
 
 The order is the meaning: a window's evaluation rows are scored by every model before the run's own
 model trains on that window or a later one. Everything happens at fixed rows of the stream, so that a
@@ -8,9 +8,7 @@ run taken up again at a chunk's boundary ends bit for bit like one that was neve
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +17,15 @@ import torch
 from dataefficient.contract import Policy, RunReport, RunRequest
 from dataefficient_trainer import outcome, rules
 from dataefficient_trainer.config import Config
-from dataefficient_trainer.errors import NotFiniteError, StoppedError
+from dataefficient_trainer.errors import NotFiniteError
 from dataefficient_trainer.events import Chunk, Stream, micros
 from dataefficient_trainer.features import Cells
 from dataefficient_trainer.hashing import salt, uniform
-from dataefficient_trainer.lineage import prepare
+from dataefficient_trainer.lineage import needs_scorer, prepare
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
-from dataefficient_trainer.state import Batchable, State
+from dataefficient_trainer.state import Batchable, State, copied, request_digest
 from dataefficient_trainer.telemetry import Progress
 
 SCORE_ROWS = 8_192
@@ -51,14 +49,17 @@ class Drawn:
 
 
 class Run:
-    """One run.
+    """One run, fed with the chunks of its intervals.
 
     Args:
         request: what was asked.
         config: its parsed configuration.
         stream: the opened stream.
-        stopped: True once SIGTERM has arrived.
-        progress: where people look.
+        progress: where people look; None: nobody does.
+        leader: the request that this one rides with; None: this one leads.
+
+    Attributes:
+        rows: rows of its chunks that are done.
     """
 
     def __init__(
@@ -67,19 +68,17 @@ class Run:
         request: RunRequest,
         config: Config,
         stream: Stream,
-        stopped: Callable[[], bool],
-        progress: Progress,
+        progress: Progress | None = None,
+        leader: RunRequest | None = None,
     ) -> None:
-        self.request, self.config, self.stream = request, config, stream
-        self.stopped, self.progress = stopped, progress
-        self.first_row_at: float | None = None
+        self.request, self.config, self.stream, self.progress = request, config, stream, progress
         train, evaluation, layout = request.train, request.evaluation, stream.layout
-        models = prepare(request, stream)
+        models = prepare(request, stream, leads=leader is None)
         self.frozen, self.start = models.frozen, models.start
         scores = None
         if evaluation is not None:
             names = (("self",) if train else ()) + tuple(self.frozen)
-            scores = Scores(evaluation, names, config.slices)
+            scores = Scores(evaluation, names, config.slices if leader is None else ())
         pending = Batchable.empty(layout.fields, layout.numbers)
         self.state = State(models.own, scores, pending, models.shares)
         self.pace = rules.pace(
@@ -91,43 +90,77 @@ class Run:
         )
         self.train_span = (micros(train.start), micros(train.end)) if train else (0, 0)
         self.eval_span = (micros(evaluation.start), micros(evaluation.end)) if evaluation else (0, 0)
+        spans = [s for s in (self.train_span, self.eval_span) if s[1] > s[0]]
+        self.span = (min(s[0] for s in spans), max(s[1] for s in spans))
+        self.rows = 0
+        self._earlier_seconds = 0.0
+        # What a fork becomes follows from the run that leads too.
+        whole = request if leader is None or not request.fork else replace(leader, riders=(request,))
+        self._digest = request_digest(whole)
 
-    def execute(self) -> RunReport:
-        """Do everything but write the report.
+    @property
+    def waits(self) -> bool:
+        """True for a fork that has not begun."""
+        return self.request.fork and self.state.train_from is None
+
+    @property
+    def spent(self) -> float:
+        """Seconds that this process has worked for the run alone."""
+        return sum(self.state.clock.seconds.values()) - self._earlier_seconds
+
+    def resume(self) -> None:
+        """Go on from the state that an earlier process left."""
+        self.rows = self.state.read(self.request, self._digest)
+        self._earlier_seconds = sum(self.state.clock.seconds.values())
+        self._take_up_fork()
+
+    def write(self) -> None:
+        """Leave the state for a later process; a fork that has not begun has none."""
+        if not self.waits:
+            self.state.write(self.request, self._digest, self.rows)
+
+    def fork(self, leader: Run, chunk: Chunk) -> None:
+        """Begin as a copy of what the leading run is before a chunk; the chunk's first row is the first one.
+
+        Rows that wait for the leading run's next batch are copied too: they are behind the chunk's first row.
+        """
+        theirs, own = leader.state, self.state
+        assert theirs.model is not None
+        with own.clock.charge("train"):
+            own.model, own.pending, own.shares = copied(theirs.model), theirs.pending, replace(theirs.shares)
+            if needs_scorer(self.request):
+                own.scorer = copied(theirs.model)
+        if own.scores is not None and theirs.scores is not None:
+            own.scores.continue_from(theirs.scores)
+        own.train_from = max(int(chunk.times[0]), leader.train_span[0])
+        self.rows = chunk.row
+        self._take_up_fork()
+
+    def _take_up_fork(self) -> None:
+        if self.state.train_from is not None:
+            self.train_span = (self.state.train_from, self.train_span[1])
+            self.start = self.state.scorer
+
+    def feed(self, chunk: Chunk) -> None:
+        """Score and train a chunk, unless that is done."""
+        if chunk.row < self.rows:
+            return
+        if chunk.times[0] < self.span[1]:
+            self._chunk(chunk)
+        self.rows = chunk.row + len(chunk.times)
+
+    def finish(self) -> RunReport:
+        """Train what is left, write the checkpoint and say what was done.
 
         Raises:
             TrainerError: of the kind that says what is wrong.
         """
-        state, request = self.state, self.request
-        spans = [s for s in (self.train_span, self.eval_span) if s[1] > s[0]]
-        low, high = min(s[0] for s in spans), max(s[1] for s in spans)
-        rows = state.read(request)
-        self.progress.resume_at(rows)
-        snapshot_at = time.monotonic() + self.config.snapshot_seconds
-        chunks = self.stream.chunks(low, high, rows)
-        while True:
-            with state.clock.charge("read"):
-                chunk = next(chunks, None)
-            if chunk is None:
-                break
-            if self.first_row_at is None:
-                self.first_row_at = time.time()
-            self._chunk(chunk)
-            rows = chunk.row + len(chunk.times)
-            if self.stopped():
-                state.write(request, rows)
-                raise StoppedError(
-                    f"stopped by SIGTERM after {rows:,} rows; the same request continues from there"
-                )
-            if time.monotonic() >= snapshot_at:
-                state.write(request, rows)
-                snapshot_at = time.monotonic() + self.config.snapshot_seconds
-        with state.clock.charge("train"):
+        with self.state.clock.charge("train"):
             self._train_pending(rest=True)
-        self._publish(rows, force=True)
-        outcome.check_rows(request, self.stream, state)
-        saved = outcome.save(request, self.stream, state)
-        return outcome.report(request, self.stream, state, pace=self.pace, saved=saved)
+        self._publish(self.rows, force=True)
+        outcome.check_rows(self.request, self.stream, self.state)
+        saved = outcome.save(self.request, self.stream, self.state)
+        return outcome.report(self.request, self.stream, self.state, pace=self.pace, saved=saved)
 
     def _chunk(self, chunk: Chunk) -> None:
         """Sample, extract, score and train one chunk, window by window."""
@@ -260,7 +293,7 @@ class Run:
             return
         with self.state.clock.charge("evaluate"):
             losses = np.concatenate(own) if own else frozen[scores.names[0]]
-            for column in self.config.slices:
+            for column in scores.slice_columns:
                 scores.add_slices(column, chunk.texts(column, rows), losses, frozen.get("start"))
 
     # ------------------------------------------------------------------ training
@@ -310,6 +343,8 @@ class Run:
         counts.steps += 1
 
     def _publish(self, rows: int, *, force: bool = False) -> None:
+        if self.progress is None:
+            return
         counts = self.state.counts
         self.progress.update(
             rows,

@@ -7,6 +7,7 @@ most ``MAX_VALUES`` values of a slice column are followed.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,6 +167,11 @@ class Scores:
                 f"{i}.histogram": sums.histogram,
             }
         return arrays, {"digest": self.digest, "values": self.values}
+
+    def continue_from(self, other: Scores) -> None:
+        """Begin with what another run's own model has scored so far."""
+        self.n, self.positives, self.digest = other.n.copy(), other.positives.copy(), list(other.digest)
+        self.sums["self"] = copy.deepcopy(other.sums["self"])
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]], body: dict[str, Any]) -> None:
         """Continue from a state of the same request."""

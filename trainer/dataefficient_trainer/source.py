@@ -30,6 +30,9 @@ CRITEO = ("label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1,
 """Column names of a Criteo-format TSV, which has no header."""
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
+Spans = list[tuple[int, int]]
+"""Intervals [low, high) of time in microseconds since 1970."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -159,8 +162,8 @@ def _bound(value: Any) -> int | None:
     return None
 
 
-def _groups(metadata: Any, time: str | None, low: int, high: int) -> list[int]:
-    """Row groups whose time statistics overlap [low, high) microseconds; those without statistics too."""
+def _groups(metadata: Any, time: str | None, spans: Spans) -> list[int]:
+    """Row groups whose time statistics overlap one of the spans; those without statistics too."""
     groups = range(metadata.num_row_groups)
     names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
     if time not in names:
@@ -173,20 +176,23 @@ def _groups(metadata: Any, time: str | None, low: int, high: int) -> list[int]:
         if statistics is not None and statistics.has_min_max:
             first, last = _bound(statistics.min), _bound(statistics.max)
         # A millisecond of slack: statistics may be coarser than the values.
-        if first is None or last is None or (last + 1000 >= low and first - 1000 < high):
+        if first is None or last is None or _overlap(first - 1000, last + 1000, spans):
             chosen.append(group)
     return chosen
 
 
-def read(source: Source, columns: list[str], time: str | None, low: int, high: int) -> Iterator[Any]:
-    """Record batches of at most ``BATCH_ROWS`` rows that cover [low, high) in microseconds, in stream order.
+def _overlap(first: int, last: int, spans: Spans) -> bool:
+    return any(last >= low and first < high for low, high in spans)
+
+
+def read(source: Source, columns: list[str], time: str | None, spans: Spans) -> Iterator[Any]:
+    """Record batches of at most ``BATCH_ROWS`` rows that cover the spans, in stream order.
 
     Args:
         source: the stream.
         columns: those to read.
         time: a timestamp column whose statistics may skip row groups; None: read all.
-        low: first instant wanted.
-        high: first instant not wanted.
+        spans: intervals [low, high) of time in microseconds.
 
     Raises:
         DataError: a file is damaged.
@@ -194,7 +200,7 @@ def read(source: Source, columns: list[str], time: str | None, low: int, high: i
     for file in source.files:
         try:
             if source.format == "parquet":
-                yield from _read_parquet(source, file, columns, time, (low, high))
+                yield from _read_parquet(source, file, columns, time, spans)
             else:
                 refused: list[int] = []
                 with _csv(file, source.format, columns, refused) as reader:
@@ -213,12 +219,12 @@ def _slices(batch: Any) -> Iterator[Any]:
 
 
 def _read_parquet(
-    source: Source, file: File, columns: list[str], time: str | None, span: tuple[int, int]
+    source: Source, file: File, columns: list[str], time: str | None, spans: Spans
 ) -> Iterator[Any]:
     texts = [c for c in columns if _is_text(source.columns[c])]
     with file.open() as handle:
         parquet = pq.ParquetFile(handle, read_dictionary=texts, pre_buffer=False)
-        groups = _groups(parquet.metadata, time, *span)
+        groups = _groups(parquet.metadata, time, spans)
         if groups:
             yield from parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False)
 

@@ -7,6 +7,7 @@ starts from the beginning.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import time
@@ -107,20 +108,32 @@ class State:
     counts: Counts = field(default_factory=Counts)
     cells: Cells = field(default_factory=Cells)
     clock: Clock = field(default_factory=Clock)
+    scorer: Model | None = None
+    """Of a fork: the model as it was copied, where its sampling needs scores."""
+    train_from: int | None = None
+    """Of a fork: microseconds from which on it has trained; None before it has begun."""
+    forked: list[str] = field(default_factory=list)
+    """Of the run that leads: its riders that have begun as forks."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Of the run that leads: its riders that failed, and why."""
 
-    def write(self, request: RunRequest, rows: int) -> None:
-        """Save the state after ``rows`` rows of the stream."""
+    def write(self, request: RunRequest, digest: str, rows: int) -> None:
+        """Save the state after ``rows`` rows of the run's chunks; ``digest`` says what it belongs to."""
         tensors: dict[str, torch.Tensor] = {}
-        if self.model is not None:
-            tensors |= {f"model.{k}": v for k, v in self.model.tensors().items()}
+        for name, model in (("model", self.model), ("scorer", self.scorer)):
+            if model is not None:
+                tensors |= {f"{name}.{k}": v for k, v in model.tensors().items()}
         arrays = {f"pending.{k}": v for k, v in self.pending.arrays().items()}
         facts: dict[str, Any] = {
-            "request": request_digest(request),
+            "request": digest,
             "rows": rows,
             "counts": dataclasses.asdict(self.counts),
             "cells": dataclasses.asdict(self.cells),
             "shares": dataclasses.asdict(self.shares),
             "seconds": self.clock.seconds,
+            "trainFrom": self.train_from,
+            "forked": self.forked,
+            "failed": self.failed,
         }
         if self.scores is not None:
             sums, facts["scores"] = self.scores.state()
@@ -128,13 +141,13 @@ class State:
         tensors |= {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
         checkpoint.save(checkpoint.join(request.output, checkpoint.RESUME), tensors, facts)
 
-    def read(self, request: RunRequest) -> int:
+    def read(self, request: RunRequest, digest: str) -> int:
         """Take up the state of an earlier launch of this request; returns the rows already done, or 0."""
         found = checkpoint.load_state(checkpoint.join(request.output, checkpoint.RESUME))
         if found is None:
             return 0
         tensors, facts = found
-        if facts.get("request") != request_digest(request):
+        if facts.get("request") != digest:
             notice("the resumable state in output belongs to another request; starting from the beginning")
             return 0
 
@@ -143,17 +156,32 @@ class State:
 
         if self.model is not None:
             self.model.load(part("model."))
+            if scorer := part("scorer."):
+                self.scorer = copied(self.model)
+                self.scorer.load(scorer)
         self.pending = Batchable(**{k: v.numpy() for k, v in part("pending.").items()})
         self.counts, self.cells = Counts(**facts["counts"]), Cells(**facts["cells"])
         self.shares, self.clock.seconds = Shares(**facts["shares"]), facts["seconds"]
+        self.train_from, self.forked, self.failed = facts["trainFrom"], facts["forked"], facts["failed"]
         if self.scores is not None:
             self.scores.restore({k: v.numpy() for k, v in part("scores.").items()}, facts["scores"])
         rows = int(facts["rows"])
-        notice(f"continuing after {rows:,} rows")
+        notice(f"{request.run} continues after {rows:,} rows")
         return rows
+
+
+def copied(model: Model) -> Model:
+    """A model that is equal and shares nothing."""
+    twin = copy.deepcopy(model)
+    twin.load({name: tensor.clone() for name, tensor in model.tensors().items()})
+    return twin
 
 
 def request_digest(request: RunRequest) -> str:
     """Of all that decides the result; not of what may differ between two launches of one run."""
-    same = dataclasses.replace(request, deadline_seconds=None, keep=())
+    same = dataclasses.replace(_lasting(request), riders=tuple(_lasting(r) for r in request.riders))
     return hashlib.sha256(to_json(same).encode()).hexdigest()
+
+
+def _lasting(request: RunRequest) -> RunRequest:
+    return dataclasses.replace(request, deadline_seconds=None, keep=())

@@ -46,6 +46,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/* By which a Prometheus of kube-prometheus-stack selects what it scrapes and evaluates. */}}
+{{- define "det.stackLabels" -}}
+{{- if .Values.kubePrometheusStack.enabled -}}
+release: {{ .Values.kubePrometheusStack.release }}
+{{- end }}
+{{- end }}
+
 {{- define "det.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532

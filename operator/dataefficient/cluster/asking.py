@@ -22,7 +22,7 @@ from dataefficient.cluster.view import View
 from dataefficient.contract import Role
 from dataefficient.cycle.answers import Answer, Cause, Verdict
 from dataefficient.cycle.launch import name as run_name
-from dataefficient.cycle.model import Champion, CostEvidence, Memory
+from dataefficient.cycle.model import Champion, CostEvidence, Entry, Memory
 from dataefficient.prometheus import agreement
 from dataefficient.prometheus.agreement import CostFinding, Finding, RunCost
 from dataefficient.prometheus.costs import cost_question, read_back
@@ -161,7 +161,7 @@ def _condition(kind: ConditionType, finding: Finding) -> Condition:
 
 def _compared(spec: Spec, memory: Memory, run: FinishedRun, answer: Answer | None) -> CostFinding:
     """The run's cost, all attempts together: the queries see the pods of all."""
-    entries = [e for e in memory.ledger.entries if e.run == run.outcome.run]
+    entries = _entries(memory, run)
     earlier = sum(e.seconds for e in entries if e.attempt != run.plan.attempt)
     settled = _settled(memory, run)
     price = spec.accelerators[0].price_per_device_hour
@@ -178,8 +178,13 @@ def _compared(spec: Spec, memory: Memory, run: FinishedRun, answer: Answer | Non
 
 
 def _settled(memory: Memory, run: FinishedRun) -> float:
-    """What the ledger holds of a run, all its attempts."""
-    return sum(entry.seconds for entry in memory.ledger.entries if entry.run == run.outcome.run)
+    """What the ledger holds of a run's process, all its attempts."""
+    return sum(entry.seconds for entry in _entries(memory, run))
+
+
+def _entries(memory: Memory, run: FinishedRun) -> list[Entry]:
+    name = run.outcome.run
+    return [entry for entry in memory.ledger.entries if name in (entry.run, entry.rode_in)]
 
 
 def _read_back(key: Key, spec: Spec, run: FinishedRun) -> Question | None:

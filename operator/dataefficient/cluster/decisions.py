@@ -23,6 +23,7 @@ from dataefficient.cluster.manifests import Manifest, metadata
 from dataefficient.contract import RunRequest
 from dataefficient.cycle.model import Decision, Memory, Observation, RunOutcome, RunPlan
 from dataefficient.cycle.recording import Advance, DamagedError, Difference, Recorded, compare, line_of, parse
+from dataefficient.cycle.riding import apart
 
 CYCLES = 5
 MAX_BYTES = 128 * 1024
@@ -129,7 +130,12 @@ def _ended(
     plans: Iterable[RunPlan], outcomes: Iterable[RunOutcome]
 ) -> dict[str, tuple[RunRequest, RunOutcome | None]]:
     requests = {(plan.request.run, plan.attempt): plan.request for plan in plans}
-    return {o.run: (requests[o.run, o.attempt], o) for o in outcomes if (o.run, o.attempt) in requests}
+    return {
+        part.run: (request, part)
+        for o in outcomes
+        if (o.run, o.attempt) in requests
+        for request, part in apart(requests[o.run, o.attempt], o)
+    }
 
 
 def newest_resource(held: Files) -> Resource | None:

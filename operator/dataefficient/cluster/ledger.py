@@ -14,17 +14,19 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from dataefficient import contract
 from dataefficient.api.spec import Resource
 from dataefficient.cluster import names
 from dataefficient.cluster.manifests import Manifest, metadata
-from dataefficient.contract import ContractError
+from dataefficient.contract import ContractError, format_time, parse_time
 from dataefficient.cycle.model import CycleRecord, Memory
 
 LAYOUT = 1
 MEMORY_KEY = "memory.json.gz"
+DECIDED_KEY = "decidedAt"
 MAX_BYTES = 900 * 1024
 """Largest encoded memory; an object may have 1 MiB, its metadata included."""
 HOURS = 3600.0
@@ -47,6 +49,9 @@ class Book:
     """Jobs that were created for ``memory.running``. One that is gone was deleted, and must be paid."""
     handled: tuple[str, ...] = ()
     """Requests by annotation that were carried out, newest last."""
+    decided_at: datetime | None = None
+    """When the cycle in hand came in hand: the last cycle was decided, or the resource was first visited. It
+    stands beside the packed book, so that an operator that does not know it can read the rest."""
 
 
 def config_map(resource: Resource, book: Book, *, version: str | None) -> Manifest:
@@ -103,6 +108,8 @@ def read(body: Mapping[str, Any]) -> Book:
         if not isinstance(content, dict) or content.get("layout") != LAYOUT:
             raise ContractError("it was written by another version of the operator")
         book: Book = contract.decode(Book, content["book"], "book")
+        if DECIDED_KEY in (body.get("data") or {}):
+            book = replace(book, decided_at=parse_time(body["data"][DECIDED_KEY]))
     except (KeyError, TypeError, ValueError, EOFError, OSError, zlib.error, binascii.Error) as error:
         raise LedgerError(f"ConfigMap {name} cannot be read ({error}). {reset}") from error
     return book
@@ -115,7 +122,7 @@ def is_ours(body: Mapping[str, Any], name: str) -> bool:
 
 
 def _packed(book: Book) -> bytes:
-    content = {"layout": LAYOUT, "book": contract.encode(book)}
+    content = {"layout": LAYOUT, "book": contract.encode(replace(book, decided_at=None))}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     # Without the time of day in it, equal books are equal bytes.
     return gzip.compress(text.encode(), 6, mtime=0)
@@ -139,6 +146,8 @@ def _for_people(resource: Resource, book: Book) -> dict[str, str]:
         "spentDeviceHours": f"{hours:.4f}",
         "reservedDeviceHours": f"{sum(r.reserved_seconds for r in memory.running) / HOURS:.4f}",
     }
+    if book.decided_at is not None:
+        lines[DECIDED_KEY] = format_time(book.decided_at)
     if price is not None:
         lines["spentMoney"] = f"{hours * float(price):.4f} {resource.spec.budget.currency}"
     if memory.champion is not None:

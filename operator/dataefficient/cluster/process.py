@@ -41,6 +41,7 @@ from dataefficient.cluster.worker import Worker
 from dataefficient.telemetry.collector import ResourceCollector
 from dataefficient.telemetry.logs import configure
 from dataefficient.telemetry.process import ProcessMetrics, ProcessState
+from dataefficient.telemetry.reconciling import Reconciling
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,13 @@ async def operate(settings: Settings) -> int:
             answered=metrics.note_answer,
         )
         stack.push_async_callback(readback.close)
+        reconciling = Reconciling(
+            registry,
+            resync_seconds=settings.resync_seconds,
+            oldest=queue.oldest,
+            accepted=board.accepted,
+            leads=leadership.holds,
+        )
         reconciler = Reconciler(
             api=api,
             store=Store(api=api),
@@ -144,6 +152,12 @@ async def operate(settings: Settings) -> int:
             readback=readback,
             decided=metrics.decision_delay.observe,
         )
+
+        async def visit(key: Key) -> float | None:
+            after = await reconciler.reconcile(key)
+            reconciling.visited(_now())
+            return after
+
         port = await stack.enter_async_context(
             serving(host=settings.host, port=settings.port, registry=registry, healthy=healthy, ready=ready)
         )
@@ -173,7 +187,7 @@ async def operate(settings: Settings) -> int:
         workers = [
             Worker(
                 queue=queue,
-                reconcile=reconciler.reconcile,
+                reconcile=visit,
                 leads=leadership.holds,
                 metrics=metrics,
                 clock=time.monotonic,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from dataefficient.api.conditions import Condition as Shown
 from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
 from dataefficient.api.spec import Spec
 from dataefficient.cluster import asking
@@ -115,6 +116,10 @@ class PrometheusReadback:
         state = self._states.get(key)
         if state is not None and state.handed is state.reading:  # another may have come meanwhile
             state.fresh = False
+
+    def refused(self, key: Key, conditions: tuple[Shown, ...]) -> None:
+        """The resource is not acted on: nothing is asked about it, and its conditions are shown."""
+        self._board.refuse(key, conditions)
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""

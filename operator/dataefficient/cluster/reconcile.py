@@ -122,15 +122,18 @@ class Reconciler:
             self._readback.forget(key)
 
     async def _refuse(self, body: Body, why: Refused) -> None:
-        known, found = body["metadata"], body.get("status") or {}
+        about, found = body["metadata"], body.get("status") or {}
+        told = refused(why, found, about.get("generation", 0), self._now())
+        if self._readback is not None:
+            self._readback.refused(Key(about["namespace"], about["name"]), previous(told))
         try:
-            await self._store.show(body, refused(why, found, known.get("generation", 0), self._now()))
+            await self._store.show(body, told)
         except ApiError as error:
             if not error.is_refusal:
                 raise
             # So wrong, by the rules of today, that not even its status can be written.
-            key = Key(known["namespace"], known["name"])
-            await self._events.tell_of(key, known["uid"], why.reason.value, why.message, warning=True)
+            key = Key(about["namespace"], about["name"])
+            await self._events.tell_of(key, about["uid"], why.reason.value, why.message, warning=True)
 
     async def _visit(self, key: Key, body: Body, resource: Resource) -> float | None:
         found = body.get("status") or {}
@@ -220,7 +223,10 @@ class Reconciler:
         before, decision = await self._decide(resource.spec, book.memory, observation, acted)
         for end in seen.ended:
             self._decided(max((self._now() - end).total_seconds(), 0.0))
-        after = _as_kept(trimmed(replace(words.taken_up(resource, book), memory=decision.memory)))
+        same = book.decided_at is not None and decision.memory.cycle == book.memory.cycle
+        decided_at = book.decided_at if same else self._now().replace(microsecond=0)
+        taken_up = replace(words.taken_up(resource, book), decided_at=decided_at)
+        after = _as_kept(trimmed(replace(taken_up, memory=decision.memory)))
         if after != book or version is None:
             if after.memory != before:
                 kept = replace(decision, memory=after.memory)
@@ -305,6 +311,7 @@ class Reconciler:
             wait_until=wait_until,
             before=previous(body.get("status") or {}),
             handled=words.shown(book, book.memory),
+            decided_at=book.decided_at,
         )
         if self._readback is not None:
             view = replace(view, answers=await self._readback.read(view))

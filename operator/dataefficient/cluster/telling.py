@@ -29,7 +29,7 @@ WARNINGS = frozenset(
 )
 """Reasons about which a person may have to do something; so is whatever stops the resource."""
 ASKING = frozenset({"AwaitingApproval", "Recommended"})
-_RUN = re.compile(r"(c[0-9]{3,}-[a-z0-9-]+), attempt ")
+_RUN = re.compile(r"(c[0-9]{3,}-[a-z0-9-]+)(, attempt |: )")
 
 
 async def tell_of(events: Events, resource: Resource, memory: Memory, decision: Decision) -> None:

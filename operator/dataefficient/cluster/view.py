@@ -47,6 +47,8 @@ class View:
     before: tuple[Condition, ...] = ()
     """Conditions as they stand in the status, for the times of their transitions."""
     handled: tuple[str, ...] = ()
+    decided_at: datetime | None = None
+    """When the cycle in hand came in hand; see ``ledger.Book``."""
 
 
 class Readback(Protocol):
@@ -66,6 +68,9 @@ class Readback(Protocol):
 
     def decided(self, key: Key) -> None:
         """The decision with the reading in it is remembered."""
+
+    def refused(self, key: Key, conditions: tuple[Condition, ...]) -> None:
+        """The resource is not acted on, and these are its conditions."""
 
     def forget(self, key: Key) -> None:
         """The resource is gone."""

@@ -31,6 +31,8 @@ MIN_PAIRED_BLOCKS = 8
 """Fewer common time blocks than this decide nothing."""
 MAX_FROZEN = 4
 MAX_SLICES = 8
+MAX_RIDERS = 3
+"""Their reports share the report's length."""
 RESERVED_NAMES = ("self", "start")
 """Names of models in a report that a request's ``frozen`` must not use."""
 
@@ -171,6 +173,13 @@ class RunRequest:
     """``cpu`` or ``cuda`` or ``tpu``."""
     threads: int = 1
     deadline_seconds: float | None = None
+    riders: tuple[RunRequest, ...] = ()
+    """Runs that this one does beside its own, in one process that reads the stream once for all: at most 3,
+    each a request as it would be alone, without riders. A rider's ``evaluation`` is None or this one's. Asked
+    only of a trainer that ``takes_riders``."""
+    fork: bool = False
+    """Of a rider: it begins, without ``start``, as a copy of what the leading run's own model is when the
+    stream comes to ``train.start``."""
     version: ClassVar[str] = VERSION
 
 
@@ -253,4 +262,10 @@ class RunReport:
     """URIs from the request's ``keep`` that still exist."""
     extra: Mapping[str, float] = field(default_factory=dict)
     """A few further finite numbers for people (gradient norm, device use)."""
+    takes_riders: bool = False
+    """Whether the trainer does the ``riders`` of a request."""
+    riders: tuple[RunReport, ...] = ()
+    """Those of the request's riders that ended well. What they scored is in this report's ``evaluated``,
+    under their run's name. Their ``seconds`` are what they took of the process, without its start-up; of the
+    leading run's, only ``total`` holds them too."""
     version: ClassVar[str] = VERSION

@@ -23,6 +23,7 @@ from dataefficient.contract.messages import (
     RunRequest,
     Scored,
 )
+from dataefficient.contract.riding import asked_of, check_riders
 
 
 def to_json(message: RunRequest | RunReport) -> str:
@@ -62,14 +63,22 @@ def parse_request(text: str | bytes) -> RunRequest:
             a request that cannot be met.
     """
     request: RunRequest = decode(RunRequest, _load(text, "request"), "request")
+    _check_request(request, "request")
+    for i, rider in enumerate(request.riders):
+        _check_request(rider, f"request.riders[{i}]")
+    check_riders(request)
+    return request
+
+
+def _check_request(request: RunRequest, path: str) -> None:
     if len(request.frozen) > MAX_FROZEN:
-        raise ContractError(f"request.frozen: {len(request.frozen)} checkpoints; at most {MAX_FROZEN}")
+        raise ContractError(f"{path}.frozen: {len(request.frozen)} checkpoints; at most {MAX_FROZEN}")
     for name in RESERVED_NAMES:
         if name in request.frozen:
-            raise ContractError(f"request.frozen.{name}: the name is reserved")
+            raise ContractError(f"{path}.frozen.{name}: the name is reserved")
     if not request.data.key:
-        raise ContractError("request.data.key: at least one column is needed")
-    for path, value in (
+        raise ContractError(f"{path}.data.key: at least one column is needed")
+    for name, value in (
         ("size", request.size),
         ("threads", request.threads),
         ("deadlineSeconds", request.deadline_seconds),
@@ -77,32 +86,29 @@ def parse_request(text: str | bytes) -> RunRequest:
         ("scales.batch", request.scales.batch),
     ):
         if value is not None and value <= 0:
-            raise ContractError(f"request.{path}: {value} is not positive")
+            raise ContractError(f"{path}.{name}: {value} is not positive")
     if request.train is None and request.evaluation is None:
-        raise ContractError("request.train: missing, and so is request.evaluation: there is nothing to do")
+        raise ContractError(f"{path}.train: missing, and so is {path}.evaluation: there is nothing to do")
     if request.train is None and request.start is None and not request.frozen:
-        raise ContractError("request.start: missing, and so are train and frozen: there is no model to score")
-    _check_rows(request)
-    return request
+        raise ContractError(f"{path}.start: missing, and so are train and frozen: there is no model to score")
+    _check_rows(request, path)
 
 
-def _check_rows(request: RunRequest) -> None:
+def _check_rows(request: RunRequest, path: str) -> None:
     for name, rows in (("train", request.train), ("evaluation", request.evaluation)):
         if rows is not None and rows.start >= rows.end:
-            raise ContractError(f"request.{name}.end: {format_time(rows.end)} is not after the start")
+            raise ContractError(f"{path}.{name}.end: {format_time(rows.end)} is not after the start")
     if request.train is not None and not 0.0 < request.train.rate <= 1.0:
-        raise ContractError(f"request.train.rate: {request.train.rate} is outside (0, 1]")
+        raise ContractError(f"{path}.train.rate: {request.train.rate} is outside (0, 1]")
     if request.evaluation is not None:
         if not 0.0 < request.evaluation.share <= 1.0:
-            raise ContractError(f"request.evaluation.share: {request.evaluation.share} is outside (0, 1]")
+            raise ContractError(f"{path}.evaluation.share: {request.evaluation.share} is outside (0, 1]")
         blocks = request.evaluation.boundaries
         if not 1 <= len(blocks) <= MAX_BLOCKS or list(blocks) != sorted(set(blocks)):
-            raise ContractError(
-                f"request.evaluation.boundaries: 1 to {MAX_BLOCKS} ascending times are needed"
-            )
+            raise ContractError(f"{path}.evaluation.boundaries: 1 to {MAX_BLOCKS} ascending times are needed")
         if blocks[0] <= request.evaluation.start or blocks[-1] != request.evaluation.end:
             raise ContractError(
-                "request.evaluation.boundaries: the first must follow the start, the last be the end"
+                f"{path}.evaluation.boundaries: the first must follow the start, the last be the end"
             )
 
 
@@ -118,28 +124,36 @@ def parse_report(text: str | bytes, request: RunRequest) -> RunReport:
     report: RunReport = decode(RunReport, _load(text, "report"), "report")
     if report.run != request.run:
         raise ContractError(f"report.run: {shown(report.run)} is not {request.run!r}")
-    if request.train is not None:
-        if report.checkpoint is None:
-            raise ContractError("report.checkpoint: missing, though the run was asked to train")
-        if report.position is None:
-            raise ContractError("report.position: missing, though the run was asked to train")
-        if report.position > request.train.end:
-            end = format_time(request.train.end)
-            raise ContractError(f"report.position: {format_time(report.position)} is after train.end, {end}")
-    _check_counts(report.rows)
-    if min(dataclasses.astuple(report.seconds)) < 0 or report.seconds.total <= 0:
-        raise ContractError("report.seconds: a duration is negative or the total is zero")
-    for purpose, count in (("read", "read"), ("train", "kept"), ("evaluate", "evaluated")):
-        if getattr(report.rows, count) > 0 and getattr(report.seconds, purpose) == 0:
-            raise ContractError(f"report.seconds.{purpose}: 0, though rows.{count} is not; measure it apart")
+    _check_run(report, request, "report")
+    asked = asked_of(report, request)
+    for i, rider in enumerate(report.riders):
+        _check_run(rider, asked[rider.run], f"report.riders[{i}]")
     if request.evaluation is not None:
         _check_evaluated(report, request, len(request.evaluation.boundaries))
     return report
 
 
-def _check_counts(rows: Rows) -> None:
+def _check_run(report: RunReport, request: RunRequest, path: str) -> None:
+    """What holds for every run, whether it leads or rides."""
+    if request.train is not None:
+        if report.checkpoint is None:
+            raise ContractError(f"{path}.checkpoint: missing, though the run was asked to train")
+        if report.position is None:
+            raise ContractError(f"{path}.position: missing, though the run was asked to train")
+        if report.position > request.train.end:
+            end = format_time(request.train.end)
+            raise ContractError(f"{path}.position: {format_time(report.position)} is after train.end, {end}")
+    _check_counts(report.rows, path)
+    if min(dataclasses.astuple(report.seconds)) < 0 or report.seconds.total <= 0:
+        raise ContractError(f"{path}.seconds: a duration is negative or the total is zero")
+    for purpose, count in (("read", "read"), ("train", "kept"), ("evaluate", "evaluated")):
+        if getattr(report.rows, count) > 0 and getattr(report.seconds, purpose) == 0:
+            raise ContractError(f"{path}.seconds.{purpose}: 0, though rows.{count} is not; measure it apart")
+
+
+def _check_counts(rows: Rows, path: str) -> None:
     if min(dataclasses.astuple(rows)) < 0:
-        raise ContractError("report.rows: a count is negative")
+        raise ContractError(f"{path}.rows: a count is negative")
     for small, large in (
         ("kept", "read"),
         ("positives", "read"),
@@ -148,7 +162,7 @@ def _check_counts(rows: Rows) -> None:
     ):
         if getattr(rows, small) > getattr(rows, large) * (1 + 1e-6):
             found = f"{getattr(rows, small)} is more than {large}, {getattr(rows, large)}"
-            raise ContractError(f"report.rows.{camel(small)}: {found}")
+            raise ContractError(f"{path}.rows.{camel(small)}: {found}")
 
 
 def _check_evaluated(report: RunReport, request: RunRequest, blocks: int) -> None:
@@ -157,6 +171,8 @@ def _check_evaluated(report: RunReport, request: RunRequest, blocks: int) -> Non
         raise ContractError("report.evaluated: missing, though the run was asked to score")
     expected = {"self"} if request.train is not None else set()
     expected |= set(request.frozen) | ({"start"} if request.start else set())
+    ended, asked = {rider.run for rider in report.riders}, {r.run for r in request.riders if r.evaluation}
+    expected |= ended & asked
     if missing := sorted(expected - set(evaluated.models)):
         raise ContractError(f"report.evaluated.models.{missing[0]}: missing")
     for name, counts in (("n", evaluated.n), ("positives", evaluated.positives)):

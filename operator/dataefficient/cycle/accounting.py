@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
-from dataefficient.cycle import measuring
+from dataefficient.cycle import measuring, riding
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import SHORTEST
 from dataefficient.cycle.model import (
@@ -51,18 +51,31 @@ def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:
     plan = next((r for r in k.memory.running if r.request.run == outcome.run), None)
     if plan is None or plan.attempt != outcome.attempt:
         return k.memory, []
-    memory = replace(k.memory, ledger=_charge(k, plan, outcome))
-    if outcome.report is not None:
-        return _succeed(replace(k, memory=memory), plan, outcome), []
-    assert outcome.failure is not None, "an outcome has a report or a failure"
-    return _fail(replace(k, memory=memory), plan, outcome, outcome.failure)
+    if outcome.report is None:
+        assert outcome.failure is not None, "an outcome has a report or a failure"
+        memory = replace(k.memory, ledger=_charge(k, plan, outcome))
+        return _fail(replace(k, memory=memory), plan, outcome, outcome.failure)
+    memory = replace(
+        k.memory,
+        running=tuple(r for r in k.memory.running if r is not plan),
+        takes_riders=outcome.report.takes_riders and not k.memory.crashed_with_riders,
+    )
+    events: list[str] = []
+    parts = riding.apart(plan.request, outcome)
+    for own, (_, part) in zip(riding.plans(plan), parts, strict=True):
+        led_by = "" if part is parts[0][1] else plan.request.run
+        memory = replace(memory, ledger=_charge(replace(k, memory=memory), own, part, led_by))
+        memory = _ended(replace(k, memory=memory), own, part, rode=bool(led_by))
+        if part.failure is not None:
+            events.append(f"{part.run}: {part.failure.kind.value}. {part.failure.message.capitalize()}")
+    return memory, events
 
 
-def _charge(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Ledger:
+def _charge(k: Knowledge, plan: RunPlan, outcome: RunOutcome, rode_in: str = "") -> Ledger:
     ledger, cycle, role = k.memory.ledger, str(plan.request.cycle), plan.request.role
     start = budget.window_start(k.spec.budget, k.now)
     seconds = outcome.device_seconds
-    entry = Entry(plan.request.cycle, outcome.run, outcome.attempt, role, seconds)
+    entry = Entry(plan.request.cycle, outcome.run, outcome.attempt, role, seconds, rode_in)
     return Ledger(
         settled=ledger.settled + seconds,
         by_role={**ledger.by_role, role.value: ledger.by_role.get(role.value, 0.0) + seconds},
@@ -73,28 +86,29 @@ def _charge(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Ledger:
     )
 
 
-def _succeed(k: Knowledge, plan: RunPlan, outcome: RunOutcome) -> Memory:
+def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> Memory:
+    """Memory with a run among those of the cycle that are done, and what it measured."""
     memory, report = k.memory, outcome.report
-    assert report is not None
+    memory = replace(memory, done=(*memory.done, outcome), launched=(*memory.launched, plan))
+    if report is None:
+        return memory
     models = len(report.evaluated.models) if report.evaluated else 0
+    seconds, total = report.seconds, outcome.device_seconds / plan.devices
+    working = seconds.read + seconds.train + seconds.evaluate
     measured = Measured(
         size=plan.point.size,
-        read=report.rows.read,
+        # A rider reads nothing itself: to draw its rows is part of training on them.
+        read=0 if rode else report.rows.read,
         trained=report.rows.kept,
         evaluated=report.rows.evaluated * models,
-        startup=report.seconds.startup,
-        reading=report.seconds.read,
-        training=report.seconds.train,
-        evaluating=report.seconds.evaluate,
-        total=outcome.device_seconds / plan.devices,
+        # With all that the trainer does not see: a machine that is prepared, an image that is pulled.
+        startup=None if rode else max(seconds.startup, total - working),
+        reading=0.0 if rode else seconds.read,
+        training=seconds.train + (seconds.read if rode else 0.0),
+        evaluating=seconds.evaluate,
+        total=total,
     )
-    memory = replace(
-        memory,
-        running=tuple(r for r in memory.running if r is not plan),
-        done=(*memory.done, outcome),
-        launched=(*memory.launched, plan),
-        measured=(*memory.measured, measured)[-MEASURED:],
-    )
+    memory = replace(memory, measured=(*memory.measured, measured)[-MEASURED:])
     memory = measuring.with_cold_start(replace(k, memory=memory), plan, report)
     if "-probe-" in outcome.run:
         memory = measuring.learn_probe(replace(k, memory=memory), outcome, plan.point)
@@ -123,19 +137,36 @@ def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) ->
             not_before=k.now + timedelta(seconds=wait),
             cause=failure,
         )
+        if plan.request.riders and not blameless:
+            memory, retry = _alone(memory, retry, outcome)
+            told = f"{told} Its riders are dropped, and no run has any until the trainer changes."
         memory = replace(memory, running=tuple(retry if r is plan else r for r in memory.running))
         verb = "Looks" if waits else "Tries"
         return memory, [f"{told} {verb} again in {wait:.0f} s"]
+    ended = [o for _, o in riding.apart(plan.request, outcome)]
     memory = replace(
         memory,
         running=tuple(r for r in memory.running if r is not plan),
-        done=(*memory.done, outcome),
-        launched=(*memory.launched, plan),
+        done=(*memory.done, *ended),
+        launched=(*memory.launched, *riding.plans(plan)),
     )
     if essential(plan.request.run):
         # What stops the resource is told by the stop, once.
         return memory, [told] if failure.kind is FailureKind.NOT_FINITE else []
     return memory, [f"{told} Given up: it is not needed"]
+
+
+def _alone(memory: Memory, retry: RunPlan, outcome: RunOutcome) -> tuple[Memory, RunPlan]:
+    """The next attempt without riders, which may be what broke this one: they take memory and time."""
+    plans, ended = riding.plans(retry)[1:], riding.apart(retry.request, outcome)[1:]
+    memory = replace(
+        memory,
+        done=(*memory.done, *(o for _, o in ended)),
+        launched=(*memory.launched, *(replace(plan, attempt=outcome.attempt) for plan in plans)),
+        takes_riders=False,
+        crashed_with_riders=True,
+    )
+    return memory, replace(retry, request=replace(retry.request, riders=()), riders=())
 
 
 def essential(run: str) -> bool:

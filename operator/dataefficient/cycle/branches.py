@@ -72,7 +72,12 @@ def with_control(k: Knowledge, planned: Planned, champion: Champion, left: float
     start, begin, age = origin
     assert k.next_interval is not None
     end = k.next_interval.end
-    cost = k.run_cost(k.reference, k.rows(begin, end), k.rows(k.next_interval.start, end), models=1)
+    trained = k.rows(begin, end)
+    rides = k.rides(k.reference, trained)
+    if rides:
+        cost = k.added_cost(k.reference, trained, trained - k.rows(*planned.wanted[0].train))
+    else:
+        cost = k.run_cost(k.reference, trained, k.rows(k.next_interval.start, end), models=1)
     saving = k.cycle_cost(k.reference) - k.cycle_cost(point)
     elapsed = k.memory.cycle - k.memory.last_control
     spacing = max(k.spec.control.every_cycles, cost / max(CONTROL_SHARE * saving, 1e-9))
@@ -94,9 +99,10 @@ def with_control(k: Knowledge, planned: Planned, champion: Champion, left: float
         Role.CONTROL,
         k.reference,
         (begin, end),
-        (k.next_interval.start, end),
+        None if rides else (k.next_interval.start, end),
         start=start.checkpoint if start else None,
         forecast_seconds=cost,
+        rides=rides,
     )
     branch = Branch(Role.CONTROL, k.reference, k.memory.cycle, age)
     if start is None:
@@ -171,7 +177,9 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     ended = None
     if _is_answered(k, trial, plan.point):
         ended = "what it was to tell is no longer asked"
-    elif k.memory.cycle < trial.began + trial.age + (WATCH_STRIDE if trial.watch else _stride(k)):
+    elif k.memory.cycle < trial.began + trial.age + (
+        WATCH_STRIDE if trial.watch else _stride(k, trial.point)
+    ):
         return planned
     end = k.next_interval.end
     cost = _trial_cost(k, trial.point, k.rows(trial.position, end), 1)
@@ -198,15 +206,16 @@ def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
     return k.cycle_cost(now) <= k.cycle_cost(trial.target or trial.point)
 
 
-def _stride(k: Knowledge) -> int:
-    """Cycles between two looks at a trial: harm that builds up is seen best late, and looks cost."""
+def _stride(k: Knowledge, point: Point) -> int:
+    """Cycles between two looks at a trial: harm that builds up is seen best late, and a process costs."""
+    if k.rides(point, k.cycle_rows):
+        return 1
     return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
 
 
 def _trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:
     """Device-seconds of training a branch on ``rows`` and scoring it, frozen, in so many later cycles."""
-    scoring = k.run_cost(point, 0.0, k.cycle_rows, models=1) - k.run_cost(point, 0.0)
-    return k.run_cost(point, rows) + looks * scoring
+    return k.branch_cost(point, rows, max(rows - k.cycle_rows, 0.0)) + looks * k.scoring_cost(point)
 
 
 def _ancestors(k: Knowledge, champion: Champion) -> list[Champion]:
@@ -229,7 +238,8 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         return planned
     blocked = {r.point for r in k.memory.refusals if r.not_before > k.memory.cycle}
     points = [p for p in k.cheaper(k.points, plan.point) if p not in blocked]
-    origin, stride = _ancestors(k, champion)[-1], _stride(k)
+    origin = _ancestors(k, champion)[-1]
+    stride = _stride(k, min(points, key=k.cycle_cost, default=plan.point))
     first = k.memory.cycle - origin.cycle
     cold_from = _catch_up_from(k, current.end)
     cold_cycles = k.rows(cold_from, current.end) / max(k.cycle_rows, 1.0)
@@ -241,7 +251,8 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
 
     def cost(point: Point, age: int, looks: int) -> float:
         cycles = age if same_size(point) else cold_cycles + age - first
-        startups = (looks - 1) * k.run_cost(point, 0.0)
+        rides = k.rides(point, k.cycle_rows)
+        startups = 0.0 if rides else (looks - 1) * k.run_cost(point, 0.0)
         return _trial_cost(k, point, cycles * k.cycle_rows, looks) + startups
 
     def spread(point: Point, looks: Sequence[int]) -> float:
@@ -360,6 +371,7 @@ def _trained(
         None,
         start=begin[1],
         forecast_seconds=cost,
+        rides=k.rides(branch.point, k.rows(start, end)),
     )
     memory = replace(planned.memory, account=planned.memory.account - cost)
     return replace(planned, memory=memory, wanted=(*planned.wanted, wanted))

@@ -47,7 +47,8 @@ def _short(answer: Answer) -> Answer:
 def _raised(ledger: Ledger, evidence: CostEvidence, window: datetime | None) -> tuple[Ledger, float]:
     """The ledger with the run's cost raised to the evidence, and by how much."""
     of_run = [entry for entry in ledger.entries if entry.run == evidence.run]
-    more = evidence.seconds - sum(entry.seconds for entry in of_run)
+    rode = [entry.seconds for entry in ledger.entries if entry.rode_in == evidence.run]
+    more = evidence.seconds - sum(entry.seconds for entry in of_run) - sum(rode)
     if not of_run or more <= 0.0:
         return ledger, 0.0
     last = of_run[-1]

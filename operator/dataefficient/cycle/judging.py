@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from dataefficient.api.measure import Guardrail, GuardrailMetric
 from dataefficient.contract import Evaluated, Role, RunReport, Scored
 from dataefficient.cycle import measuring
-from dataefficient.cycle.branches import refuse
+from dataefficient.cycle.births import first_look
+from dataefficient.cycle.branches import WATCH_FACTOR, refuse
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import GATE_BLOCKS, name
 from dataefficient.cycle.measuring import HISTORY_ADVANCE
@@ -29,8 +30,9 @@ from dataefficient.cycle.model import (
     RunSummary,
 )
 from dataefficient.cycle.saving import add_cycle
+from dataefficient.planner.belief import rate_share
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after
-from dataefficient.planner.evidence import Paired, paired
+from dataefficient.planner.evidence import Paired, paired, paired_ahead
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
 
@@ -72,6 +74,8 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
         memory = _judge_control(replace(k, memory=memory), candidate, notes)
         if memory.successor is None:
             memory = _judge_trial(replace(k, memory=memory), candidate, notes)
+    if memory.cycle == 0:
+        memory = first_look(k)
     memory, gate = _publish(replace(k, memory=memory), candidate, notes)
     memory = _branches_after(replace(k, memory=memory), reports)
     if kpi is not None:
@@ -121,7 +125,11 @@ def _row_rate(k: Knowledge, candidate: RunReport) -> float:
 
 
 def _gate(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
-    """The publish question for one model, against the frozen champion on the last third."""
+    """The publish question for one model, against the frozen champion on the last third.
+
+    Unlike branches they are compared as measured: the question is how the model did on these rows, its
+    calibration included, and not how it would do on average.
+    """
     allowed = float(k.spec.kpi.max_regression)
     mine, champion = evaluated.models[model], _served(evaluated)
     difference = paired(mine.loss, champion.loss, evaluated.n, blocks=GATE_BLOCKS)
@@ -235,11 +243,12 @@ def _judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     models = candidate.evaluated.models
     if "control" not in models or served.position != control.position:
         return memory
-    difference = paired(_served(candidate.evaluated).loss, models["control"].loss, candidate.evaluated.n)
+    rows = candidate.evaluated
+    difference = paired_ahead(_served(rows), models["control"], rows.n, rows.positives)
     if difference is None:
         notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
         return memory
-    full: Past = (Spell(k.reference, control.age),)
+    full: Past = (Spell(k.reference, float(control.age)),)
     cold_age = control.cold_age + memory.cycle - 1 - control.began if control.cold else 0.0
     if control.cold:
         # The other way round, so that the luck of the control's cold start is told apart.
@@ -286,9 +295,9 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     evaluated = candidate.evaluated
     if evaluated is None or "trial" not in evaluated.models or trial.position != served.position:
         return memory
-    difference = paired(evaluated.models["trial"].loss, _served(evaluated).loss, evaluated.n)
+    difference = paired_ahead(evaluated.models["trial"], _served(evaluated), evaluated.n, evaluated.positives)
     if difference is not None:
-        mine: Past = (Spell(trial.point, max(trial.age, 1)),)
+        mine: Past = (Spell(trial.point, float(max(trial.age, 1))),)
         age = None if trial.cold else float(trial.age)
         contrast = _contrast(mine, served.past, memory.cycle, age, difference)
         if trial.cold:
@@ -304,11 +313,10 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         if trial.cold:
             return _adopt(k, trial, evaluated, notes)
         notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: the trial has told")
-        own = k.prospects.get(trial.point)
-        goes_on = own is not None and own.certified >= MIN_CHANCE and trial.age < PLANNED_AGE
-        goes_on = goes_on and target != trial.point
-        trial_after = replace(trial, target=trial.point) if goes_on else None
-        return replace(memory, trial=trial_after, refused_in_row=0)
+        task = _next_task(k, trial, target)
+        if task is not None and task.watch:
+            notes.add("WatchStarted", f"It goes on as a watch: {k.told_distance}")
+        return replace(memory, trial=task, refused_in_row=0)
     if trial.looks >= MIN_LOOKS and inside < HOPELESS:
         told = f"the chance that it stays inside the tolerance is {inside:.0%}"
         notes.add("TrialRefused", f"{target} is refused: {told}")
@@ -320,6 +328,19 @@ def _judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     else:
         return memory
     return _refused(memory, target)
+
+
+def _next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
+    """A trial that has told what it was for goes on for a plan that saves more, or as a watch of this one."""
+    if told == trial.point or trial.age >= PLANNED_AGE:
+        return None
+    saving = k.cycle_cost(told)
+    between = [p for p in k.cheaper(k.points, told) if p == trial.point or rate_share(p, trial.point)]
+    worth = {p: k.prospects[p].certified * (saving - k.cycle_cost(p)) for p in between}
+    likely = [p for p in between if k.prospects[p].certified >= MIN_CHANCE]
+    if likely:
+        return replace(trial, target=max(likely, key=lambda p: worth[p]))
+    return replace(trial, target=None, watch=True) if trial.point.rate >= told.rate * WATCH_FACTOR else None
 
 
 def _watched(k: Knowledge, trial: Branch, notes: Notes) -> Memory:
@@ -374,9 +395,7 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
 
 
 def _contrast(mine: Past, against: Past, cycle: int, age: float | None, difference: Paired) -> Contrast:
-    # Student's t for few blocks, folded into the standard error so that beliefs may stay normal.
-    widened = max(difference.standard_error * (1.0 + 1.0 / difference.blocks) ** 1.5, 1e-9)
-    return Contrast(mine, against, cycle, age, difference.gap, widened)
+    return Contrast(mine, against, cycle, age, difference.gap, difference.widened)
 
 
 def _branches_after(k: Knowledge, reports: dict[str, RunReport]) -> Memory:

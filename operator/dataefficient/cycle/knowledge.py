@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
-from math import sqrt
+from math import hypot, sqrt
 from statistics import NormalDist, median
 
 from dataefficient.api.schedule import Interval, interval
@@ -21,6 +21,7 @@ from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Branch, Champion, Measured, Memory
 from dataefficient.cycle.serving import Ruling, rule
+from dataefficient.planner import scatter
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.budget import Headroom
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
@@ -45,6 +46,10 @@ ROW_SPREAD = 0.4
 between similar arms, 0.4 between different ones)."""
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that scoring may take."""
+
+
+RIDING = 0.1
+"""A branch rides where starting a process of its own takes more than this share of its work."""
 
 
 @lru_cache(maxsize=4)
@@ -212,6 +217,32 @@ class Knowledge:
             rows_evaluated=scored * self.memory.evaluation_share * models,
         ) * devices(self.spec)
 
+    def added_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
+        """Expected device-seconds of training on ``trained`` rows (before sampling) as a rider.
+
+        Args:
+            beyond: rows among them that the process reads for it alone.
+        """
+        return self.run_cost(point, trained, read=beyond) - self.run_cost(point, 0.0)
+
+    def rides(self, point: Point, trained: float) -> bool:
+        """Whether a branch rides with the candidate: where the start of a process would be much of its cost.
+
+        Else it runs beside it, and both are done sooner.
+        """
+        start = self.run_cost(point, 0.0)
+        return self.memory.takes_riders and start > RIDING * self.added_cost(point, trained)
+
+    def branch_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
+        """Expected device-seconds of training a branch once, as a rider where it rides."""
+        if self.rides(point, trained):
+            return self.added_cost(point, trained, beyond)
+        return self.run_cost(point, trained)
+
+    def scoring_cost(self, point: Point) -> float:
+        """Expected device-seconds of scoring one more model on an ordinary cycle's evaluation rows."""
+        return self.run_cost(point, 0.0, self.cycle_rows, models=1) - self.run_cost(point, 0.0)
+
     @cached_property
     def past_costs(self) -> tuple[tuple[float, float], ...]:
         """(forecast, actual) device-seconds of earlier candidates."""
@@ -228,6 +259,18 @@ class Knowledge:
         assert first is not None
         return self.rows(first.start, first.end)
 
+    @property
+    def runs(self) -> frozenset[str]:
+        """Names of the cycle's runs that are done."""
+        return frozenset(outcome.run for outcome in self.memory.done)
+
+    @cached_property
+    def cycle_length(self) -> timedelta:
+        """Event time of one ordinary cycle."""
+        first = interval(self.spec.schedule, 1)
+        assert first is not None
+        return first.end - first.start
+
     def cycle_cost(self, point: Point) -> float:
         """Expected device-seconds of one ordinary cycle's candidate."""
         return self.run_cost(point, self.cycle_rows, self.cycle_rows)
@@ -242,7 +285,7 @@ class Knowledge:
         """What the contrasts say of every plan."""
         known = set(self.points)
         contrasts = tuple(c for c in self.memory.contrasts if c.points <= known)
-        wear = Wear(DRIFT, self.memory.seed_noise)
+        wear = Wear(DRIFT, self.memory.seed_noise, scatter.of_cycles(contrasts))
         return _evidence(contrasts, self.knobs, self.tolerance, self.memory.cycle + 1, wear)
 
     @cached_property
@@ -395,11 +438,12 @@ class Knowledge:
 
     @cached_property
     def se_cycle(self) -> float:
-        """Expected standard error of one cycle's paired comparison: measured, or from its row count."""
+        """Expected error of one cycle's paired comparison: measured, with the cycle's own effect, or from its
+        row count."""
         # Cold starts differ far more from each other than branches of one champion do.
         recent = [c.standard_error for c in self.memory.contrasts if c.age is not None][-12:]
         if recent:
-            return median(recent)
+            return hypot(median(recent), scatter.of_cycles(self.memory.contrasts))
         return ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
 
     @property

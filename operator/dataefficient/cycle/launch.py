@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dataefficient.api.compute import Device
 from dataefficient.api.spec import Spec
 from dataefficient.contract import CheckpointRef, Data, Evaluation, Policy, Role, RunRequest, Train
-from dataefficient.cycle.model import Memory, RunPlan
+from dataefficient.cycle.model import Memory, Rider, RunPlan
 from dataefficient.planner.knobs import Point
 
 BLOCKS = 8
@@ -45,6 +45,19 @@ class Wanted:
     frozen: Mapping[str, CheckpointRef] | None = None
     forecast_seconds: float | None = None
     other_seed: bool = False
+    riders: tuple[Wanted, ...] = ()
+    """Runs that its process does too; ``forecast_seconds`` of each is what it adds."""
+    rides: bool = False
+    """Whether it is to ride with the cycle's candidate."""
+    fork: bool = False
+    """Of a rider: it begins as a copy of the leading run's model."""
+
+    @property
+    def least_seconds(self) -> float | None:
+        """Expected device-seconds, its riders' with them; None: not known."""
+        if self.forecast_seconds is None:
+            return None
+        return self.forecast_seconds + sum(r.forecast_seconds or 0.0 for r in self.riders)
 
 
 def devices(spec: Spec) -> int:
@@ -66,12 +79,11 @@ def reservations(spec: Spec, wanted: Sequence[Wanted], headroom_seconds: float |
     Where the budget does not hold all of them at their full length, each has its forecast and a part of the
     rest. Runs from the end of ``wanted`` get none, and the list is shorter, where not even forecasts fit.
     """
-    least = [w.forecast_seconds or SHORTEST * devices(spec) for w in wanted]
+    forecasts = [w.least_seconds for w in wanted]
+    least = [f or SHORTEST * devices(spec) for f in forecasts]
     most = [
-        FIRST_RUN_SECONDS * devices(spec)
-        if w.forecast_seconds is None
-        else SLACK * w.forecast_seconds + GRACE * devices(spec)
-        for w in wanted
+        FIRST_RUN_SECONDS * devices(spec) if f is None else SLACK * f + GRACE * devices(spec)
+        for f in forecasts
     ]
     if headroom_seconds is None:
         return most
@@ -84,14 +96,30 @@ def reservations(spec: Spec, wanted: Sequence[Wanted], headroom_seconds: float |
 
 def plan_run(spec: Spec, memory: Memory, wanted: Wanted, reserved: float) -> RunPlan:
     """The run as it will be launched; a name that was launched before counts its attempts on."""
-    forecast = wanted.forecast_seconds
+    riders = tuple(_request(spec, memory, rider) for rider in wanted.riders)
+    request = replace(
+        _request(spec, memory, wanted), riders=riders, deadline_seconds=reserved / devices(spec)
+    )
+    before = [e.attempt for e in memory.ledger.entries if e.run == wanted.name]
+    return RunPlan(
+        request,
+        wanted.point,
+        devices(spec),
+        wanted.forecast_seconds,
+        reserved,
+        max(before, default=0) + 1,
+        riders=tuple(Rider(rider.point, rider.forecast_seconds) for rider in wanted.riders),
+    )
+
+
+def _request(spec: Spec, memory: Memory, wanted: Wanted) -> RunRequest:
     seed = zlib.crc32(memory.resource.encode()) % 1_000_000 + (1 if wanted.other_seed else 0)
     data = spec.data
     base = spec.checkpoints.uri.rstrip("/") + "/runs" if spec.checkpoints.uri else "checkpoints"
     policy = wanted.point.policy if wanted.point.rate < 1.0 else Policy.UNIFORM
     kept = [c.checkpoint.uri for c in (memory.champion, *memory.previous_champions) if c is not None]
     branches = [b.checkpoint.uri for b in (memory.trial, memory.control) if b is not None and b.checkpoint]
-    request = RunRequest(
+    return RunRequest(
         resource=memory.resource,
         cycle=memory.cycle,
         run=wanted.name,
@@ -114,10 +142,8 @@ def plan_run(spec: Spec, memory: Memory, wanted: Wanted, reserved: float) -> Run
         config=spec.trainer.config,
         device=_DEVICES[spec.accelerators[0].resource],
         threads=spec.accelerators[0].per_pod if spec.accelerators[0].resource is Device.CPU else 1,
-        deadline_seconds=reserved / devices(spec),
+        fork=wanted.fork,
     )
-    before = [e.attempt for e in memory.ledger.entries if e.run == wanted.name]
-    return RunPlan(request, wanted.point, devices(spec), forecast, reserved, max(before, default=0) + 1)
 
 
 def name(cycle: int, what: str) -> str:

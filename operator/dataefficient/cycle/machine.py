@@ -38,6 +38,7 @@ from dataefficient.cycle.model import (
     Step,
     Stopped,
 )
+from dataefficient.cycle.riding import seated
 from dataefficient.planner import budget
 
 SUSPENDED = "Suspended: no new run"
@@ -129,6 +130,7 @@ class _Turn:
         Returns:
             Whether any run was added.
         """
+        wanted = [self._carried(want) for want in wanted]
         reserved = reservations(self.spec, wanted, self.know().headroom.seconds)
         plans = [plan_run(self.spec, self.memory, w, r) for w, r in zip(wanted, reserved, strict=False)]
         self.memory = replace(self.memory, running=(*self.memory.running, *plans))
@@ -136,7 +138,17 @@ class _Turn:
             self._leave_out(want)
         return bool(plans)
 
+    def _carried(self, want: Wanted) -> Wanted:
+        """Without those riders, the last ones first, that the budget does not carry."""
+        left = self.know().headroom.seconds
+        while want.riders and left is not None and (want.least_seconds or 0.0) > left:
+            self._leave_out(want.riders[-1])
+            want = replace(want, riders=want.riders[:-1])
+        return want
+
     def _leave_out(self, want: Wanted) -> None:
+        for rider in want.riders:
+            self._leave_out(rider)
         told = f"{want.name} is left out: {self.know().headroom.part} does not allow it"
         self.say("LeftOut", told)
         memory = undoing.without_new_branch(self.memory, want.role)
@@ -227,8 +239,8 @@ def _pilots(turn: _Turn) -> bool | None:
         if turn.launch([measuring.pilot(turn.know())]):
             return False
         return turn.exhausted(f"{turn.know().headroom.part} leaves nothing for a first run")
-    second = None if name(0, "pilot-small") in ended else measuring.small_pilot(turn.know())
-    if second is not None and turn.launch([second]):
+    second = measuring.owes_small_pilot(turn.know())
+    if second is not None and not turn.memory.takes_riders and turn.launch([second]):
         return False
     if turn.memory.row_rate is None:
         assert pilot.report is not None
@@ -237,14 +249,15 @@ def _pilots(turn: _Turn) -> bool | None:
             turn.stop(FailureKind.DATA_ERROR.value, idle)
             return True
         turn.memory = measuring.after_pilot(turn.know(), pilot.report)
-    return None
+    own = None if second is None else measuring.in_own_process(turn.know(), second)
+    return False if own is not None and _experiment(turn, [own]) else None
 
 
 def _small_runs(turn: _Turn) -> bool:
     """Rungs, then probes; whether any was launched."""
     found = turn.memory.convergence
     if found is None or found.earlier:
-        if not measuring.is_begun(turn.memory) and _experiment(turn, measuring.rungs(turn.know())):
+        if not measuring.is_begun(turn.memory) and _experiment(turn, measuring.survey(turn.know())):
             return True
         turn.memory = measuring.learn_curve(turn.know())
     k = turn.know()
@@ -257,7 +270,7 @@ def _small_runs(turn: _Turn) -> bool:
 
 def _experiment(turn: _Turn, wanted: Sequence[Wanted]) -> bool:
     """Launches runs that the exploration account pays for; whether there was any."""
-    spent = sum(w.forecast_seconds or 0.0 for w in wanted)
+    spent = sum(w.least_seconds or 0.0 for w in wanted)
     turn.memory = replace(turn.memory, account=turn.memory.account - spent)
     return turn.launch(wanted)
 
@@ -282,7 +295,7 @@ def _launch_planned(turn: _Turn, planned: Planned) -> bool:
     before, need = turn.memory, planned.wanted[0].forecast_seconds or 0.0
     left = turn.know().headroom
     turn.memory = replace(planned.memory, step=Step.TRAINING, notes=planned.notes, codes=planned.codes)
-    if not turn.launch(planned.wanted):
+    if not turn.launch(seated(planned.wanted)):
         turn.memory = before
         return turn.exhausted(
             f"{left.part} leaves {left.seconds or 0.0:.0f} device-seconds, "

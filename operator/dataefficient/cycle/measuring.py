@@ -15,15 +15,16 @@ from functools import lru_cache
 from math import sqrt
 
 from dataefficient.api.schedule import interval
-from dataefficient.contract import Role, RunReport
+from dataefficient.contract import MAX_RIDERS, Role, RunReport
 from dataefficient.cycle.figures import ColdStart, Forecast, Surface
 from dataefficient.cycle.knowledge import EVALUATION_COST, ROW_SPREAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
+from dataefficient.cycle.riding import carpool
 from dataefficient.planner import convergence as converging
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.curves import fit_curve
-from dataefficient.planner.evidence import paired
+from dataefficient.planner.evidence import paired, paired_ahead
 from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.surface import fit_surface
@@ -46,6 +47,10 @@ COLD_DOUBT = 0.8
 """Share of a cold start's harm of sampling that is doubted."""
 HISTORY_ADVANCE = 5
 """Cycles whose exploration share is advanced to cycle 0."""
+BIRTH_SHARE = 0.6
+"""Share of what cycle 0 may spend on experiments that stays for the trial that is born with the lineage."""
+SMALL_SHARE = 0.05
+"""Share of the account that starting a process for the second pilot may take; else it rides with another."""
 
 
 def window(k: Knowledge) -> tuple[datetime, datetime, datetime]:
@@ -77,6 +82,19 @@ def small_pilot(k: Knowledge) -> Wanted | None:
     return Wanted(name(0, "pilot-small"), Role.PROBE, point, train, (middle, end))
 
 
+def owes_small_pilot(k: Knowledge) -> Wanted | None:
+    """The second pilot where it is still to be made."""
+    return None if name(0, "pilot-small") in k.runs else small_pilot(k)
+
+
+def in_own_process(k: Knowledge, second: Wanted) -> Wanted | None:
+    """The second pilot with its forecast, where starting a process for it is little of the account."""
+    start = k.run_cost(second.point, 0.0)
+    if start > SMALL_SHARE * k.memory.account:
+        return None
+    return replace(second, forecast_seconds=probe_cost(k, second.point, second.train))
+
+
 def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     """Memory with the row rate, the evaluation share and the exploration account settled.
 
@@ -95,9 +113,25 @@ def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     share = min(needed, EVALUATION_COST * without / max(scoring, 1e-9), 1.0)
     memory = replace(memory, evaluation_share=float(f"{max(share, 1e-4):.3g}"))
     k = replace(k, memory=memory)
+    # Starting a process for the pilot is no experiment: without it nothing is known at all.
+    worked = memory.ledger.settled - len(memory.done) * k.run_cost(k.reference, 0.0)
+    return replace(memory, account=max(_advance(k) - max(worked, 0.0), 0.0))
+
+
+def _advance(k: Knowledge) -> float:
+    """Device-seconds that cycle 0 may spend on experiments, the pilots' work among them."""
+    start, _, end = window(k)
     reference = k.run_cost(k.reference, k.rows(start, end)) + HISTORY_ADVANCE * k.cycle_cost(k.reference)
-    account = float(k.spec.exploration.share) * reference - memory.ledger.settled
-    return replace(memory, account=max(account, 0.0))
+    return float(k.spec.exploration.share) * reference
+
+
+def survey(k: Knowledge) -> list[Wanted]:
+    """The rungs, in as few processes as the trainer allows; the second pilot with them where it is owed."""
+    wanted = rungs(k)
+    if not wanted or not k.memory.takes_riders:
+        return wanted
+    small = owes_small_pilot(k)
+    return carpool(wanted if small is None else [*wanted, small])
 
 
 def rungs(k: Knowledge) -> list[Wanted]:
@@ -107,7 +141,7 @@ def rungs(k: Knowledge) -> list[Wanted]:
     left = RUNG_SHARE * purse(k)
     for part in RUNGS:
         train = (middle - (middle - start) / part, middle)
-        cost = probe_cost(k, k.reference, train)
+        cost = probe_cost(k, k.reference, train, together=k.memory.takes_riders)
         if cost > left or k.rows(*train) < 1.0:
             break
         left -= cost
@@ -122,6 +156,8 @@ def rungs(k: Knowledge) -> list[Wanted]:
 
 def purse(k: Knowledge) -> float:
     """Device-seconds that small runs may take; in a later cycle its candidate's part of the budget stays."""
+    if k.memory.cycle == 0 and k.memory.takes_riders:
+        return max(k.memory.account - BIRTH_SHARE * _advance(k), 0.0)
     if k.memory.cycle == 0 or k.headroom.seconds is None or k.next_interval is None or k.origin is None:
         return k.memory.account
     current = k.next_interval
@@ -168,11 +204,21 @@ def is_begun(memory: Memory) -> bool:
     return any(plan.request.run.startswith(name(memory.cycle, "rung-")) for plan in memory.launched)
 
 
-def probe_cost(k: Knowledge, point: Point, train: tuple[datetime, datetime]) -> float:
-    """Expected device-seconds of a cold start that is scored on the common window."""
+def probe_cost(
+    k: Knowledge, point: Point, train: tuple[datetime, datetime], *, together: bool = False
+) -> float:
+    """Expected device-seconds of a cold start that is scored on the common window.
+
+    Args:
+        together: whether others are in the same process, so that its start and the window are paid by all.
+    """
     _, middle, end = window(k)
     rows, scored = k.rows(*train), k.rows(middle, end)
-    return k.run_cost(point, rows, scored, models=1, read=rows + scored)
+    alone = k.run_cost(point, rows, scored, models=1, read=rows + scored)
+    if not together:
+        return alone
+    shared = k.run_cost(point, 0.0, read=scored)
+    return alone - shared * (1.0 - 1.0 / (MAX_RIDERS + 1))
 
 
 def next_probe(k: Knowledge) -> Wanted | None:
@@ -287,11 +333,18 @@ def same_rows(a: RunReport, b: RunReport) -> bool:
     return a.evaluated is not None and b.evaluated is not None and a.evaluated.digest == b.evaluated.digest
 
 
-def compare(a: RunReport, b: RunReport) -> tuple[float, float] | None:
-    """Relative loss of ``a``'s model over ``b``'s and its standard error; None unless the rows are equal."""
+def compare(a: RunReport, b: RunReport, *, ahead: bool = False) -> tuple[float, float] | None:
+    """Relative loss of ``a``'s model over ``b``'s and its standard error; None unless the rows are equal.
+
+    Args:
+        ahead: what is to be expected of rows to come, instead of what was measured on these.
+    """
     if a.evaluated is None or b.evaluated is None or not same_rows(a, b):
         return None
-    result = paired(a.evaluated.models["self"].loss, b.evaluated.models["self"].loss, a.evaluated.n)
+    mine, other, rows = a.evaluated.models["self"], b.evaluated.models["self"], a.evaluated
+    result = (
+        paired_ahead(mine, other, rows.n, rows.positives) if ahead else paired(mine.loss, other.loss, rows.n)
+    )
     return None if result is None else (result.gap, result.standard_error)
 
 
@@ -305,7 +358,7 @@ def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
     """
     reports = {o.run: o.report for o in k.memory.done if o.report}
     rung = reports.get(name(k.memory.cycle, f"rung-{outcome.run.rpartition('-')[2]}"))
-    difference = compare(outcome.report, rung) if outcome.report and rung else None
+    difference = compare(outcome.report, rung, ahead=True) if outcome.report and rung else None
     if difference is None or rung is None:
         return k.memory
     gap, error = difference

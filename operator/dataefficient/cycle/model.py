@@ -68,6 +68,15 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Rider:
+    """A run that is done in the process of another: what its request, in there, does not say."""
+
+    point: Point
+    forecast_seconds: float | None
+    """Expected device-seconds that it adds."""
+
+
+@dataclass(frozen=True)
 class RunPlan:
     """A run that is to be, or was, launched."""
 
@@ -75,9 +84,9 @@ class RunPlan:
     point: Point
     devices: int
     forecast_seconds: float | None
-    """Expected device-seconds; None where nothing was measured yet."""
+    """Expected device-seconds, without its riders'; None where nothing was measured yet."""
     reserved_seconds: float
-    """Device-seconds set aside for it: deadline x devices."""
+    """Device-seconds set aside for it and its riders: deadline x devices."""
     attempt: int = 1
     """Launches of this name so far, this one included, those that had to wait for data among them."""
     failures: int = 0
@@ -85,6 +94,8 @@ class RunPlan:
     not_before: datetime | None = None
     cause: Failure | None = None
     """How the attempt before this one failed."""
+    riders: tuple[Rider, ...] = ()
+    """In the order of the request's."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +190,8 @@ class Entry:
     attempt: int
     role: Role
     seconds: float
+    rode_in: str = ""
+    """The run whose process it was part of; empty: it had its own."""
 
 
 @dataclass(frozen=True)
@@ -229,7 +242,8 @@ class Measured:
     trained: int
     evaluated: int
     """Rows scored x models scored."""
-    startup: float
+    startup: float | None
+    """None: it rode in the process of another."""
     reading: float
     training: float
     evaluating: float
@@ -398,6 +412,10 @@ class Memory:
     """What ``kpi.query`` gave, by cycle, oldest first."""
     guarded: Mapping[str, Answer] = field(default_factory=dict)
     """The newest answer to each serving guardrail."""
+    takes_riders: bool = False
+    """Whether the trainer does several runs in one process, as its newest report says."""
+    crashed_with_riders: bool = False
+    """Whether a process with riders failed under this trainer: no other is asked to take any."""
     key: str | None = None
     """Comparability key of the newest runs."""
     renewed: int | None = None

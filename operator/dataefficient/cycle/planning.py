@@ -14,12 +14,20 @@ from datetime import datetime
 
 from dataefficient.contract import CheckpointRef, Role, encode
 from dataefficient.cycle import proposing
+from dataefficient.cycle.births import with_birth
 from dataefficient.cycle.branches import Planned, with_control, with_trial
 from dataefficient.cycle.comparing import TOLD
 from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
-from dataefficient.cycle.measuring import history_window, purse, rungs, window
+from dataefficient.cycle.measuring import (
+    CANDIDATE_SLACK,
+    history_window,
+    owes_small_pilot,
+    purse,
+    rungs,
+    window,
+)
 from dataefficient.cycle.model import Champion, Option, Plan
 from dataefficient.cycle.proposing import RECOMMENDED, WAITS, Suggestion, Told
 from dataefficient.planner.budget import HOUR
@@ -53,6 +61,11 @@ def first_cycle(k: Knowledge) -> Planned:
         forecast_seconds=costs[choice.point],
     )
     planned = Planned(replace(memory, plan=plan), plan, (wanted,), *_notes(choice.code, told))
+    left = None if k.headroom.seconds is None else k.headroom.seconds - CANDIDATE_SLACK * costs[choice.point]
+    planned = with_birth(replace(k, memory=planned.memory), planned, left)
+    if k.memory.takes_riders and (late := owes_small_pilot(k)) is not None:
+        rider = replace(late, evaluate=wanted.evaluate, rides=True)
+        planned = replace(planned, wanted=(*planned.wanted, rider))
     return _asking(k, planned, _change(k, best, choice.point, costs))
 
 
@@ -114,7 +127,9 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     if k.memory.renewed == k.memory.cycle:
         told = (("TrainerChanged", TOLD), *told)
     planned = Planned(memory, plan, (candidate,), *_notes(choice.code, told))
-    left = None if k.headroom.seconds is None else k.headroom.seconds - full_costs[choice.point] * 1.5
+    left = None
+    if k.headroom.seconds is not None:
+        left = k.headroom.seconds - CANDIDATE_SLACK * full_costs[choice.point]
     planned = with_control(replace(k, memory=planned.memory), planned, champion, left)
     planned = with_trial(replace(k, memory=planned.memory), planned, champion, left)
     return _asking(k, planned, _change(k, best, choice.point, costs))

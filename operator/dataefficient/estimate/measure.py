@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from dataefficient.contract import MIN_PAIRED_BLOCKS
+from dataefficient.contract import MIN_PAIRED_BLOCKS, Scored
 from dataefficient.estimate.plan import Arm, Experiment
-from dataefficient.planner.evidence import paired
+from dataefficient.planner.evidence import paired, paired_ahead
 
 SEED_PRIOR = 0.0007
 """Relative standard deviation between seeds that is assumed, weakly, before replicas."""
@@ -98,6 +98,12 @@ def mean_loss(runs: list[Measured]) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.asarray(loss.mean(axis=0))
 
 
+def _mean(runs: list[Measured]) -> Scored:
+    """Sums by block, averaged over the seeds."""
+    predicted = np.array([m.predicted for m in runs], float).mean(axis=0)
+    return Scored(tuple(mean_loss(runs).tolist()), tuple(predicted.tolist()))
+
+
 def seeds(results: Results) -> Seeds:
     """Pool the spread between replicas over all arms that have some.
 
@@ -118,7 +124,7 @@ def contrast(results: Results, arm: Arm, against: Arm) -> Contrast | None:
     ours, theirs = of_arm(results, arm), of_arm(results, against)
     if not ours or not theirs:
         return None
-    pair = paired(mean_loss(ours).tolist(), mean_loss(theirs).tolist(), ours[0].n)
+    pair = paired_ahead(_mean(ours), _mean(theirs), ours[0].n, ours[0].positives)
     if pair is None:
         return None
     spread = seeds(results)

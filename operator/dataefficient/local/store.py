@@ -24,6 +24,7 @@ from dataefficient.api.load import InvalidResource, load_resource
 from dataefficient.api.spec import Resource
 from dataefficient.contract import CheckpointRef, ContractError, Role, RunRequest
 from dataefficient.cycle.model import Memory, RunOutcome
+from dataefficient.cycle.riding import apart
 from dataefficient.local.errors import WrongInputError
 from dataefficient.local.files import disk_errors, write_atomic
 
@@ -195,7 +196,8 @@ class Store:
         """Every run of the operator with its last finished attempt, by name; controls are apart."""
         for name in self._names():
             if not name.startswith(CONTROL_PREFIX) and (request := self.request(name)) is not None:
-                yield request, self.last_outcome(name)
+                outcome = self.last_outcome(name)
+                yield from [(request, None)] if outcome is None else apart(request, outcome)
 
     def request(self, run: str) -> RunRequest | None:
         """What ``run`` was told; None: it was never launched.
@@ -276,6 +278,7 @@ def absolute(request: RunRequest, resource_folder: Path, work_folder: Path) -> R
         start=resolve(request.start) if request.start else None,
         frozen={name: resolve(reference) for name, reference in request.frozen.items()},
         keep=tuple(place(uri, work_folder) for uri in request.keep),
+        riders=tuple(absolute(rider, resource_folder, work_folder) for rider in request.riders),
     )
 
 

@@ -69,10 +69,12 @@ class Wear:
         drift: standard deviation per cycle of the random walk of a distance, relative to the distance, and to
             the tolerance at least.
         seed_noise: standard deviation between two cold starts that differ in their seed, relative loss.
+        cycles: standard deviation of what a cycle adds of its own to a look (``scatter``).
     """
 
     drift: float
     seed_noise: float
+    cycles: float = 0.0
 
 
 def growth(carry_over: float, age: float | None) -> float:
@@ -173,7 +175,8 @@ class Evidence:
         # A harm wanders in proportion to itself.
         wandering = np.maximum(shares * tolerance, np.abs(gaps)) * wear.drift
         stale = np.array([min(max(cycle - c.cycle, 0), WORN_OUT) for c in contrasts])
-        noise = noise + wandering**2 * stale
+        own = np.array([0.0 if c.age is None and not c.cold else wear.cycles for c in contrasts])
+        noise = noise + wandering**2 * stale + own**2
         self._scale = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
         self._condition(design, gaps, noise, *self._prior())
         # How far plans may lie from the law goes with how large the harm proves to be.

@@ -94,8 +94,8 @@ class MeasuredRun:
     rows_read: float
     rows_trained: float
     rows_evaluated: float
-    startup: float
-    """Seconds outside reading, training and evaluation."""
+    startup: float | None
+    """Seconds outside reading, training and evaluation; None: it was part of another run's process."""
     read: float
     train: float
     evaluate: float
@@ -123,18 +123,23 @@ class CostModel:
         """Fit the model to measured runs; one run is enough.
 
         Raises:
-            ValueError: no run, or a size, count or duration that is negative or not finite.
+            ValueError: no run, none that was started, or a size, count or duration that is negative or not
+                finite.
         """
         if not runs:
             raise ValueError("a cost model needs at least one measured run")
         for run in runs:
-            if not all(math.isfinite(v) and v >= 0 for v in astuple(run)) or run.size <= 0:
+            known = [v for v in astuple(run) if v is not None]
+            if not all(math.isfinite(v) and v >= 0 for v in known) or run.size <= 0:
                 raise ValueError(f"a measured run has a negative or non-finite number: {run}")
         sizes = [r.size for r in runs]
         reads = [r.read / r.rows_read for r in runs if r.rows_read > 0]
+        startups = [r.startup for r in runs if r.startup is not None]
+        if not startups:
+            raise ValueError("a cost model needs at least one run with a process of its own")
         return cls(
             # The first process of all finds nothing in memory yet: of two runs the faster one tells.
-            startup=median_low([r.startup for r in runs]),
+            startup=median_low(startups),
             read=float(np.median(reads)) if reads else None,
             train=_seconds_per_row([(r.size, r.train, r.rows_trained) for r in runs]),
             evaluate=_seconds_per_row([(r.size, r.evaluate, r.rows_evaluated) for r in runs]),

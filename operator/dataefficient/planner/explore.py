@@ -96,14 +96,18 @@ def chance(belief: Belief, terms: Terms, spread: float) -> float:
 
 @dataclass(frozen=True)
 class Pace:
-    """When a trial is looked at: first at age ``first``, then every ``stride`` cycles."""
+    """When a trial is looked at: first at age ``first``, then every ``stride`` cycles.
+
+    ``twice`` at first: once as it learns, in the run that it rides with, and once frozen.
+    """
 
     first: int
     stride: int
+    twice: bool = False
 
-    def looks(self, age: int) -> range:
+    def looks(self, age: int) -> tuple[int, ...]:
         """Ages of the looks up to ``age``."""
-        return range(self.first, age + 1, self.stride)
+        return (*((self.first,) if self.twice else ()), *range(self.first, age + 1, self.stride))
 
 
 def best_trial(
@@ -120,8 +124,8 @@ def best_trial(
 ) -> Trial | None:
     """The trial of the highest positive value that the purse can pay, or None.
 
-    A trial also speaks for the milder plans above it, by the law of the rate; what it is worth is the best
-    of what it may certify.
+    A trial also speaks for the milder plans above it, by the law of the rate, and what it is worth counts all
+    that it may certify; ``target`` is the plan that most of it comes from.
 
     Args:
         saving: device-seconds saved per cycle by each candidate against the plan in force.
@@ -137,20 +141,34 @@ def best_trial(
         spoken_for = candidates if speaks(point) else (point,)
         shares = {p: rate_share(p, point) for p in spoken_for if saving[p] > 0.0}
         parts = [(p, share) for p, share in shares.items() if share is not None]
-        for age in range(pace.first, PLANNED_AGE + 1, pace.stride):
+        for age in range(pace.first, max(PLANNED_AGE, pace.first + MIN_LOOKS) + 1, pace.stride):
             looks = pace.looks(age)
             spent = cost(point, age, len(looks))
             if len(looks) < MIN_LOOKS or spent > purse(age):
                 continue
             error = spread(point, looks)
+            odds = {}
             for milder, part in parts:
                 doubt = law_doubt(milder, point) * max(beliefs[milder].mean, 0.0)
-                accepted = chance(beliefs[milder], terms, sqrt((part * error) ** 2 + doubt**2))
-                gain = accepted * saving[milder] * terms.horizon
-                value = gain - spent - terms.wrong * accepted * terms.rollback
-                if accepted >= MIN_CHANCE and value > 0.0 and (best is None or value > best.value):
-                    best = Trial(point, milder, value, spent, accepted, age)
+                odds[milder] = chance(beliefs[milder], terms, sqrt((part * error) ** 2 + doubt**2))
+            odds = {p: accepted for p, accepted in odds.items() if accepted >= MIN_CHANCE}
+            if not odds:
+                continue
+            gain = _expected_saving(odds, saving) * terms.horizon
+            value = gain - spent - terms.wrong * max(odds.values()) * terms.rollback
+            if value > 0.0 and (best is None or value > best.value):
+                target = max(odds, key=lambda p: odds[p] * saving[p])
+                best = Trial(point, target, value, spent, odds[target], age)
     return best
+
+
+def _expected_saving(odds: Mapping[Point, float], saving: Mapping[Point, float]) -> float:
+    """Expected saving of the best plan that a trial certifies; it certifies those that save less with it."""
+    total = reached = 0.0
+    for point in sorted(odds, key=lambda p: saving[p]):
+        total += odds[point] * (saving[point] - reached)
+        reached = saving[point]
+    return total
 
 
 def best_probe(

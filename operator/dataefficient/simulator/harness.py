@@ -27,6 +27,7 @@ from dataefficient.contract import Policy, Role, format_time
 from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import CycleRecord, Memory, Observation, RunOutcome, RunPlan, Step
+from dataefficient.cycle.riding import apart
 from dataefficient.planner.knobs import Knobs, Point, ladder
 from dataefficient.simulator.scenario import LOWEST_RATE, SCENARIOS, SIZES, TOLERANCE, Scenario
 from dataefficient.simulator.stream import HISTORY_FROM
@@ -166,15 +167,17 @@ class _Loop:
     def launch(self, plan: RunPlan, now: datetime) -> RunOutcome:
         """Run an attempt and charge it."""
         outcome = self.world.run(plan, now)
-        cycle, role = plan.request.cycle, plan.request.role
-        self.spent[cycle] = self.spent.get(cycle, 0.0) + outcome.device_seconds
-        self.by_role[role.value] = self.by_role.get(role.value, 0.0) + outcome.device_seconds
-        if role is Role.CANDIDATE:
-            self.plans[cycle] = plan
-            if outcome.report is not None and plan.attempt == 1:
-                self.candidate_seconds[cycle] = outcome.device_seconds
-        part = "perCycle" if cycle else "initial"
-        for name, amount in ((part, self.spent[cycle]), ("total", sum(self.spent.values()))):
+        cycle = plan.request.cycle
+        for request, part in apart(plan.request, outcome):
+            role, seconds = request.role, part.device_seconds
+            self.spent[cycle] = self.spent.get(cycle, 0.0) + seconds
+            self.by_role[role.value] = self.by_role.get(role.value, 0.0) + seconds
+            if role is Role.CANDIDATE:
+                self.plans[cycle] = plan
+                if part.report is not None and plan.attempt == 1:
+                    self.candidate_seconds[cycle] = seconds
+        kind = "perCycle" if cycle else "initial"
+        for name, amount in ((kind, self.spent[cycle]), ("total", sum(self.spent.values()))):
             if amount > self.caps.get(name, float("inf")) * (1.0 + 1e-6):
                 self.overruns.append(f"cycle {cycle}: {name} {amount / self.caps[name]:.3f} of the cap")
         return outcome

@@ -9,6 +9,8 @@ is killed, is here too.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from math import exp
 from random import Random
@@ -60,7 +62,9 @@ class World:
         if failure is not None:
             charged = min(s.startup_seconds * plan.devices, plan.reserved_seconds)
             return RunOutcome(request.run, plan.attempt, charged, failure=failure)
-        seconds = self._seconds(request, normal, slow)
+        own = self._seconds(request, normal, slow)
+        added = [self._added(rider, normal, slow) for rider in request.riders]
+        seconds = replace(own, total=own.total + sum(rider.total for rider in added))
         startup, work = seconds.startup * plan.devices, (seconds.total - seconds.startup) * plan.devices
         before = self._progress.get(request.run, 0.0)
         charged = startup + work * (1.0 - before)
@@ -76,7 +80,7 @@ class World:
             failure = Failure(FailureKind.GARBAGE, "report: not JSON")
         if failure is not None:
             return RunOutcome(request.run, plan.attempt, charged, failure=failure)
-        return RunOutcome(request.run, plan.attempt, charged, report=self._report(request, seconds))
+        return RunOutcome(request.run, plan.attempt, charged, report=self._report(request, seconds, added))
 
     def distance(self, digest: str, after: float) -> float:
         """True relative gap to the reference on the cycle that follows time ``after``, where the checkpoint
@@ -106,14 +110,24 @@ class World:
         )
 
     def _seconds(self, request: RunRequest, normal: float, uniform: float) -> Seconds:
-        s = self.scenario
         read = self._read(request)
         trained = request.train.rate * self._trained(request) if request.train is not None else 0.0
         startup, reading, training, scoring = self._parts(read, trained, self._scored(request), request.size)
-        slow = 1.5 if uniform < s.slow_probability else 1.0
-        factor = exp(s.cost_noise * normal) * slow
+        factor = self._factor(normal, uniform)
         startup, reading, training, scoring = (factor * x for x in (startup, reading, training, scoring))
         return Seconds(startup, reading, training, scoring, startup + reading + training + scoring)
+
+    def _factor(self, normal: float, uniform: float) -> float:
+        s = self.scenario
+        return exp(s.cost_noise * normal) * (1.5 if uniform < s.slow_probability else 1.0)
+
+    def _added(self, rider: RunRequest, normal: float, uniform: float) -> Seconds:
+        """What a rider takes of its process; it scores its own model alone, and the process reads for it."""
+        assert rider.train is not None
+        trained = rider.train.rate * self._trained(rider)
+        _, _, training, scoring = self._parts(0.0, trained, self._evaluated(rider), rider.size)
+        factor = self._factor(normal, uniform)
+        return Seconds(0.0, 0.0, factor * training, factor * scoring, factor * (training + scoring))
 
     def _trained(self, request: RunRequest) -> float:
         """Rows of the training interval."""
@@ -164,18 +178,28 @@ class World:
             return Failure(FailureKind.CHECKPOINT_MISSING, f"start: not a model of size {request.size}")
         return None
 
-    def _report(self, request: RunRequest, seconds: Seconds) -> RunReport:
-        model = None
+    def _report(self, request: RunRequest, seconds: Seconds, added: Sequence[Seconds]) -> RunReport:
         if not self.models:
             self.truth.set_reference(request.seed)
-        if request.train is not None:
-            model = self._train(request)
+        report = self._alone(request, seconds, request)
+        riders = [self._alone(r, s, request) for r, s in zip(request.riders, added, strict=True)]
+        evaluated = report.evaluated
+        if evaluated is not None:
+            scored = {r.run: r.evaluated.models["self"] for r in riders if r.evaluated is not None}
+            evaluated = replace(evaluated, models={**evaluated.models, **scored})
+        riders = [replace(rider, evaluated=None) for rider in riders]
+        return replace(report, evaluated=evaluated, riders=tuple(riders), takes_riders=True)
+
+    def _alone(self, request: RunRequest, seconds: Seconds, leader: RunRequest) -> RunReport:
+        """The report of one run of a process that ``leader`` leads."""
+        begun = self._begun(request, leader)
+        model = None if request.train is None else self._train(request, begun)
         checkpoint = None
         if model is not None:
             digest = f"{zlib.crc32(f'{self.scenario.seed}|{request.run}|{model}'.encode()):08x}"
             self.models[digest] = model
             checkpoint = CheckpointRef(request.output, digest)
-        evaluated = self._evaluate(request, model) if request.evaluation is not None else None
+        evaluated = self._evaluate(request, model, begun) if request.evaluation is not None else None
         return RunReport(
             run=request.run,
             rows=self._rows(request, evaluated),
@@ -185,6 +209,15 @@ class World:
             evaluated=evaluated,
             kept_checkpoints=request.keep,
         )
+
+    def _begun(self, request: RunRequest, leader: RunRequest) -> Knowledge | None:
+        """What a run begins with: its start, or for a fork the leader's model; None: a cold start."""
+        if request.start is not None:
+            return self.models[request.start.digest]
+        if not request.fork or request.train is None or leader.train is None:
+            return None
+        at = replace(leader, train=replace(leader.train, end=request.train.start))
+        return self._train(at, self._begun(leader, leader))
 
     def _rows(self, request: RunRequest, evaluated: Evaluated | None) -> Rows:
         scored = sum(evaluated.n) if evaluated is not None else 0
@@ -209,21 +242,21 @@ class World:
             effective=effective,
         )
 
-    def _train(self, request: RunRequest) -> Knowledge:
+    def _train(self, request: RunRequest, begun: Knowledge | None) -> Knowledge:
         train, at = request.train, self.stream.at
         assert train is not None
         point = Point(train.policy if train.rate < 1.0 else Policy.UNIFORM, train.rate, request.size)
-        if request.start is None:
+        if begun is None:
             return self.truth.cold(point, at(train.start), at(train.end), request.seed)
-        return self.truth.warm(self.models[request.start.digest], point, at(train.start), at(train.end))
+        return self.truth.warm(begun, point, at(train.start), at(train.end))
 
-    def _evaluate(self, request: RunRequest, model: Knowledge | None) -> Evaluated:
+    def _evaluate(self, request: RunRequest, model: Knowledge | None, begun: Knowledge | None) -> Evaluated:
         evaluation = request.evaluation
         assert evaluation is not None
         blocks = self._blocks(evaluation)
         scored = {}
         if model is not None:
-            scored["self"] = self._own(request, model, blocks)
+            scored["self"] = self._own(request, model, blocks, begun)
         for name, reference in (("start", request.start), *request.frozen.items()):
             if reference is not None:
                 frozen = self.models[reference.digest]
@@ -237,17 +270,17 @@ class World:
         gap = self.truth.gap(model)
         return [gap + (self.truth.stale(t - model.position) if t >= model.position else -SEEN) for t in times]
 
-    def _own(self, request: RunRequest, model: Knowledge, blocks: Blocks) -> Scored:
+    def _own(self, request: RunRequest, model: Knowledge, blocks: Blocks, begun: Knowledge | None) -> Scored:
         """The model as it learns: before the training interval what it started from, after it frozen."""
         train, at, truth = request.train, self.stream.at, self.truth
         assert train is not None
         begin, end = at(train.start), at(train.end)
         during = tuple(min(max(t, begin), end) for t in blocks.middles)
         point = Point(train.policy if train.rate < 1.0 else Policy.UNIFORM, train.rate, request.size)
-        if request.start is None:
+        if begun is None:
             gaps = truth.along_cold(model, point, during)
         else:
-            gaps = truth.along(self.models[request.start.digest], point, begin, during)
+            gaps = truth.along(begun, point, begin, during)
         gaps = [g + truth.stale(t - end) for g, t in zip(gaps, blocks.middles, strict=True)]
         return self._score(blocks, model, gaps)
 

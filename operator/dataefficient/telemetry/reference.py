@@ -10,18 +10,30 @@ from prometheus_client.registry import CollectorRegistry
 
 from dataefficient.telemetry.collector import MAX_SERIES, ResourceCollector
 from dataefficient.telemetry.process import ProcessMetrics, ProcessState
+from dataefficient.telemetry.reconciling import Reconciling
 from dataefficient.telemetry.resource_series import RESOURCE_SERIES
 from dataefficient.telemetry.run_series import RUN_LABELS, RUN_SERIES
 from dataefficient.telemetry.series import MAX_LABEL, RESOURCE_LABELS
 from dataefficient.telemetry.view import MAX_RUNS
 
-_PROCESS_LABELS = {"visits": "`result`", "api_errors": "`code`", "prometheus_answers": "`verdict`"}
+
+def _quoted(labels: tuple[str, ...]) -> str:
+    return " ".join(f"`{label}`" for label in labels)
+
+
+_PROCESS_LABELS = {
+    "visits": "`result`",
+    "api_errors": "`code`",
+    "prometheus_answers": "`verdict`",
+    "refused": _quoted(RESOURCE_LABELS),
+}
 
 
 def registry_of_nothing() -> CollectorRegistry:
     """Everything that is exported, of a process without resources."""
     registry = CollectorRegistry()
     ProcessMetrics(registry, ProcessState(lambda: False, lambda: 0, lambda: 0, lambda: 0))
+    Reconciling(registry, resync_seconds=0, oldest=lambda: 0, accepted=tuple, leads=lambda: False)
     ResourceCollector(
         views=tuple, leads=lambda: False, now=lambda: datetime.fromtimestamp(0, UTC), registry=registry
     )
@@ -75,10 +87,6 @@ def _process_row(metric: Metric) -> tuple[str, str, str, str]:
     name = metric.name + ("_total" if metric.type == "counter" else "")
     short = metric.name.partition("_operator_")[2]
     return name, metric.type, _PROCESS_LABELS.get(short, ""), metric.documentation
-
-
-def _quoted(labels: tuple[str, ...]) -> str:
-    return " ".join(f"`{label}`" for label in labels)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:

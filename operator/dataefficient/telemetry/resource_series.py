@@ -15,6 +15,7 @@ from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.model import CycleRecord, Step
 from dataefficient.planner.budget import HOUR, window_start
 from dataefficient.planner.knobs import Point
+from dataefficient.telemetry.outlook_series import OUTLOOK_SERIES
 from dataefficient.telemetry.series import Kind, Series, Values, one
 from dataefficient.telemetry.view import ResourceView
 
@@ -349,4 +350,5 @@ RESOURCE_SERIES: tuple[Series[ResourceView], ...] = (
         ("branch",),
     ),
     Series("runs_running", "Runs that are intended or under way.", lambda v, _: one(len(v.memory.running))),
+    *OUTLOOK_SERIES,
 )

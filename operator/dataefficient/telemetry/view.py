@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from dataefficient.api.conditions import Condition
 from dataefficient.api.spec import Spec
@@ -34,3 +35,5 @@ class ResourceView:
     """Oldest first; the memory forgets a cycle's runs when it has judged them, its driver should not."""
     answers: tuple[Answer, ...] = ()
     """The newest of each query, those of other cycles included."""
+    decided_at: datetime | None = None
+    """When the cycle in hand came in hand; None: not known yet."""

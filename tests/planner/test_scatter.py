@@ -1,0 +1,84 @@
+"""What a cycle adds of its own to a comparison, from looks at one branch."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataefficient.contract import Policy
+from dataefficient.planner.belief import Evidence, Life, Wear
+from dataefficient.planner.contrasts import Contrast, Spell
+from dataefficient.planner.knobs import Knobs, Point
+from dataefficient.planner.scatter import of_cycles
+
+FULL = Point(Policy.UNIFORM, 1.0, 16)
+QUARTER = Point(Policy.NEGATIVES, 0.25, 16)
+ERROR = 0.0003
+
+
+def look(cycle, gap, point=QUARTER, error=ERROR, **more):
+    mine, against = (Spell(point, float(cycle)),), (Spell(FULL, 1.0),)
+    return Contrast(mine, against, cycle, float(cycle), gap, error, **more)
+
+
+def looks(own, count, seed):
+    random = Random(seed)
+    gaps = (0.001 + random.gauss(0.0, own) + random.gauss(0.0, ERROR) for _ in range(count))
+    return [look(cycle, gap) for cycle, gap in enumerate(gaps, start=1)]
+
+
+def test_before_any_look_nothing_is_added():
+    probe = Contrast((Spell(QUARTER, 1.0),), (Spell(FULL, 1.0),), 0, None, 0.01, ERROR)
+    assert of_cycles([]) == of_cycles([probe]) == 0.0
+
+
+def test_a_single_look_is_taken_to_be_as_far_off_by_its_cycle_as_by_its_rows():
+    assert of_cycles([look(1, 0.001)]) == pytest.approx(ERROR)
+
+
+@pytest.mark.parametrize("own", [0.0, 0.0006, 0.0015])
+def test_many_looks_tell_the_cycles_own_effect(own):
+    found = [of_cycles(looks(own, 40, seed)) for seed in range(20)]
+    assert sum(f**2 for f in found) / 20 == pytest.approx(own**2, rel=0.3, abs=(0.4 * ERROR) ** 2)
+
+
+def test_looks_that_agree_take_the_prior_away():
+    agreeing = [look(cycle, 0.001) for cycle in range(1, 6)]
+    assert of_cycles(agreeing) == 0.0
+    assert of_cycles(agreeing[:2]) < ERROR
+
+
+def test_looks_at_different_branches_are_not_held_against_each_other():
+    other = Point(Policy.UNIFORM, 0.5, 16)
+    mixed = [look(1, 0.001), look(2, 0.05, point=other), look(3, 0.001), look(4, 0.05, point=other)]
+    assert of_cycles(mixed) < ERROR
+
+
+def test_a_slow_growth_of_harm_hardly_counts():
+    growing = [look(cycle, 0.0001 * cycle) for cycle in range(1, 12)]
+    assert of_cycles(growing) < ERROR / 3
+
+
+@given(
+    st.lists(st.tuples(st.floats(-0.1, 0.1), st.floats(1e-5, 0.01)), min_size=1, max_size=12),
+    st.floats(0.5, 2.0),
+)
+def test_it_has_the_unit_of_the_gaps(pairs, unit):
+    plain = [look(i, gap, error=error) for i, (gap, error) in enumerate(pairs, start=1)]
+    scaled = [look(i, unit * gap, error=unit * error) for i, (gap, error) in enumerate(pairs, start=1)]
+    assert of_cycles(scaled) == pytest.approx(unit * of_cycles(plain), rel=1e-6, abs=1e-12)
+
+
+def test_what_cycles_add_makes_a_belief_from_looks_wider_and_one_from_a_probe_not():
+    knobs = Knobs((1.0, 0.5, 0.25), (16,), (Policy.NEGATIVES,))
+
+    def spread(contrast, cycles):
+        wear = Wear(0.02, 0.0006, cycles)
+        evidence = Evidence([contrast], knobs, tolerance=0.001, cycle=9, wear=wear)
+        return evidence.ahead(Life(()), [QUARTER], float("inf")).beliefs()[0].sd
+
+    aged = look(8, 0.0005)
+    probe = Contrast((Spell(QUARTER, 1.0),), (Spell(FULL, 1.0),), 0, None, 0.0005, ERROR)
+    assert spread(aged, 0.001) > spread(aged, 0.0)
+    assert spread(probe, 0.001) == spread(probe, 0.0)
