@@ -9,11 +9,8 @@ from dataefficient.cycle.model import EXHAUSTED, FailureKind
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "dataefficient"
 SPEAKING = [
-    *(
-        f"cycle/{name}.py"
-        for name in ["machine", "judging", "branches", "births", "planning", "proposing", "wishing"]
-    ),
-    *(f"cycle/{name}.py" for name in ("undoing", "comparing")),
+    *(f"cycle/{name}.py" for name in ("machine", "judging", "branches", "births", "planning")),
+    *(f"cycle/{name}.py" for name in ("proposing", "wishing", "undoing", "comparing")),
     *(f"cluster/{name}.py" for name in ("reconcile", "telling", "runs", "waiting")),
     "planner/choice.py",
 ]
@@ -22,7 +19,7 @@ NOT_REASONS = {
     *("Chosen", "Inside", "ConfigMap", "Job", "Succeeded", "RunPlan", "False", "PodScheduled"),
     *("SchedulingGated", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"),
     *("ErrImageNeverPull", "ErrImagePull", "ImageInspectError", "ImagePullBackOff", "InvalidImageName"),
-    *("RegistryUnavailable", "SignatureValidationFailed"),
+    *("RegistryUnavailable", "SignatureValidationFailed", "BudgetTooSmall"),
 }
 """Other words of the same form in them."""
 
