@@ -131,3 +131,13 @@ def test_a_stopped_resource_says_why():
     memory = replace(made_up.memory(), step=Step.STOPPED, stopped=stopped)
     found = build_statement(made_up.resource(), memory, made_up.ours(), [])
     assert "data.label: no column late" in found.state
+
+
+def test_a_convergence_point_without_cold_starts_is_not_measured_and_says_why():
+    memory = made_up.memory()
+    none = replace(memory.convergence, examples=None, measured=(), reason="Not measured: too dear")
+    found = build_statement(
+        made_up.resource(), replace(memory, convergence=none), made_up.ours(), made_up.controls()
+    )
+    (claim,) = [c for c in found.claims if c.what == "Data-convergence point"]
+    assert (claim.basis, claim.how) == (Basis.NOT_MEASURED, "not measured: too dear")

@@ -211,6 +211,9 @@ def claims(
         found.append(
             Claim("Data-convergence point", Basis.NOT_MEASURED, "no part of the history was trained on")
         )
+    elif not converged.rungs:
+        how = _uncapital(converged.reason)
+        found.append(Claim("Data-convergence point", Basis.NOT_MEASURED, how))
     else:
         found.append(Claim("Data-convergence point", converged.basis, _convergence(converged)))
     found.append(
