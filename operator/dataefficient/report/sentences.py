@@ -33,6 +33,8 @@ from dataefficient.report.words import (
     span,
 )
 
+MUCH = 0.25
+"""Part of the compute from which on start-up is told of in the head of the page."""
 METHOD = tuple(
     " ".join(text.split())
     for text in (
@@ -137,6 +139,7 @@ def detail(aim: Aim, comparisons: Sequence[Comparison]) -> str:
     if largest.steady is not None:
         steady = largest.steady
         parts.append(f"In the steady state ({span(steady.cycles)}) it is {amount(steady.compute)}.")
+    parts += _start_up(largest)
     if right.whole is not None and right.size == largest.size:
         parts.append("The largest size is also the right one, so both controls are the same.")
     elif right.whole is not None:
@@ -152,6 +155,19 @@ def detail(aim: Aim, comparisons: Sequence[Comparison]) -> str:
             f"In money: {difference} in all, at {money(aim.price, aim.currency)} per {aim.device} hour."
         )
     return " ".join(parts)
+
+
+def _start_up(largest: Comparison) -> list[str]:
+    """What start-up hides, where it is much of what was spent; nothing where it is not."""
+    whole, steady = largest.whole, largest.steady
+    if whole is None or whole.working is None or whole.ours.startup < MUCH * whole.ours.seconds:
+        return []
+    part = share(whole.ours.startup / whole.ours.seconds)
+    lately = ""
+    if steady is not None and steady.working is not None:
+        lately = f", {amount(steady.working)} in the steady state"
+    told = f"Start-up, which does not grow with the data, is {part} of ours; without it, it is "
+    return [f"{told}{amount(whole.working)} in all{lately}."]
 
 
 def _unmeasured(aim: Aim, largest: Expected, right: Expected) -> str:
