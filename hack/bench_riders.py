@@ -89,9 +89,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        start = launch(request(options.stream, folder, "start", (0, 59), 1.0, options.size), folder)[
-            0
-        ].checkpoint
+        first = request(options.stream, folder / "start", (0, 59), rate=1.0, size=options.size)
+        start = launch(first, folder)[0].checkpoint
         candidate, trial = (
             dataclasses.replace(
                 request(options.stream, folder / run, (59, 73), rate=rate, size=options.size), start=start

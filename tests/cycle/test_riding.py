@@ -16,7 +16,7 @@ from cycle.playing import (
     success,
     with_riders,
 )
-from dataefficient.contract import MAX_RIDERS, Policy, Role, parse_request, to_json
+from dataefficient.contract import MAX_RIDERS, CheckpointRef, Policy, Role, parse_request, to_json
 from dataefficient.cycle import riding
 from dataefficient.cycle.launch import Wanted, plan_run
 from dataefficient.cycle.machine import begin
@@ -73,6 +73,14 @@ def test_only_those_that_are_to_ride_sit_with_the_candidate():
     first, second = riding.seated([wanted(), beside, trial()])
     assert [r.name for r in first.riders] == ["c000-trial"]
     assert second == beside
+
+
+def test_where_many_models_are_scored_fewer_runs_ride():
+    frozen = {title: CheckpointRef(title, title) for title in ("control", "trial")}
+    others = [trial("one"), trial("two")]
+    first, *rest = riding.seated([wanted(frozen=frozen), *others])
+    assert [r.name for r in first.riders] == ["one"]
+    assert [w.name for w in rest] == ["two"]
 
 
 # What becomes of the outcome

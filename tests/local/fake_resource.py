@@ -5,9 +5,10 @@ from pathlib import Path
 TRAINER = Path(__file__).with_name("fake_trainer.py")
 
 
-def resource_body(folder, *, faults="", seconds="0.02", cycles=3, sizes=(4, 8), **spec):
+def resource_body(folder, *, faults="", seconds="0.02", cycles=3, sizes=(4, 8), riders="", **spec):
     """A resource of ``cycles`` cycles whose trainer is the fake one, noting its launches in ``folder``."""
     env = {"FAKE_FAULTS": faults, "FAKE_SECONDS": seconds, "FAKE_LAUNCHES": str(folder / "launches")}
+    env["FAKE_RIDERS"] = riders
     container = {
         "name": "trainer",
         "command": ["python", "-S", str(TRAINER)],

@@ -3,10 +3,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import FailureKind, Step
 from dataefficient.local.control import controls
 from dataefficient.local.errors import DiskError, WrongInputError
@@ -81,6 +83,22 @@ def test_every_cycle_runs_once_and_is_charged_for_what_the_clock_showed(write, t
     store = Store.open(tmp_path / "w")
     assert store.memory() == memory
     assert [o.device_seconds for _, o in store.runs()] == sorted_by_run(memory)
+
+
+def test_runs_that_share_a_process_are_told_and_kept_one_by_one(write, tmp_path, launches):
+    watcher = Recording()
+    file = write(riders="1", exploration={"share": "0.9"})
+    drive(file, tmp_path / "w", watcher=watcher, begin=partial(begin, "default/fake"), advance=advance)
+    memory = Store.open(tmp_path / "w").memory()
+    rode = {e.run for e in memory.ledger.entries if e.rode_in}
+    assert rode
+    assert not any(line.endswith(f" {run}") for line in launches() for run in rode)
+    told = [o.run for o in watcher.outcomes]
+    assert rode <= set(told)
+    assert len(told) == len(set(told)) == len(memory.ledger.entries)
+    kept = {request.run: outcome for request, outcome in Store.open(tmp_path / "w").runs()}
+    assert set(kept) == set(told)
+    assert all(kept[e.run].device_seconds == pytest.approx(e.seconds) for e in memory.ledger.entries)
 
 
 def sorted_by_run(memory):

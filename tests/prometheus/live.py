@@ -1,6 +1,7 @@
 """A real Prometheus on loopback, and the exporter that it scrapes."""
 
 import contextlib
+import json
 import re
 import subprocess
 import threading
@@ -64,9 +65,10 @@ class Exporter:
             self.server = None
 
 
-def scrape_config(targets, rules):
+def scrape_config(targets, rules, labels):
     jobs = "".join(
-        f"- job_name: {name}\n  honor_labels: true\n  static_configs: [{{targets: ['{address}']}}]\n"
+        f"- job_name: {name}\n  honor_labels: true\n"
+        f"  static_configs: [{{targets: ['{address}'], labels: {json.dumps(labels.get(name, {}))}}}]\n"
         for name, address in targets.items()
     )
     return (
@@ -78,11 +80,13 @@ def scrape_config(targets, rules):
 
 
 @contextlib.contextmanager
-def prometheus(binary, folder: Path, targets, *, rules=(), web_config=None, scheme="http") -> Iterator[str]:
+def prometheus(
+    binary, folder: Path, targets, *, rules=(), labels=None, web_config=None, scheme="http"
+) -> Iterator[str]:
     """The base address of a Prometheus that scrapes ``targets`` (job: address) and evaluates rule files; it
-    ends with the block."""
+    ends with the block. ``labels`` are given to what is scraped, by job."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(scrape_config(targets, rules))
+    (folder / "prometheus.yml").write_text(scrape_config(targets, rules, labels or {}))
     command = [
         binary,
         f"--config.file={folder / 'prometheus.yml'}",

@@ -9,9 +9,11 @@ from cycle.playing import LONG_AFTER, Player, failing, resource, success
 from dataefficient.api.conditions import ConditionType, first_conditions
 from dataefficient.contract import MAX_FROZEN, CheckpointRef, Role, Scored
 from dataefficient.cycle.answers import Answer, Cause, Verdict
-from dataefficient.cycle.figures import Forecast
-from dataefficient.cycle.model import Branch, Convergence, FailureKind, Memory
+from dataefficient.cycle.figures import Forecast, Saved
+from dataefficient.cycle.model import Branch, Convergence, FailureKind, Memory, Option, Rung, Step, Stopped
+from dataefficient.telemetry.choice_series import MAX_OPTIONS
 from dataefficient.telemetry.collector import MAX_SERIES, ResourceCollector
+from dataefficient.telemetry.overhead import Overhead
 from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 from dataefficient.telemetry.reference import page
 from dataefficient.telemetry.resource_series import RESOURCE_SERIES
@@ -39,8 +41,9 @@ class Stage:
         text = generate_latest(self.registry).decode()
         return {family.name: family for family in text_string_to_metric_families(text)}
 
-    def samples(self):
-        return [sample for family in self.families().values() for sample in family.samples]
+    def samples(self, series=None):
+        every = (sample for family in self.families().values() for sample in family.samples)
+        return [sample for sample in every if series in (None, sample.name)]
 
     def value(self, series, **labels):
         found = [
@@ -140,6 +143,58 @@ def test_a_forecast_stands_beside_what_came_of_it(lived):
     assert stage.value("dataefficient_last_cycle_published") == 1
 
 
+def test_the_learning_curve_is_told_point_by_point_from_the_fewest_rows(lived):
+    rungs = (Rung(1_000, 0.5, 0.02), Rung(2_000, 0.46, 0.01), Rung(4_000, 0.45, 0.01))
+    found = Convergence(1_500.0, 1_000.0, 2_000.0, 4_000.0, "", rungs[::-1])
+    stage = Stage(replace(lived, memory=replace(lived.memory, convergence=found)))
+    for anchor, rung in enumerate(rungs, start=1):
+        assert stage.value("dataefficient_learning_curve_rows", anchor=str(anchor)) == rung.rows
+        assert stage.value("dataefficient_learning_curve_log_loss", anchor=str(anchor)) == rung.loss
+        error = "dataefficient_learning_curve_log_loss_standard_error"
+        assert stage.value(error, anchor=str(anchor)) == rung.standard_error
+
+
+def test_the_plans_that_were_weighed_are_told_with_the_one_that_was_chosen(lived):
+    stage, plan = Stage(lived), lived.memory.plan
+    (chosen,) = [s.labels["option"] for s in stage.samples("dataefficient_plan_option_chosen") if s.value]
+    assert chosen == str(plan.point)
+    for option in plan.options:
+        where = {"option": str(option.point)}
+        assert stage.value("dataefficient_plan_option_cost_device_seconds", **where) == option.cost_seconds
+    unmeasured = [option for option in plan.options if option.gap_bound is None]
+    known = {s.labels["option"] for s in stage.samples("dataefficient_plan_option_gap_bound_ratio")}
+    assert known == {str(o.point) for o in plan.options} - {str(o.point) for o in unmeasured}
+
+
+def test_of_many_plans_the_chosen_one_is_always_told(lived):
+    plan = lived.memory.plan
+    points = [replace(plan.point, size=size) for size in range(1, 100)]
+    options = tuple(Option(p, 1.0, None, None, "Never measured") for p in points)
+    options += (Option(plan.point, 1e6, 0.1, 0.2, "Chosen"), Option(points[5], 5.0, 0.1, 0.2, "Over"))
+    stage = Stage(replace(lived, memory=replace(lived.memory, plan=replace(plan, options=options))))
+    told = [s.labels["option"] for s in stage.samples("dataefficient_plan_option_chosen")]
+    assert len(told) == MAX_OPTIONS
+    assert told[:2] == [str(plan.point), str(points[5])]
+
+
+def test_each_reason_of_a_decision_is_told_with_its_newest_cycle(lived):
+    stopped = Stopped("BudgetExhausted", "budget.total", Step.WAITING)
+    memory = replace(lived.memory, codes=("TrialStarted",), stopped=stopped)
+    stage = Stage(replace(lived, memory=memory))
+    assert stage.value("dataefficient_decision_cycle", code="TrialStarted") == 4
+    assert stage.value("dataefficient_decision_cycle", code="BudgetExhausted") == 4
+    published = [record.cycle for record in memory.history if "Published" in record.codes]
+    assert stage.value("dataefficient_decision_cycle", code="Published") == published[-1]
+
+
+def test_savings_and_price_are_told(lived):
+    stage, saved = Stage(lived), lived.memory.saved
+    assert stage.value("dataefficient_savings_spent_device_seconds") == saved.spent
+    assert stage.value("dataefficient_savings_full_data_device_seconds", bound="low") == saved.full.low
+    assert stage.value("dataefficient_savings_cycles") == saved.to_cycle - saved.from_cycle + 1
+    assert stage.value("dataefficient_price_per_device_hour", currency="USD") == 2
+
+
 def test_a_run_is_bound_to_its_name_and_digest(lived):
     stage = Stage(lived)
     run = next(r for r in reversed(lived.finished) if r.plan.request.role is Role.CANDIDATE)
@@ -179,6 +234,12 @@ def test_what_is_not_known_is_absent():
         "convergence_rows",
         "champion_cycle",
         "model_size",
+        "learning_curve_rows",
+        "plan_option_cost_device_seconds",
+        "savings_spent_device_seconds",
+        "budget_window_end_timestamp_seconds",
+        "decision_cycle",
+        "overhead_device_seconds_total",
     ):
         assert f"dataefficient_{absent}" not in names
 
@@ -260,12 +321,20 @@ def largest(lived):
         finished=runs,
         decided_at=LONG_AFTER,
         answers=tuple(Answer(name, "x", LONG_AFTER, Verdict.OK, 1.0) for name in names),
+        overhead=Overhead().seconds,
         memory=replace(
             memory,
-            plan=replace(memory.plan, cost=forecast, kpi=forecast),
+            plan=replace(
+                memory.plan,
+                cost=forecast,
+                kpi=forecast,
+                options=tuple(Option(replace(base.plan.point, size=i), 1.0, 0.1, 0.2, "") for i in range(99)),
+            ),
             trial=branch,
             control=branch,
-            convergence=Convergence(1.0, 1.0, 1.0, 1.0, ""),
+            convergence=Convergence(1.0, 1.0, 1.0, 1.0, "", tuple(Rung(i, 0.5, 0.1) for i in range(20))),
+            codes=tuple(f"Code{i}" for i in range(60)),
+            saved=Saved(0, 4, LONG_AFTER, 0.0, 1.0, forecast),
             history=(*memory.history, record),
             ledger=replace(memory.ledger, by_role={role.value: 1.0 for role in Role}),
         ),

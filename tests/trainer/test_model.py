@@ -56,6 +56,25 @@ def test_the_written_out_gradient_equals_autograd(size):
         torch.testing.assert_close(table, wanted[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_gradient_norm_is_of_the_newest_batch_s_mean_loss(size):
+    model = make(size)
+    assert model.gradient_norm() is None
+    model.train_step(*batch(seed=1), pace=PACE)
+    indices, values, label, offset = batch(seed=2)
+    with torch.enable_grad():
+        before = make(size)
+        before.load(model.tensors())
+        before.dense.requires_grad_(True)
+        before.bias.requires_grad_(True)
+        before.p = before.views(before.dense)
+        logit = before.logits(indices, values) + offset
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label)
+        gradients = torch.autograd.grad(loss, [before.dense, before.bias])
+    model.train_step(indices, values, label, offset, pace=PACE)
+    assert model.gradient_norm() == pytest.approx(float(torch.cat(gradients).norm()), rel=1e-4)
+
+
 def test_repeated_rows_of_a_batch_are_updated_once_with_their_summed_gradient():
     model = make(size=1, numbers=0)
     indices = torch.tensor([[0, 20, 40], [0, 21, 40]])

@@ -123,7 +123,7 @@ def test_a_fork_goes_its_own_way_and_past_the_leaders_end(stream, tmp_path):
     assert report.checkpoint.digest == alone(leader, tmp_path / "alone").checkpoint.digest
     long, quarter = report.riders
     assert long.position == day(10)
-    assert long.rows.kept > 2.5 * (report.rows.kept - long.rows.kept)
+    assert long.rows.kept == 20_000 - 4_096
     assert quarter.rows.kept < 0.3 * quarter.rows.read
     assert 0 < abs(loss(report, "c000-quarter") - loss(report)) < 0.05 * loss(report)
 
@@ -181,6 +181,13 @@ def test_seconds_are_told_apart(stream, tmp_path):
     parts = sum(r.seconds.total for r in report.riders)
     seconds = report.seconds
     assert parts + seconds.train + seconds.evaluate < seconds.total
+
+
+def test_checkpoints_that_exist_are_told_once(stream, tmp_path, start):
+    leader = make_request(stream, tmp_path / "run", keep=(start.uri,))
+    report = launch(with_riders(leader, trial={}))
+    assert report.kept_checkpoints == (start.uri,)
+    assert report.riders[0].kept_checkpoints == ()
 
 
 def test_a_report_says_that_riders_are_taken_and_people_see_the_leader_alone(stream, tmp_path, monkeypatch):

@@ -118,6 +118,19 @@ def test_without_the_state_of_a_fork_all_runs_begin_again(stream, tmp_path, whol
 
 
 @pytest.mark.usefixtures("_small_chunks")
+def test_another_deadline_does_not_begin_again(stream, tmp_path, whole, capsys):
+    request = asked(stream, tmp_path / "run")
+    stop_after(request, 20)
+    later = [dataclasses.replace(r, deadline_seconds=60.0, keep=(r.output,)) for r in request.riders]
+    report = launch(dataclasses.replace(request, riders=tuple(later)))
+    continued = [
+        line.split()[1] for line in capsys.readouterr().err.splitlines() if "continues after" in line
+    ]
+    assert continued == ["c000-candidate", "c000-cold", "c000-early"]
+    assert_same(report, whole)
+
+
+@pytest.mark.usefixtures("_small_chunks")
 def test_a_fork_of_another_leader_is_not_taken_up(stream, tmp_path):
     request = asked(stream, tmp_path / "run")
     stop_after(request, 20)

@@ -134,6 +134,7 @@ class Model:
         self.step = int(tensors["step"].item())
         self.gradient = torch.zeros_like(self.dense)
         self.p, self.g = self.views(self.dense), self.views(self.gradient)
+        self._bias_gradient: Tensor | None = None
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
 
     def start_at(self, label_B: Tensor, offset_B: Tensor) -> None:
@@ -240,11 +241,21 @@ class Model:
         g_B = torch.sigmoid(logit).sub_(label_B)
         embedding = self.dense_gradient(seen, g_B)
         self._update_tables(seen.flat_N, g_B, embedding, pace.sparse)
+        self._bias_gradient = g_B.mean()
         self.step += 1
         if len(self.dense):
             self.gradient.mul_(1.0 / len(g_B))
             self._adam(pace.dense)
         return loss
+
+    def gradient_norm(self) -> float | None:
+        """Euclidean norm of the newest batch's mean gradient by the bias and the dense part; None: no batch.
+
+        The embeddings are left out: their gradients are never whole in memory.
+        """
+        if self._bias_gradient is None:
+            return None
+        return float(torch.cat([self.gradient, self._bias_gradient.reshape(1)]).norm())
 
     def _adam(self, rate: float) -> None:
         self.adam_mean.lerp_(self.gradient, 1 - BETA1)

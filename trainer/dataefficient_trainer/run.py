@@ -345,12 +345,15 @@ class Run:
     def _publish(self, rows: int, *, force: bool = False) -> None:
         if self.progress is None:
             return
-        counts = self.state.counts
+        counts, model = self.state.counts, self.state.model
+        trained = {"train_loss": counts.losses / counts.steps} if counts.steps else {}
         self.progress.update(
             rows,
             force=force,
+            phases=self.state.clock.seconds,
+            gradient_norm=model.gradient_norm if model is not None else None,
             kept_rows=counts.kept,
             evaluated_rows=counts.evaluated,
             bad_rows=counts.unusable + self.stream.bad,
-            train_loss=counts.losses / max(counts.steps, 1),
+            **trained,
         )

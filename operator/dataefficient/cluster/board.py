@@ -18,6 +18,7 @@ from dataefficient.cluster.view import View
 from dataefficient.cycle import riding
 from dataefficient.cycle.answers import Answer
 from dataefficient.cycle.model import Memory, Observation
+from dataefficient.telemetry.overhead import Overhead
 from dataefficient.telemetry.view import MAX_RUNS, FinishedRun, ResourceView
 
 
@@ -31,6 +32,7 @@ class Board:
     _refused: set[Key] = field(default_factory=set)
     """Those of them that are not acted on."""
     _runs: dict[Key, dict[str, FinishedRun]] = field(default_factory=dict)
+    _overhead: dict[Key, Overhead] = field(default_factory=dict)
 
     def watching(self, decide: Decide) -> Decide:
         """``decide``, with the runs noted whose ends it takes in."""
@@ -45,6 +47,7 @@ class Board:
     def _note(self, memory: Memory, observation: Observation) -> None:
         plans = {(plan.request.run, plan.attempt): plan for plan in memory.running}
         known = self._runs.setdefault(key_of(memory), {})
+        overhead = self._overhead.setdefault(key_of(memory), Overhead())
         for outcome in observation.outcomes:
             plan = plans.get((outcome.run, outcome.attempt))
             if plan is None:
@@ -53,6 +56,7 @@ class Board:
             for own, (_, part) in zip(riding.plans(plan), parts, strict=True):
                 known.pop(part.run, None)
                 known[part.run] = FinishedRun(own, part)
+                overhead.take_in(own, part)
         for oldest in list(known)[:-MAX_RUNS]:
             del known[oldest]
 
@@ -65,6 +69,11 @@ class Board:
         about = view.resource.metadata
         key = key_of(view.memory)
         self._refused.discard(key)
+        overhead = self._overhead.setdefault(key, Overhead())
+        for plan in view.memory.running:
+            live = view.live.get(plan.request.run)
+            if live is not None and live.created is not None:
+                overhead.wait(plan, ((live.started or view.now) - live.created).total_seconds())
         self._shown[key] = ResourceView(
             namespace=about.namespace,
             name=about.name,
@@ -91,11 +100,16 @@ class Board:
     def views(self) -> tuple[ResourceView, ...]:
         """What is known of the resources that exist."""
         there = self.there()
-        for key in [key for key in {*self._shown, *self._runs, *self._refused} if key not in there]:
+        known = {*self._shown, *self._runs, *self._refused, *self._overhead}
+        for key in [key for key in known if key not in there]:
             self._shown.pop(key, None)
             self._refused.discard(key)
             self._runs.pop(key, None)
-        return tuple(replace(view, finished=self.finished(key)) for key, view in self._shown.items())
+            self._overhead.pop(key, None)
+        return tuple(
+            replace(view, finished=self.finished(key), overhead=self._overhead[key].seconds)
+            for key, view in self._shown.items()
+        )
 
 
 def key_of(memory: Memory) -> Key:

@@ -40,6 +40,8 @@ class Live:
     """Its Job has made no pod yet."""
     running: bool = False
     """Its trainer runs."""
+    created: datetime | None = None
+    """When its Job was made."""
 
 
 def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
@@ -58,6 +60,7 @@ def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
             asked=_time(job.get("status", {}).get("startTime")),
             podless=not pods,
             running=first is not None and _state(first, "running") is not None,
+            created=_time(job["metadata"].get("creationTimestamp")),
         )
     seconds = device_seconds(plan, job, pods)
     verdict = _verdict(plan, job, end, pods)

@@ -25,9 +25,12 @@ def carpool(wanted: Sequence[Wanted]) -> list[Wanted]:
 
 
 def seated(wanted: Sequence[Wanted]) -> list[Wanted]:
-    """A cycle's runs, the candidate first, with those in its process that are to ride with it."""
+    """A cycle's runs, the candidate first, with those in its process that are to ride with it.
+
+    Reports share their length with the scores of frozen models; what finds no seat has a process of its own.
+    """
     candidate, *others = wanted
-    riders = [w for w in others if w.rides][:MAX_RIDERS]
+    riders = [w for w in others if w.rides][: max(MAX_RIDERS - len(candidate.frozen or {}), 1)]
     return [replace(candidate, riders=tuple(riders)), *(w for w in others if w not in riders)]
 
 

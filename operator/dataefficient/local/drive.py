@@ -24,6 +24,7 @@ from dataefficient.api.spec import Spec
 from dataefficient.contract import RunRequest
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Memory, Observation, RunOutcome, Step
+from dataefficient.cycle.riding import apart
 from dataefficient.local.command import Command
 from dataefficient.local.control import controls
 from dataefficient.local.errors import DiskError, InterruptedRunError
@@ -234,7 +235,9 @@ class Driver:
             )
         self._store.put_outcome(outcome)
         self._control_jobs = None
-        self._watcher.ended(request, outcome)
+        ended = [(request, outcome)] if outcome.report is None else apart(request, outcome)
+        for one, its in ended:
+            self._watcher.ended(one, its)
         return not is_control(request)
 
     def _pause(self) -> None:

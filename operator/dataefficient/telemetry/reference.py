@@ -8,13 +8,34 @@ from datetime import UTC, datetime
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import CollectorRegistry
 
+from dataefficient.telemetry.choice_series import MAX_ANCHORS, MAX_CODES, MAX_OPTIONS
 from dataefficient.telemetry.collector import MAX_SERIES, ResourceCollector
 from dataefficient.telemetry.process import ProcessMetrics, ProcessState
 from dataefficient.telemetry.reconciling import Reconciling
 from dataefficient.telemetry.resource_series import RESOURCE_SERIES
 from dataefficient.telemetry.run_series import RUN_LABELS, RUN_SERIES
-from dataefficient.telemetry.series import MAX_LABEL, RESOURCE_LABELS
+from dataefficient.telemetry.series import MAX_LABEL, PREFIX, RESOURCE_LABELS
 from dataefficient.telemetry.view import MAX_RUNS
+
+TRAINER = (
+    ("rows", "", "Rows read of the run's intervals."),
+    ("rows_per_second", "", "Rows read a second since the first row."),
+    ("kept_rows", "", "Rows trained on."),
+    ("evaluated_rows", "", "Rows scored."),
+    ("bad_rows", "", "Rows refused."),
+    ("train_loss", "", "Mean log loss of the run's training batches so far, on sampled rows, in nats."),
+    (
+        "gradient_norm",
+        "",
+        "Euclidean norm of the newest batch's mean gradient by bias and dense part, embeddings aside.",
+    ),
+    (
+        "phase_seconds",
+        "`phase`",
+        "Seconds so far by phase: read (the device waits for data), train, evaluate.",
+    ),
+)
+"""What the trainer of this project serves; another trainer may serve the same. The packages share no code."""
 
 
 def _quoted(labels: tuple[str, ...]) -> str:
@@ -56,7 +77,9 @@ def _lines() -> Iterator[str]:
         "Only the leader exports resources and runs, and a deleted resource is gone at the next scrape;",
         "aggregate `pod` and `instance` away, or a change of leader shows as two series.",
         "",
-        f"A resource has at most {MAX_SERIES} series, its {MAX_RUNS} newest finished runs included.",
+        f"A resource has at most {MAX_SERIES} series: of its {MAX_RUNS} newest finished runs,",
+        f"{MAX_ANCHORS} points of its learning curve, {MAX_OPTIONS} plans that were weighed and {MAX_CODES}",
+        "reasons of decisions among them.",
         f"Values of labels are cut at {MAX_LABEL} characters.",
         "",
         "## Resources",
@@ -79,6 +102,15 @@ def _lines() -> Iterator[str]:
                 for metric in registry_of_nothing().collect()
                 if "_operator_" in metric.name
             ]
+        ),
+        "",
+        "## Trainers",
+        "",
+        "The trainer of this project serves them while a run lasts, where `DATAEFFICIENT_METRICS_PORT` is",
+        "set ([dashboards](dashboards.md#trainers)). All carry `run`. Any trainer may serve the same.",
+        "",
+        *_table(
+            [(f"{PREFIX}trainer_{name}", "gauge", labels, text) for name, labels, text in TRAINER],
         ),
     )
 

@@ -15,6 +15,8 @@ from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.model import CycleRecord, Step
 from dataefficient.planner.budget import HOUR, window_start
 from dataefficient.planner.knobs import Point
+from dataefficient.telemetry.choice_series import CHOICE_SERIES
+from dataefficient.telemetry.cost_series import COST_SERIES
 from dataefficient.telemetry.outlook_series import OUTLOOK_SERIES
 from dataefficient.telemetry.series import Kind, Series, Values, one
 from dataefficient.telemetry.view import ResourceView
@@ -164,7 +166,7 @@ def _champion_info(view: ResourceView, _: datetime) -> Values:
     return [((champion.checkpoint.digest,), 1.0)] if champion else []
 
 
-RESOURCE_SERIES: tuple[Series[ResourceView], ...] = (
+STATE_SERIES: tuple[Series[ResourceView], ...] = (
     Series(
         "info",
         "Always 1; what was declared, in the labels.",
@@ -352,3 +354,5 @@ RESOURCE_SERIES: tuple[Series[ResourceView], ...] = (
     Series("runs_running", "Runs that are intended or under way.", lambda v, _: one(len(v.memory.running))),
     *OUTLOOK_SERIES,
 )
+
+RESOURCE_SERIES = (*STATE_SERIES, *COST_SERIES, *CHOICE_SERIES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dataefficient.api.conditions import Condition
@@ -37,3 +38,5 @@ class ResourceView:
     """The newest of each query, those of other cycles included."""
     decided_at: datetime | None = None
     """When the cycle in hand came in hand; None: not known yet."""
+    overhead: Mapping[str, float] = field(default_factory=dict)
+    """Device-seconds by ``overhead.Cause``."""
