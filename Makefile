@@ -47,7 +47,7 @@ bench: $(DEV_READY) ## What is saved on ten streams, in hours; resumes. BENCH_DA
 bench-quick: $(DEV_READY) ## The same on four streams with one seed, in 20 minutes at most; resumes
 	@PYTHONPATH=bench $(BIN)/python -m streambench --quick --workers $(WORKERS)
 
-bench-parts: $(DEV_READY) ## Run every hack/bench_*.py and print its table: trainer, fits, operator
+bench-parts: $(DEV_READY) ## Run every hack/bench_*.py and print its table: trainer, fits, curves, operator
 	@for script in hack/bench_*.py; do printf '\n== %s\n' "$$script"; $(BIN)/python "$$script"; done
 
 lock: $(DEV_READY) ## Renew the lock files after a change of pyproject.toml; UPGRADE=1 takes newer versions

@@ -95,11 +95,13 @@ def train_plain(model: Plain, indices: torch.Tensor, label: torch.Tensor, batch:
 def train_own(model: Model, indices: torch.Tensor, label: torch.Tensor, batch: int) -> float:
     """One pass; returns processor seconds."""
     pace = Pace(batch, 0.05, 5e-4)
-    numbers, offset = torch.empty((batch, 0)), torch.zeros(batch)
+    numbers, offset, weight = torch.empty((batch, 0)), torch.zeros(batch), torch.ones(batch)
     started = time.process_time()
     for at in range(0, len(label), batch):
         part = label[at : at + batch]
-        model.train_step(indices[at : at + batch], numbers[: len(part)], part, offset[: len(part)], pace=pace)
+        rows = slice(len(part))
+        sampling = {"offset_B": offset[rows], "weight_B": weight[rows], "target_B": part}
+        model.train_step(indices[at : at + batch], numbers[rows], part, **sampling, pace=pace)
     return time.process_time() - started
 
 

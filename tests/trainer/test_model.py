@@ -25,21 +25,28 @@ def batch(rows=64, seed=0):
     values = torch.randn((rows, 2), generator=generator)
     values[0, 0] = float("nan")
     label = (torch.rand(rows, generator=generator) < 0.3).float()
-    return indices, values, label, torch.full((rows,), 0.4)
+    return indices, values, label
+
+
+def step(model, rows, *, offset=0.4):
+    label = rows[2]
+    sampling = {"offset_B": torch.full_like(label, offset), "weight_B": torch.full_like(label, 1.5)}
+    return model.train_step(*rows, **sampling, target_B=label * 1.2, pace=PACE)
 
 
 def trained(size, steps=30):
     model = make(size)
     model.observe_numbers(batch()[1])
-    for step in range(steps):
-        model.train_step(*batch(seed=step), pace=PACE)
+    for seed in range(steps):
+        step(model, batch(seed=seed))
     return model
 
 
 @pytest.mark.parametrize("size", [1, 4])
 def test_the_written_out_gradient_equals_autograd(size):
     model = trained(size)
-    indices, values, label, offset = batch(seed=99)
+    indices, values, label = batch(seed=99)
+    offset = 0.4
     seen = model.forward(indices, values)
     g = torch.sigmoid(seen.logit_B + offset) - label
     embedding = model.dense_gradient(seen, g)
@@ -47,7 +54,7 @@ def test_the_written_out_gradient_equals_autograd(size):
         model.dense.requires_grad_(True)
         model.p = model.views(model.dense)
         model.embedding.requires_grad_(True)
-        logit = model.logits(indices, values) + offset
+        logit = model.logits(indices, values, finished=False) + offset
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="sum")
         wanted = torch.autograd.grad(loss, [model.dense, model.embedding] if size > 1 else [model.dense])
     torch.testing.assert_close(model.gradient, wanted[0], rtol=1e-4, atol=1e-5)
@@ -60,25 +67,24 @@ def test_the_written_out_gradient_equals_autograd(size):
 def test_the_gradient_norm_is_of_the_newest_batch_s_mean_loss(size):
     model = make(size)
     assert model.gradient_norm() is None
-    model.train_step(*batch(seed=1), pace=PACE)
-    indices, values, label, offset = batch(seed=2)
+    step(model, batch(seed=1))
+    indices, values, label = batch(seed=2)
     with torch.enable_grad():
         before = make(size)
         before.load(model.tensors())
         before.dense.requires_grad_(True)
         before.bias.requires_grad_(True)
         before.p = before.views(before.dense)
-        logit = before.logits(indices, values) + offset
+        logit = before.logits(indices, values, finished=False) + 0.4
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label)
         gradients = torch.autograd.grad(loss, [before.dense, before.bias])
-    model.train_step(indices, values, label, offset, pace=PACE)
+    step(model, (indices, values, label))
     assert model.gradient_norm() == pytest.approx(float(torch.cat(gradients).norm()), rel=1e-4)
 
 
 def test_repeated_rows_of_a_batch_are_updated_once_with_their_summed_gradient():
     model = make(size=1, numbers=0)
-    indices = torch.tensor([[0, 20, 40], [0, 21, 40]])
-    model.train_step(indices, torch.empty((2, 0)), torch.tensor([1.0, 1.0]), torch.zeros(2), pace=PACE)
+    step(model, (torch.tensor([[0, 20, 40], [0, 21, 40]]), torch.empty((2, 0)), torch.ones(2)), offset=0.0)
     # Both rows have d loss / d logit = -0.5: rows 0 and 40 sum to -1, the others to -0.5.
     assert model.wide[0].item() == pytest.approx(0.05 * 1.0 / np.sqrt(1 + 1.0))
     assert model.wide[20].item() == pytest.approx(0.05 * 0.5 / np.sqrt(1 + 0.25))
@@ -93,25 +99,22 @@ def test_the_linear_part_has_its_own_accumulator():
 def test_a_loss_that_is_not_finite_changes_nothing():
     model = trained(4)
     before = {k: v.clone() for k, v in model.tensors().items()}
-    indices, values, label, _ = batch()
-    assert not np.isfinite(
-        model.train_step(indices, values, label, torch.full((64,), float("inf")), pace=PACE)
-    )
+    assert not np.isfinite(step(model, batch(), offset=float("inf")))
     for name, tensor in model.tensors().items():
         assert torch.equal(tensor, before[name]), name
 
 
+@pytest.mark.parametrize("finished", [False, True])
 @pytest.mark.parametrize(("small", "large"), [(1, 4), (4, 6), (4, 4)])
-def test_growing_changes_no_prediction_and_the_grown_model_learns(small, large):
+def test_growing_changes_no_prediction_and_the_grown_model_learns(small, large, finished):
     model, grown = trained(small), make(large, seed=8)
     grow(model, grown)
-    indices, values, label, offset = batch(seed=50)
-    torch.testing.assert_close(
-        grown.logits(indices, values), model.logits(indices, values), rtol=1e-5, atol=1e-5
-    )
-    start = grown.train_step(indices, values, label, offset, pace=PACE)
+    rows = batch(seed=50)
+    before, after = (m.logits(*rows[:2], finished=finished) for m in (model, grown))
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+    start = step(grown, rows)
     for _ in range(50):
-        end = grown.train_step(indices, values, label, offset, pace=PACE)
+        end = step(grown, rows)
     assert end < start
     assert grown.step == model.step + 51
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dataefficient_trainer.model import Model
 
-_COPIED = ("wide", "wide_sum", "bias", "bias_sum", "number_stats", "number_rows")
+_COPIED = ("wide", "wide_sum", "bias", "bias_information", "number_stats", "number_rows")
 
 
 def grow(small: Model, large: Model) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dataefficient_trainer import intercept
 from dataefficient_trainer.rules import Pace, widths
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -62,11 +63,12 @@ class Model:
         self.widths = widths(size)
         generator = torch.Generator().manual_seed(seed)
         s = self.widths.embedding
+        bias, information = intercept.fresh()
         state = {
             "wide": torch.zeros(table_rows),
             "wide_sum": torch.full((table_rows,), INITIAL_ACCUMULATOR),
-            "bias": torch.zeros(1),
-            "bias_sum": torch.full((1,), INITIAL_ACCUMULATOR),
+            "bias": bias,
+            "bias_information": information,
             "embedding": torch.randn((table_rows, s), generator=generator) * EMBEDDING_SPREAD,
             "embedding_sum": torch.full((table_rows if s else 0,), INITIAL_ACCUMULATOR),
             # Mean and mean square of each transformed number, and the rows they come from.
@@ -117,7 +119,7 @@ class Model:
     def tensors(self) -> dict[str, Tensor]:
         """Weights and optimizer state by name, on the CPU; what a checkpoint holds."""
         names = (
-            "wide", "wide_sum", "bias", "bias_sum", "embedding", "embedding_sum",
+            "wide", "wide_sum", "bias", "bias_information", "embedding", "embedding_sum",
             "number_stats", "number_rows", "dense", "adam_mean", "adam_square",
         )  # fmt: skip
         tensors = {name: getattr(self, name).cpu().contiguous() for name in names}
@@ -126,8 +128,10 @@ class Model:
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take weights and optimizer state; the shapes must be this model's."""
         own = {name: tensor.to(self.device) for name, tensor in tensors.items() if name != "step"}
+        if "bias_sum" in own:  # a checkpoint from when Adagrad moved one intercept
+            own["bias"], own["bias_information"] = (t.to(self.device) for t in intercept.adopt(own["bias"]))
         self.wide, self.wide_sum = own["wide"], own["wide_sum"]
-        self.bias, self.bias_sum = own["bias"], own["bias_sum"]
+        self.bias, self.bias_information = own["bias"], own["bias_information"]
         self.embedding, self.embedding_sum = own["embedding"], own["embedding_sum"]
         self.number_stats, self.number_rows = own["number_stats"], own["number_rows"]
         self.dense, self.adam_mean, self.adam_square = own["dense"], own["adam_mean"], own["adam_square"]
@@ -135,12 +139,14 @@ class Model:
         self.gradient = torch.zeros_like(self.dense)
         self.p, self.g = self.views(self.dense), self.views(self.gradient)
         self._bias_gradient: Tensor | None = None
+        self._constants = intercept.constants(self.device)
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
 
-    def start_at(self, label_B: Tensor, offset_B: Tensor) -> None:
-        """Set a fresh model's bias to the log-odds of its first rows: a rare label is no news to learn."""
-        share = (label_B.sum() + 0.5) / (len(label_B) + 1.0)
-        self.bias.fill_(torch.logit(share) - offset_B.mean())
+    def start_at(self, rows: float, positives: float) -> None:
+        """Set a fresh model's intercepts to the log-odds of its first rows: a rare label is no news."""
+        share = (positives + 0.5) / (rows + 1.0)
+        self.bias.fill_(math.log(share / (1.0 - share)))
+        self.bias_information.fill_(rows * share * (1.0 - share))
 
     # ------------------------------------------------------------------ numbers
 
@@ -172,7 +178,9 @@ class Model:
         """Logits of rows, with what the backward pass needs."""
         rows = indices_BF.shape[0]
         flat = indices_BF.reshape(-1)
-        logit = self.wide.index_select(0, flat).view(rows, self.fields).sum(1).add_(self.bias)
+        logit = (
+            self.wide.index_select(0, flat).view(rows, self.fields).sum(1).add_(self.bias[intercept.TRAINING])
+        )
         numbers = self._inputs(values_BD) if self.numbers else values_BD
         out = Forward(flat, numbers, logit)
         if self.numbers:
@@ -193,9 +201,15 @@ class Model:
         out.x0_Bd, out.q_Br, out.z_Bd, out.x1_Bd, out.h1_BH, out.h2_BG = x0, q, z, x1, h1, h2
         return out
 
-    def logits(self, indices_BF: Tensor, values_BD: Tensor) -> Tensor:
-        """Logits of rows, without the sampling offset: log-odds on the unsampled stream."""
-        return self.forward(indices_BF, values_BD).logit_B
+    def logits(self, indices_BF: Tensor, values_BD: Tensor, *, finished: bool) -> Tensor:
+        """Logits of rows, without the sampling offset: log-odds on the unsampled stream.
+
+        ``finished`` says whether the model is scored as it would serve, or in the midst of its training.
+        """
+        logit = self.forward(indices_BF, values_BD).logit_B
+        return (
+            logit.add_(self.bias[intercept.FINISHED] - self.bias[intercept.TRAINING]) if finished else logit
+        )
 
     def dense_gradient(self, seen: Forward, g_B: Tensor) -> Tensor | None:
         """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s], N = B*F."""
@@ -226,11 +240,20 @@ class Model:
         return dx0[:, :width].reshape(-1, self.widths.embedding)
 
     def train_step(
-        self, indices_BF: Tensor, values_BD: Tensor, label_B: Tensor, offset_B: Tensor, pace: Pace
+        self,
+        indices_BF: Tensor,
+        values_BD: Tensor,
+        label_B: Tensor,
+        *,
+        offset_B: Tensor,
+        weight_B: Tensor,
+        target_B: Tensor,
+        pace: Pace,
     ) -> float:
         """One step on a batch; returns the mean log loss before it, on the sampled rows.
 
         ``offset_B`` is the log-odds offset of the sampling: what is learnt is the unsampled log-odds.
+        ``weight_B`` and ``target_B`` are rows and positives of the stream that each row stands for.
         Nothing changes where the loss is not finite; the caller stops then.
         """
         seen = self.forward(indices_BF, values_BD)
@@ -239,6 +262,14 @@ class Model:
         if not math.isfinite(loss):
             return loss
         g_B = torch.sigmoid(logit).sub_(label_B)
+        intercept.follow(
+            self.bias,
+            self.bias_information,
+            self._constants,
+            logit_B=seen.logit_B,
+            weight_B=weight_B,
+            target_B=target_B,
+        )
         embedding = self.dense_gradient(seen, g_B)
         self._update_tables(seen.flat_N, g_B, embedding, pace.sparse)
         self._bias_gradient = g_B.mean()
@@ -284,9 +315,6 @@ class Model:
         self.wide_sum.index_copy_(0, rows_U, total)
         weight = self.wide.index_select(0, rows_U).addcmul_(wide, total.rsqrt(), value=-rate)
         self.wide.index_copy_(0, rows_U, weight)
-        bias = g_B.sum()
-        self.bias_sum += bias.square()
-        self.bias -= rate * bias / self.bias_sum.sqrt()
         if embedding_Ns is None:
             return
         summed = torch.zeros((len(rows_U), self.widths.embedding), device=self.device)

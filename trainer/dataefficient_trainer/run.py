@@ -208,9 +208,10 @@ class Run:
 
     def _sample(self, chunk: Chunk, in_train: npt.NDArray[np.bool_], edges: list[tuple[int, int]]) -> Kept:
         n, train, shares, counts = len(chunk.times), self.request.train, self.state.shares, self.state.counts
-        keep, probability, offset = np.zeros(n, bool), np.ones(n), np.zeros(n)
+        keep, probability = np.zeros(n, bool), np.ones(n)
+        offset, weight, target = np.zeros(n), np.zeros(n), np.zeros(n)
         if train is None:
-            return Kept(keep, probability, offset)
+            return Kept(keep, probability, offset, weight, target)
         uniforms = uniform(chunk.groups, salt(train.salt))
         scored = train.policy is Policy.SCORED_NEGATIVES and train.rate < 1.0
         scores = self._negative_scores(chunk, in_train) if scored else None
@@ -224,6 +225,7 @@ class Run:
                 train.policy, train.rate, uniforms[rows], labels=labels, shares=shares, scores=score
             )
             keep[rows], probability[rows], offset[rows] = window.keep, window.probability, window.offset
+            weight[rows], target[rows] = window.weight, window.target
             negative = labels == 0
             shares.add(len(rows), int(labels.sum()))
             if score is not None:
@@ -235,7 +237,7 @@ class Run:
         counts.kept_positives += int(chunk.labels[keep].sum())
         counts.weight += float(weights.sum())
         counts.square += float((weights * weights).sum())
-        return Kept(keep, probability, offset)
+        return Kept(keep, probability, offset, weight, target)
 
     def _negative_scores(self, chunk: Chunk, in_train: npt.NDArray[np.bool_]) -> Floats | None:
         """Scores of the training rows: from the logged prediction, else from the start checkpoint."""
@@ -252,12 +254,15 @@ class Run:
 
     # ------------------------------------------------------------------ scoring
 
-    def _logits(self, model: Model, indices: Places, values: npt.NDArray[np.float32]) -> Floats:
+    def _logits(
+        self, model: Model, indices: Places, values: npt.NDArray[np.float32], *, finished: bool = True
+    ) -> Floats:
         out = np.empty(len(indices))
         for at in range(0, len(indices), SCORE_ROWS):
             part = slice(at, at + SCORE_ROWS)
             rows, numbers = torch.from_numpy(indices[part]), torch.from_numpy(values[part])
-            out[part] = model.logits(rows.to(model.device), numbers.to(model.device)).cpu().numpy()
+            logits = model.logits(rows.to(model.device), numbers.to(model.device), finished=finished)
+            out[part] = logits.cpu().numpy()
         return out
 
     def _score_frozen(self, drawn: Drawn, rows: Places) -> dict[str, Floats]:
@@ -284,8 +289,10 @@ class Run:
             return np.empty(0)
         with self.state.clock.charge("evaluate"):
             at = drawn.place[rows]
-            logits = self._logits(model, drawn.indices[at], drawn.values[at])
-            return scores.add_model("self", drawn.chunk.times[rows], logits, drawn.chunk.labels[rows])
+            times = drawn.chunk.times[rows]
+            finished = bool(times[0] >= self.train_span[1])  # windows end where training does
+            logits = self._logits(model, drawn.indices[at], drawn.values[at], finished=finished)
+            return scores.add_model("self", times, logits, drawn.chunk.labels[rows])
 
     def _add_slices(self, chunk: Chunk, rows: Places, own: list[Floats], frozen: dict[str, Floats]) -> None:
         scores = self.state.scores
@@ -309,10 +316,12 @@ class Run:
             drawn.values[at],
             chunk.labels[shuffled].astype(np.float32),
             drawn.kept.offset[shuffled].astype(np.float32),
+            drawn.kept.weight[shuffled].astype(np.float32),
+            drawn.kept.target[shuffled].astype(np.float32),
         )
         state.model.observe_numbers(torch.from_numpy(fresh.values).to(state.model.device))
         if state.model.step == 0 and not len(state.pending):
-            state.model.start_at(torch.from_numpy(fresh.label), torch.from_numpy(fresh.offset))
+            state.model.start_at(float(fresh.weight.sum()), float(fresh.target.sum()))
         state.pending = state.pending.extend(fresh)
         self._train_pending(rest=False)
 
@@ -328,11 +337,16 @@ class Run:
     def _step(self, batch: Batchable) -> None:
         model, counts = self.state.model, self.state.counts
         assert model is not None
-        indices, values, label, offset = (
-            torch.from_numpy(array).to(model.device)
-            for array in (batch.indices, batch.values, batch.label, batch.offset)
+        rows = {name: torch.from_numpy(array).to(model.device) for name, array in batch.arrays().items()}
+        loss = model.train_step(
+            rows["indices"],
+            rows["values"],
+            rows["label"],
+            offset_B=rows["offset"],
+            weight_B=rows["weight"],
+            target_B=rows["target"],
+            pace=self.pace,
         )
-        loss = model.train_step(indices, values, label, offset, pace=self.pace)
         if not np.isfinite(loss):
             raise NotFiniteError(
                 f"the training loss became {loss} at step {counts.steps + 1} of this run (learning rates "

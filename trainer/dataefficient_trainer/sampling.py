@@ -85,6 +85,31 @@ class Kept:
     offset: Floats
     """log(P(kept | positive, x) / P(kept | negative, x)): the log-odds among kept rows exceed the
     stream's by this."""
+    weight: Floats
+    """Rows of the window that each kept row stands for; they sum up to all of them. 0 where not kept."""
+    target: Floats
+    """Positives of the window that each kept row stands for; they sum up to all of them, as the labels of
+    dropped rows are known too: only their features were not looked at. 0 where not kept."""
+
+
+def standing_for(
+    keep: npt.NDArray[np.bool_], probability: Floats, labels: npt.NDArray[np.int8]
+) -> tuple[Floats, Floats]:
+    """``Kept.weight`` and ``Kept.target`` of a window.
+
+    The inverse probabilities are brought to the known number of rows, and the positives to the known number
+    of positives: the ratio and the difference estimator of survey sampling (Saerndal, Swensson and
+    Wretman, Model Assisted Survey Sampling, 1992). What is left to chance is which
+    rows' predictions stand for those of the others. A window of which nothing was kept says nothing.
+    """
+    weight, target = np.zeros(len(keep)), np.zeros(len(keep))
+    kept = int(keep.sum())
+    if kept:
+        inverse = 1.0 / probability[keep]
+        inverse *= len(keep) / inverse.sum()
+        own = inverse * labels[keep]
+        weight[keep], target[keep] = inverse, own + (labels.sum() - own.sum()) / kept
+    return weight, target
 
 
 def sample(
@@ -108,11 +133,14 @@ def sample(
     """
     n = len(uniforms)
     if policy is Policy.UNIFORM or rate >= 1.0:
-        return Kept(uniforms < rate, np.full(n, rate), np.zeros(n))
+        keep, probability = uniforms < rate, np.full(n, rate)
+        return Kept(keep, probability, np.zeros(n), *standing_for(keep, probability, labels))
     positive, negative = class_probabilities(rate, shares.positive)
     negatives = np.full(n, negative)
     if policy is Policy.SCORED_NEGATIVES and scores is not None and shares.scored:
         mean = max(shares.score / shares.scored, 1e-9)
         negatives = np.minimum(1.0, negative * (SCORE_MIX + (1 - SCORE_MIX) * scores / mean))
     probability = np.where(labels == 1, positive, negatives)
-    return Kept(uniforms < probability, probability, np.log(positive) - np.log(negatives))
+    keep = uniforms < probability
+    offset = np.log(positive) - np.log(negatives)
+    return Kept(keep, probability, offset, *standing_for(keep, probability, labels))

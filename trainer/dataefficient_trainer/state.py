@@ -65,24 +65,28 @@ class Counts:
 
 @dataclass
 class Batchable:
-    """Kept rows that wait for a full batch: table rows, numbers, label, offset."""
+    """Kept rows that wait for a full batch: table rows, numbers, label, and ``sampling.Kept`` of them."""
 
     indices: npt.NDArray[np.int64]
     values: npt.NDArray[np.float32]
     label: npt.NDArray[np.float32]
     offset: npt.NDArray[np.float32]
+    weight: npt.NDArray[np.float32]
+    target: npt.NDArray[np.float32]
 
     @classmethod
     def empty(cls, fields: int, numbers: int) -> Batchable:
         """No row."""
         none = np.empty(0, np.float32)
-        return cls(np.empty((0, fields), np.int64), np.empty((0, numbers), np.float32), none, none)
+        return cls(
+            np.empty((0, fields), np.int64), np.empty((0, numbers), np.float32), none, none, none, none
+        )
 
     def __len__(self) -> int:
         return len(self.label)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The four arrays by name."""
+        """The arrays by name."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def take(self, rows: slice) -> Batchable:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from dataefficient.planner.costs import CostPerExample
 from dataefficient.planner.curves import COVERAGE, TYPICAL_NOISE, Forecast
@@ -29,6 +30,7 @@ EXPONENTS = (0.02, 3.0)
 """Range of the exponents."""
 PARAMETER_COVERAGE = 0.95
 _FEWEST = 3
+_FEWEST_SPARE = 4
 _REACH = 30.0
 """How far beyond the measured sizes an optimum is looked for (a factor)."""
 _HUBER = 1.345
@@ -303,13 +305,25 @@ def _wild(
     robust = weight * fitted**2
     # The refits hold the Huber weights fixed; the ratio restores the variance that this hides.
     hidden = float(robust.mean() / max(np.mean(robust > 0.999), 0.5))
-    residual = (y - fitted) / (1.0 - leverage) * hidden
+    spare = y.size - kept.shape[1]
+    residual = (y - fitted) / (1.0 - leverage) * hidden * _student(spare)
     signs = random.choice([-1.0, 1.0], (bootstraps, y.size))
     # A fit with few runs to spare leaves no residuals: one degree of freedom of typical noise is added.
-    believed = TYPICAL_NOISE / math.sqrt(1.0 + y.size - kept.shape[1])
+    believed = TYPICAL_NOISE / math.sqrt(1.0 + spare)
     extra = fitted * believed * random.standard_normal((bootstraps, y.size))
     out: Array = np.maximum(fitted + residual * signs + extra, 1e-3 * fitted)
     return out
+
+
+def _student(spare: int) -> float:
+    """How much wider Student's interval is than the normal one with ``spare`` runs more than parameters.
+
+    Quantiles of a bootstrap take the noise for known, so those of few runs are too narrow (Hesterberg, "What
+    Teachers Should Know About the Bootstrap", The American Statistician 69, 2015). With fewer spare runs than
+    four, the typical noise that is added decides.
+    """
+    tail = (1.0 + PARAMETER_COVERAGE) / 2
+    return float(stdtrit(max(spare, _FEWEST_SPARE), tail) / ndtri(tail))
 
 
 def _parameter(

@@ -1,0 +1,1 @@
+"""What the planner's fits are worth: convergence points, extrapolations and surfaces against the truth."""
