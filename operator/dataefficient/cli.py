@@ -24,6 +24,7 @@ from dataefficient.local.errors import Exit, LocalError
 EXIT_CODES: Mapping[Exit, str] = {
     Exit.OK: "all is well",
     Exit.DIFFERENT: "replay: a decision came out differently",
+    Exit.NOTHING: "kubectl det: it is so already, or there is nothing to do it to; nothing was changed",
     Exit.WRONG_INPUT: "wrong input: an option, a resource file, a work folder, a name, a kubeconfig",
     Exit.DATA: "the data cannot be used",
     Exit.TRAINER: "the trainer failed for good",
@@ -110,20 +111,27 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def kubectl_main() -> None:
+    """Entry point of ``kubectl-det``, which kubectl finds on the PATH as ``kubectl det``."""
+    from dataefficient.kubectl.command import det  # noqa: PLC0415 - detctl does without it
+
+    sys.exit(run(sys.argv[1:], det, "kubectl det"))
+
+
+def run(arguments: list[str], program: click.Command = detctl, name: str = "detctl") -> int:
     """Run one command and return its exit code; every error has been told on standard error."""
     session = Session()
     try:
-        code = detctl.main(arguments or ["--help"], "detctl", standalone_mode=False, obj=session)
+        code = program.main(arguments or ["--help"], name, standalone_mode=False, obj=session)
     except click.ClickException as error:
         error.show()
         wrong = isinstance(error, click.UsageError) or error.exit_code == 1
         return Exit.WRONG_INPUT if wrong else error.exit_code
     except LocalError as error:
-        click.echo(f"detctl: {error}", err=True)
+        click.echo(f"{name}: {error}", err=True)
         return error.code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("detctl: interrupted", err=True)
+        click.echo(f"{name}: interrupted", err=True)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe had enough; what is still buffered must not fail at exit.
@@ -132,7 +140,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort, told in one line
         where = _crash_log(session.crash_folder)
         click.echo(
-            f"detctl: a fault of this program, not yours: {error!r}. The trace is in {where}", err=True
+            f"{name}: a fault of this program, not yours: {error!r}. The trace is in {where}", err=True
         )
         return Exit.INTERNAL
     return code if isinstance(code, int) else Exit.OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def report_command(place: Place, *, output: Path | None, as_json: bool) -> None:
     was spent before; what is not known for that reason is said. Reading it takes the verb get on
     dataefficienttrainings and configmaps, which the role view has.
     """
-    _show(place.open(), output, as_json=as_json)
+    tell_report(place.open(), output, as_json=as_json)
 
 
 def show_report(store: Store, *, as_json: bool) -> None:
@@ -112,10 +113,17 @@ def show_report(store: Store, *, as_json: bool) -> None:
     Raises:
         DiskError: the page cannot be written.
     """
-    _show(Folder(store), None, as_json=as_json)
+    tell_report(Folder(store), None, as_json=as_json)
 
 
-def _show(source: Source, output: Path | None, *, as_json: bool) -> None:
+def tell_report(
+    source: Source, output: Path | None, *, as_json: bool, write: Callable[[Any], None] = print_json
+) -> None:
+    """Write the page of a resource's statement, and print the statement; ``write`` prints it for programs.
+
+    Raises:
+        DiskError: the page cannot be written.
+    """
     from dataefficient.report.html import render as as_page  # noqa: PLC0415 - plots and templates
     from dataefficient.report.text import render as as_text  # noqa: PLC0415
 
@@ -128,7 +136,7 @@ def _show(source: Source, output: Path | None, *, as_json: bool) -> None:
             f"{page}: cannot be written ({error.strerror or error}); name another file with --output"
         ) from error
     if as_json:
-        print_json(contract.encode(statement))
+        write(contract.encode(statement))
         return
     click.echo(as_text(statement, min(shutil.get_terminal_size().columns, _MAX_WIDTH)))
     click.echo(f"\nThe whole report: {page}")
@@ -151,16 +159,26 @@ def why_command(place: Place, *, cycle: int | None, as_json: bool) -> None:
 
     On a cluster it takes the verb get on dataefficienttrainings and configmaps, which the role view has.
     """
+    tell_why(place.open(), cycle, as_json=as_json)
+
+
+def tell_why(
+    source: Source, cycle: int | None, *, as_json: bool, write: Callable[[Any], None] = print_json
+) -> None:
+    """Print why a cycle ran as it did; None: the newest that was planned.
+
+    Raises:
+        WrongInputError: the cycle is not known.
+    """
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     from dataefficient.local import why  # noqa: PLC0415
 
-    source = place.open()
     memory = source.memory()
     told = why.explain(memory, source.spec(), why.newest(memory) if cycle is None else cycle)
     if as_json:
-        print_json(told.as_json())
+        write(told.as_json())
     else:
         console = Console(highlight=False)
         for line in told.lines:
@@ -183,9 +201,19 @@ def replay_command(place: Place, *, cycle: int | None, as_json: bool) -> int:
 
     On a cluster it takes the verb get on dataefficienttrainings and configmaps, which the role view has.
     """
+    return tell_replay(place.open(), cycle, as_json=as_json)
+
+
+def tell_replay(
+    source: Source, cycle: int | None, *, as_json: bool, write: Callable[[Any], None] = print_json
+) -> int:
+    """Make a cycle's decisions again and print how they came out; the exit code.
+
+    Raises:
+        WrongInputError: they are not recorded.
+    """
     from dataefficient.cycle.machine import advance  # noqa: PLC0415
 
-    source = place.open()
     if cycle is None:
         cycle = max(source.recorded(), default=0)
     count, difference = source.replay(cycle, advance)
@@ -198,7 +226,7 @@ def replay_command(place: Place, *, cycle: int | None, as_json: bool) -> int:
                 "recorded": difference.recorded,
                 "recomputed": difference.recomputed,
             }
-        print_json(body)
+        write(body)
     elif difference is None:
         decisions = "1 decision" if count == 1 else f"{count} decisions"
         click.echo(f"Cycle {cycle}: {decisions} made again, identical")

@@ -6,10 +6,7 @@ The cluster is only read, once, and what went wrong there becomes a message and 
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import importlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,29 +14,21 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from dataefficient.cli_cluster import Where, ask, check_name
 from dataefficient.cycle.model import Memory
 from dataefficient.cycle.recording import Advance, DamagedError, Difference
-from dataefficient.local.errors import Exit, LocalError, WrongInputError
+from dataefficient.local.errors import WrongInputError
 from dataefficient.local.store import Store
 
 if TYPE_CHECKING:
     from dataefficient.api.spec import Spec
-    from dataefficient.cluster.api import ApiError
+    from dataefficient.cluster.api import Api
     from dataefficient.cluster.kept import Kept
     from dataefficient.report import Statement
 
 RIGHTS = "It takes the verb get on dataefficienttrainings and configmaps there; the role view has both"
 
-_NAME = re.compile("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-class ClusterError(LocalError):
-    """The cluster could not be looked at."""
-
-    def __init__(self, message: str, code: Exit) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Source(Protocol):
@@ -86,12 +75,9 @@ class Place:
                 "'detctl run' or the name of a resource on a cluster."
             )
         if self.name is not None:
-            for option, value in (("--name", self.name), ("--namespace", self.namespace)):
-                if value is not None and not _NAME.fullmatch(value):
-                    raise click.UsageError(
-                        f"{option}: found {value!r}; allowed: up to 63 of a-z, 0-9 and -, not at its ends."
-                    )
-            return Remote(asyncio.run(_look(self.name, self.namespace, self.context)))
+            check_name("--name", self.name)
+            check_name("--namespace", self.namespace)
+            return remote(Where(self.namespace, self.context), self.name)
         for option, value in (("--namespace", self.namespace), ("--context", self.context)):
             if value is not None:
                 raise click.UsageError(
@@ -144,6 +130,11 @@ def place_options(command: _Command) -> _Command:
         wrapped = decorate(wrapped)
     found: _Command = wrapped
     return found
+
+
+def remote(where: Where, name: str) -> Remote:
+    """A resource on a cluster; errors as for :meth:`Place.open`."""
+    return Remote(ask(where, functools.partial(_kept, name=name), needs=RIGHTS))
 
 
 class Folder:
@@ -222,49 +213,11 @@ class Remote:
         return report.build_from_cluster(self._kept)
 
 
-async def _look(name: str, namespace: str | None, context: str | None) -> Kept:
-    from dataefficient.cluster.api import ApiError  # noqa: PLC0415
+async def _kept(api: Api, namespace: str, name: str) -> Kept:
     from dataefficient.cluster.kept import NotKeptError, kept  # noqa: PLC0415
     from dataefficient.cluster.names import Key  # noqa: PLC0415
 
     try:
-        client = importlib.import_module("kubernetes.aio.client")
-        kubeconfig = importlib.import_module("dataefficient.cluster.kubeconfig")
-        aio = importlib.import_module("dataefficient.cluster.aio")
-    except ModuleNotFoundError as error:
-        raise WrongInputError(
-            f"looking at a cluster needs the package {error.name}, which is not installed; "
-            "pip install 'data-efficient-training[operator]'"
-        ) from error
-    try:
-        cluster = await kubeconfig.find(context)
-    except kubeconfig.NoClusterError as error:
-        raise WrongInputError(str(error)) from error
-    try:
-        async with client.ApiClient(cluster.configuration) as connection:
-            api = aio.AioApi(connection, may_write=lambda: False)
-            return await kept(api, Key(namespace or cluster.namespace, name))
+        return await kept(api, Key(namespace, name))
     except NotKeptError as error:
         raise WrongInputError(str(error)) from error
-    except ApiError as error:
-        raise _refused(error, cluster.configuration.host) from error
-
-
-def _refused(error: ApiError, host: str) -> ClusterError:
-    """The error as a person can act on it."""
-    told = str(error).rstrip(".")
-    if error.status == 401:
-        return ClusterError(
-            f"the cluster at {host} does not accept the credentials ({told}); log in again, or name another "
-            "context with --context",
-            Exit.FORBIDDEN,
-        )
-    if error.status == 403:
-        return ClusterError(f"{told}. {RIGHTS}", Exit.FORBIDDEN)
-    if error.status == 0:
-        return ClusterError(
-            f"the cluster at {host} does not answer ({told}); see that it runs and is reached from here, or "
-            "name another with --context",
-            Exit.CLUSTER,
-        )
-    return ClusterError(f"the cluster at {host} answers {error.status}: {told}; try again", Exit.CLUSTER)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from chart.asking import bind, refusal, resource, until
 from chart.helm import Helm
 from chart.release import released
 from cluster.control_plane import ControlPlane, KubectlError
+from cluster.plugin import Plugin
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,23 @@ def test_who_changes_nothing_of_the_spec_is_not_asked(tenants: ControlPlane):
             user="alice",
         )
     tenants.kubectl("delete", "det", "late-flights", "-n", "ads", user="alice")
+
+
+def test_the_plugin_tells_who_may_not_approve_and_approves_for_who_may(tenants: ControlPlane, tmp_path: Path):
+    asked = {"digest": "7a7277f25116", "asked": "Plan", "holds": False, "sinceCycle": 3}
+    asked |= {"policy": "Negatives", "rate": "0.5", "size": 8, "reason": "Recommended: half of the rows"}
+    tenants.kubectl("apply", "--filename=-", given=with_total(resource(), "10"), user="bob")
+    tenants.kubectl(
+        *("patch", "det", "late-flights", "-n", "ads", "--subresource=status", "--type=merge"),
+        f"--patch={json.dumps({'status': {'recommendation': asked}})}",
+    )
+    det = Plugin(tenants, tmp_path, "ads")
+    code, _, err = det("approve", "late-flights", "7a7277f25116", user="bob")
+    assert code == 77
+    assert "user bob may not approve plans in the namespace ads" in err
+    assert "It takes the verbs get, patch and approve on dataefficienttrainings there; the role admin" in err
+    out = det.good("approve", "late-flights", "7a7277f25116", user="carol")
+    assert "Approved 7a7277f25116: 50 % Negatives, size 8 is in force from the next cycle on." in out
+    code, _, err = det("suspend", "late-flights", user="alice")
+    assert (code, "user alice may not create jobs in the namespace ads" in err) == (77, True)
+    assert "No run is started any more." in det.good("suspend", "late-flights", user="bob")

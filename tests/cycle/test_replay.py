@@ -10,6 +10,7 @@ from cycle.playing import LONG_AFTER, START, WEEK, Player, agreeing, failing, re
 from dataefficient.contract import Role, decode, encode
 from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import Decision, FailureKind, Memory, Observation, Step
+from dataefficient.cycle.recording import Recorded, compare
 from dataefficient.simulator import harness
 from dataefficient.simulator.scenario import SCENARIOS
 from dataefficient.simulator.world import World
@@ -45,6 +46,18 @@ def test_a_decision_is_the_same_from_a_recorded_memory_and_observation(player):
         again = advance(player.spec, through_json(Memory, memory), through_json(Observation, observation))
         assert body(again) == body(decision)
         assert through_json(Decision, decision) == decision
+
+
+def test_decisions_that_were_recorded_without_their_reasons_are_made_again_the_same():
+    player = Player(resource(cycles=3))
+    player.play()
+    records = [
+        Recorded(0, number, "v1", before, observation, {k: v for k, v in body(d).items() if k != "codes"})
+        for number, ((before, observation), d) in enumerate(
+            zip(player.observations, player.decisions, strict=True), start=1
+        )
+    ]
+    assert compare(records, lambda version: player.spec, advance) == (len(records), None)
 
 
 def test_a_driver_that_restarts_after_every_decision_leads_the_same_life():

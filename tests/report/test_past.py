@@ -13,8 +13,9 @@ from dataefficient.cluster.kept import Kept
 from dataefficient.contract import decode, encode
 from dataefficient.cycle.hearing import hear
 from dataefficient.cycle.model import CostEvidence, FailureKind, Observation
-from dataefficient.report import Statement, build_from_cluster, build_statement
+from dataefficient.report import Statement, build_from_cluster, build_statement, html
 from dataefficient.report.past import UNITEMIZED
+from dataefficient.report.statement import Basis
 from dataefficient.report.text import render
 
 RESOURCE = objects.resource(cycles=12)
@@ -91,8 +92,47 @@ def test_nothing_is_unknown_where_every_run_is_there(whole):
     assert whole.unknown == ()
 
 
-def test_no_saving_is_stated_and_the_reason_is_not_one_for_this_machine(life):
+def test_without_a_control_the_saving_is_extrapolated_and_says_so(life):
     found = on_cluster(life)
+    saved = life.memory.saved
+    assert found.headline.startswith("An estimated 15 % less compute than training the largest model on")
+    assert "log loss at most 0.24 % worse, inside the 2 % allowed" in found.headline
+    assert "No control was run beside it: compute is extrapolated" in found.detail
+    assert "over cycles 0–12" in found.detail
+    largest, right = found.comparisons
+    assert not largest.measured
+    assert largest.whole is None
+    assert largest.expected.compute.value == pytest.approx(1.0 - saved.spent / saved.full.mean)
+    wider = replace(saved, full=replace(saved.full, low=0.9 * saved.full.mean, high=1.1 * saved.full.mean))
+    spread = on_cluster(life, memory=replace(life.memory, saved=wider)).comparisons[0].expected.compute
+    assert spread.low < spread.value < spread.high
+    assert largest.expected.cycles == (0, 12)
+    assert right.expected.size == life.memory.champion.point.size
+    bases = {claim.what: claim.basis for claim in found.claims}
+    assert bases["Compute against all rows, largest size"] is Basis.EXTRAPOLATED
+    assert (found.distance.value, found.distance.bound) == (
+        life.memory.distance,
+        life.memory.distance_bound,
+    )
+    why = "controls that train on everything run in detctl run --control only"
+    for shown in (render(found, 100), html.render(found)):
+        assert "xtrapolated" in shown
+        assert why in " ".join(shown.split())
+    assert "Against all rows, largest size, extrapolated over cycles 0–12" in html.render(found)
+
+
+def test_a_right_sized_control_costs_what_the_size_in_force_does(life):
+    smaller = replace(life.memory.champion, point=replace(life.memory.champion.point, size=8))
+    found = on_cluster(life, memory=replace(life.memory, champion=smaller))
+    largest, right = (c.expected for c in found.comparisons)
+    assert (largest.size, right.size) == (32, 8)
+    assert right.theirs < largest.theirs
+    assert right.compute.value < largest.compute.value
+    assert "Against all rows at size 8, now in force, it is" in found.detail
+
+
+def test_where_no_cost_was_added_up_no_saving_is_stated(life):
+    found = on_cluster(life, memory=replace(life.memory, saved=None))
     assert "no saving is stated" in found.headline
     assert {c.reason for c in found.comparisons} == {
         "not measured: controls that train on everything run in detctl run --control only"
@@ -106,7 +146,7 @@ def test_forgotten_cycles_are_a_sum_and_rows_of_all_cycles_are_unknown(life):
     assert spend(found)[UNITEMIZED] == earlier
     assert found.spent == pytest.approx(life.memory.ledger.settled)
     assert found.unknown[0].startswith("Cycles before 4 are remembered as a sum alone: ")
-    assert found.headline.startswith("13 cycles took ")
+    assert found.headline.startswith("An estimated ")
     assert found.state == "Finished: every interval of the schedule was run, 13 in all"
     assert found.stream.rows is None
     assert found.stream.history_rows is None

@@ -192,6 +192,27 @@ def test_the_interval_of_a_saving_follows_the_spread_of_seconds_per_row(statemen
     assert narrow.high - narrow.low < 0.01
 
 
+def test_trials_that_ride_in_another_process_do_not_widen_the_spread_of_start_up():
+    eighth = replace(made_up.QUARTER, rate=0.125)
+    riders = [
+        made_up.run(f"c{k:03d}-trial", Role.TRIAL, k, eighth, 6.0, 0.01 * (1 + k % 2), None)
+        for k in range(1, made_up.CYCLES)
+    ]
+    alone = state(made_up.ours()).comparisons[0].whole.compute
+    ridden = state([*made_up.ours(), *riders]).comparisons[0].whole.compute
+    assert ridden.high - ridden.low < 2.0 * (alone.high - alone.low)
+
+
+def test_no_more_than_everything_is_saved_however_little_timing_tells():
+    wild = [
+        made_up.run(q.run, q.role, q.cycle, made_up.point_of(q.cycle), 4.0 + 86.0 * (k % 2), 1.0, None)
+        for k, (q, _) in enumerate(made_up.ours())
+    ]
+    found = state(wild, controls=largest(30.0, 41.0)).comparisons[0].whole.compute
+    assert found.low < -1.0
+    assert found.high == 1.0
+
+
 def test_with_too_few_runs_a_saving_has_no_interval():
     runs = [r for r in made_up.ours() if r[0].cycle < 2]
     memory = made_up.memory()

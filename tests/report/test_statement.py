@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataefficient.contract import decode, encode
+from dataefficient.contract import Role, decode, encode
 from dataefficient.cycle.machine import begin
 from dataefficient.cycle.model import FailureKind, Step, Stopped
 from dataefficient.report import Statement, build_statement
@@ -131,3 +131,27 @@ def test_a_stopped_resource_says_why():
     memory = replace(made_up.memory(), step=Step.STOPPED, stopped=stopped)
     found = build_statement(made_up.resource(), memory, made_up.ours(), [])
     assert "data.label: no column late" in found.state
+
+
+def test_a_convergence_point_without_cold_starts_is_not_measured_and_says_why():
+    memory = made_up.memory()
+    none = replace(memory.convergence, examples=None, measured=(), reason="Not measured: too dear")
+    found = build_statement(
+        made_up.resource(), replace(memory, convergence=none), made_up.ours(), made_up.controls()
+    )
+    (claim,) = [c for c in found.claims if c.what == "Data-convergence point"]
+    assert (claim.basis, claim.how) == (Basis.NOT_MEASURED, "not measured: too dear")
+
+
+def test_start_up_is_told_of_where_it_is_much_of_what_was_spent():
+    slow = [
+        made_up.run(q.run, q.role, q.cycle, made_up.point_of(q.cycle), 20.0, 12.0 + 0.1 * (k % 2), None)
+        for k, (q, _) in enumerate(made_up.ours())
+        if q.role is Role.CANDIDATE
+    ]
+    controls = [made_up.control(made_up.Lineage.LARGEST, 16, 100.0, 50.0, 0.4598)]
+    told = build_statement(made_up.resource(), made_up.memory(), slow, controls).detail
+    assert "Start-up, which does not grow with the data, is 40 % of ours; without it, it is " in told
+    assert "in all, " in told
+    quick = build_statement(made_up.resource(), made_up.memory(), made_up.ours(), controls).detail
+    assert "Start-up" not in quick

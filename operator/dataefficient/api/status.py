@@ -310,7 +310,9 @@ class Status(Model):
         default=None, description="What waits for approval, in mode Recommend."
     )
     handled_requests: Annotated[tuple[Word, ...], Field(max_length=MAX_HANDLED)] = Field(
-        default=(), description="Requests that were carried out, newest last."
+        default=(),
+        description="Requests that were heard: digests that were approved, words of the annotation resume, "
+        "and run-now:WORD and rollback:WORD of the others. Of each kind the newest last.",
     )
     history: Annotated[tuple[Cycle, ...], Field(max_length=MAX_HISTORY)] = Field(
         default=(), description="The last cycles, oldest first."

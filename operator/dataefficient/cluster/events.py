@@ -50,7 +50,7 @@ class Events:
         now = self._now()
         if digest in self._told and now - self._told[digest] < QUIET:
             return
-        logger.info("%s: %s: %s", about, reason, words)
+        logger.info("%s: %s", reason, words)
         name = f"{about.name}.{digest}"
         instant = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         body = {

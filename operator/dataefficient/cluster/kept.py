@@ -46,7 +46,7 @@ async def kept(api: Api, key: Key) -> Kept:
     held = await api.get(CONFIG_MAPS, key.namespace, names.ledger(key.name))
     ours = held is not None and ledger.is_ours(held, key.name)
     if body is None:
-        raise NotKeptError(await _missing(api, key, remembered=ours))
+        raise NotKeptError(await missing(api, key, remembered=ours))
     if held is None or not ours:
         raise NotKeptError(_undecided(key, body))
     try:
@@ -58,7 +58,12 @@ async def kept(api: Api, key: Key) -> Kept:
     return Kept(resource, memory, decisions.files(await api.get(CONFIG_MAPS, key.namespace, recorded)))
 
 
-async def _missing(api: Api, key: Key, *, remembered: bool) -> str:
+async def missing(api: Api, key: Key, *, remembered: bool = False) -> str:
+    """What is said of a resource that is not there, with those that are.
+
+    Args:
+        remembered: whether its ledger is there.
+    """
     told = f"namespace {key.namespace} has no DataEfficientTraining {key.name}"
     if remembered:
         return (

@@ -33,16 +33,17 @@ class Cluster:
     """The one that is meant where none is named: the context's, else the pod's own, else ``default``."""
 
 
-async def find(context: str | None = None) -> Cluster:
+async def find(context: str | None = None, file: Path | None = None) -> Cluster:
     """The cluster that is meant.
 
     Args:
         context: name of a context of the kubeconfig; None: its current one.
+        file: the kubeconfig, in place of those that are looked for.
 
     Raises:
         NoClusterError: there is none, or it cannot be used.
     """
-    files = _files()
+    files = _files() if file is None else _given(file)
     if not files:
         return _own(context)
     named = os.pathsep.join(str(file) for file in files)
@@ -54,6 +55,12 @@ async def find(context: str | None = None) -> Cluster:
     except Exception as error:
         raise NoClusterError(f"the kubeconfig {named} cannot be used: {_told(error)}") from error
     return Cluster(configuration, namespace)
+
+
+def _given(file: Path) -> Sequence[Path]:
+    if not file.expanduser().exists():
+        raise NoClusterError(f"--kubeconfig names {file}, and there is no such file; correct it")
+    return (file.expanduser(),)
 
 
 def _files() -> Sequence[Path]:

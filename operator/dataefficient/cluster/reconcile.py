@@ -17,7 +17,7 @@ from datetime import datetime
 from dataefficient import contract
 from dataefficient.api.conditions import ConditionStatus, ConditionType, Reason
 from dataefficient.api.spec import Resource
-from dataefficient.cluster import names
+from dataefficient.cluster import names, words
 from dataefficient.cluster.admission import admit, try_template
 from dataefficient.cluster.api import TRAININGS, Api, ApiError, Body
 from dataefficient.cluster.brain import Decide
@@ -32,10 +32,12 @@ from dataefficient.cluster.policy import Policy
 from dataefficient.cluster.runs import Runs, Seen
 from dataefficient.cluster.status import previous, refused, status
 from dataefficient.cluster.store import ForeignError, Store
+from dataefficient.cluster.telling import tell_of
 from dataefficient.cluster.view import Readback, Refused, View
 from dataefficient.cycle import approving
 from dataefficient.cycle.covering import uncovered
-from dataefficient.cycle.model import Decision, Memory, Observation, Step
+from dataefficient.cycle.model import Decision, Memory, Observation
+from dataefficient.telemetry.logs import about
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,6 @@ SOON = 5.0
 """Seconds until a visit that had to wait for something brief."""
 REFUSED_AGAIN = 60.0
 """Seconds until a Job that the server refused is tried again: a quota may have room by then."""
-HANDLED = 16
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,13 @@ class Reconciler:
                 await self._refuse(body, rejected)
                 return None
         book, version = await self._remembered(key, resource, empty=not found)
+        with about(cycle=book.memory.cycle):
+            return await self._go_on(key, body, resource, book, version)
+
+    async def _go_on(
+        self, key: Key, body: Body, resource: Resource, book: Book, version: str | None
+    ) -> float | None:
+        """The visit from what is remembered on."""
         if version is None and not await self._runs.clear(resource):
             return SOON
         seen = await self._runs.look(resource, book, book.memory.running)
@@ -151,9 +159,9 @@ class Reconciler:
             return SOON
         over = uncovered(resource.spec, book.memory, self._now())
         seen = _without_uncovered(seen, over)
-        acted = _has_acted(resource, book)
+        acted = words.has_acted(resource, book)
         wait_until = None
-        approves = approving.is_new(resource.spec, book.memory, _word(resource, names.APPROVE_ANNOTATION))
+        approves = approving.is_new(resource.spec, book.memory, words.approval(resource))
         if self._is_quiet(key, resource, version, seen) and not acted and not approves:
             wait_until = self._quiet[key].until
         else:
@@ -167,7 +175,7 @@ class Reconciler:
         book, version = await self._mark(resource, book, version, live)
         if key in self._quiet:
             self._quiet[key] = replace(self._quiet[key], version=version)
-        word = _word(resource, names.APPROVE_ANNOTATION)
+        word = words.approval(resource)
         if (objection := approving.objection(resource.spec, book.memory, word)) is not None:
             told = f"{names.APPROVE_ANNOTATION}: {objection}"
             await self._events.tell(resource, "NotApproved", told, warning=True)
@@ -202,8 +210,14 @@ class Reconciler:
     ) -> tuple[Book, str | None, Decision]:
         """Decide, and remember the decision before anything follows from it."""
         key = Key(resource.metadata.namespace, resource.metadata.name)
-        approval = _word(resource, names.APPROVE_ANNOTATION)
-        observation = Observation(self._now(), seen.outcomes, approval=approval)
+        asked = words.asked(resource, book)
+        observation = Observation(
+            self._now(),
+            seen.outcomes,
+            approval=words.approval(resource),
+            run_now=asked.run_now,
+            rollback=asked.rollback,
+        )
         if self._readback is not None:
             observation = self._readback.told(key, observation)
         before, decision = await self._decide(resource.spec, book.memory, observation, acted)
@@ -211,7 +225,7 @@ class Reconciler:
             self._decided(max((self._now() - end).total_seconds(), 0.0))
         same = book.decided_at is not None and decision.memory.cycle == book.memory.cycle
         decided_at = book.decided_at if same else self._now().replace(microsecond=0)
-        taken_up = replace(_taken_up(resource, book), decided_at=decided_at)
+        taken_up = replace(words.taken_up(resource, book), decided_at=decided_at)
         after = _as_kept(trimmed(replace(taken_up, memory=decision.memory)))
         if after != book or version is None:
             if after.memory != before:
@@ -223,7 +237,9 @@ class Reconciler:
         self._runs.settle(
             resource, [p for p in book.memory.running if p.request.run in {o.run for o in seen.outcomes}]
         )
-        await self._tell(resource, after.memory, decision)
+        if asked.unreadable:
+            await self._events.tell(resource, "NotRolledBack", asked.unreadable, warning=True)
+        await tell_of(self._events, resource, after.memory, decision)
         return after, version, decision
 
     async def _act(
@@ -242,15 +258,17 @@ class Reconciler:
             why = reason_to_end(resource, live[run], seen.jobs[run], over.get(run), now)
             if why is not None and await self._runs.stop(resource, seen.jobs[run], why):
                 warning = why is not SUSPENDED
-                await self._events.tell(resource, "RunStopped", f"{run}: {why.message}", warning=warning)
+                with about(run=run):
+                    await self._events.tell(resource, "RunStopped", f"{run}: {why.message}", warning=warning)
         due = [p for p in memory.running if p.not_before is None or p.not_before <= now]
         for plan in due if not resource.spec.suspend else ():
             run = plan.request.run
             if run not in live:
-                live[run] = await self._runs.launch(resource, plan)
-                if live[run].exists:
-                    told = f"{run}, attempt {plan.attempt}: {plan.point}"
-                    await self._events.tell(resource, "RunStarted", told)
+                with about(run=run, cycle=plan.request.cycle):
+                    live[run] = await self._runs.launch(resource, plan)
+                    if live[run].exists:
+                        told = f"{run}, attempt {plan.attempt}: {plan.point}"
+                        await self._events.tell(resource, "RunStarted", told)
         if self._swept.get(key) != memory.cycle:
             await self._runs.sweep(resource, memory.cycle)
             self._swept[key] = memory.cycle
@@ -273,24 +291,9 @@ class Reconciler:
         found = {(run, state.waiting.kind): state.waiting for run, state in live.items() if state.waiting}
         for (run, kind), waiting in found.items():
             if (run, kind) not in self._waiting.get(key, ()):
-                await self._events.tell(resource, kind, f"{run}: {waiting.message}", warning=True)
+                with about(run=run):
+                    await self._events.tell(resource, kind, f"{run}: {waiting.message}", warning=True)
         self._waiting[key] = frozenset(found)
-
-    async def _tell(self, resource: Resource, memory: Memory, decision: Decision) -> None:
-        stopped = memory.stopped if memory.step is Step.STOPPED else None
-        for sentence in decision.events:
-            if stopped is not None and sentence == stopped.message:
-                await self._events.tell(resource, stopped.code, sentence, warning=True)
-            elif ", attempt " in sentence.partition(":")[0]:
-                await self._events.tell(resource, "RunFailed", sentence, warning=True)
-            elif sentence.startswith(approving.APPROVED):
-                await self._events.tell(resource, "Approved", sentence)
-            elif memory.proposal is not None and sentence == memory.proposal.told:
-                kind = "AwaitingApproval" if memory.proposal.holds else "Recommended"
-                told = f"{sentence}: write it into the annotation {names.APPROVE_ANNOTATION}"
-                await self._events.tell(resource, kind, told, warning=memory.proposal.holds)
-            else:
-                await self._events.tell(resource, "Decided", sentence)
 
     async def _show(
         self,
@@ -307,7 +310,7 @@ class Reconciler:
             live=live,
             wait_until=wait_until,
             before=previous(body.get("status") or {}),
-            handled=(*book.handled, *book.memory.approvals),
+            handled=words.shown(book, book.memory),
             decided_at=book.decided_at,
         )
         if self._readback is not None:
@@ -348,33 +351,4 @@ def _is_tried(found: Body, resource: Resource) -> bool:
         accepted is not None
         and accepted.status is ConditionStatus.TRUE
         and accepted.observed_generation == resource.metadata.generation
-    )
-
-
-def _word(resource: Resource, annotation: str) -> str:
-    """What a person has written there, as far as it is kept."""
-    return resource.metadata.annotations.get(annotation, "").strip()[:63]
-
-
-def _has_acted(resource: Resource, book: Book) -> bool:
-    """Whether a person has done something about the resource since the last decision."""
-    request = _word(resource, names.RESUME_ANNOTATION)
-    return (
-        (bool(request) and request not in book.handled)
-        or resource.metadata.generation != book.generation
-        or resource.metadata.uid != book.uid
-    )
-
-
-def _taken_up(resource: Resource, book: Book) -> Book:
-    """``book`` with what a person has done taken note of."""
-    assert resource.metadata.uid is not None
-    request = _word(resource, names.RESUME_ANNOTATION)
-    new = bool(request) and request not in book.handled
-    return replace(
-        book,
-        uid=resource.metadata.uid,
-        generation=resource.metadata.generation,
-        handled=(*book.handled, request)[-HANDLED:] if new else book.handled,
-        launched=book.launched if book.uid == resource.metadata.uid else (),
     )

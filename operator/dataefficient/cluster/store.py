@@ -84,13 +84,13 @@ class Store:
         name = names.decisions(resource.metadata.name, resource.metadata.uid)
         held = await self._api.get(CONFIG_MAPS, namespace, name)
         if held is not None and not is_owned(held, resource.metadata.uid):
-            logger.warning("%s/%s is not the operator's: this decision is not recorded", namespace, name)
+            logger.warning("ConfigMap %s is not the operator's: this decision is not recorded", name)
             return
         try:
             found = decisions.files(held)
             found = decisions.with_decision(found, resource, before, observation, decision)
         except DamagedError as error:
-            logger.warning("%s/%s: %s; recording begins anew", namespace, name, error)
+            logger.warning("ConfigMap %s: %s; recording begins anew", name, error)
             found = decisions.with_decision({}, resource, before, observation, decision)
         version = held["metadata"]["resourceVersion"] if held else None
         body = decisions.config_map(resource, found, version=version)

@@ -71,14 +71,14 @@ class Worker:
         try:
             after = await self._reconcile(key)
         except NotLeaderError as error:
-            logger.info("%s: left to the new leader: %s", key, error)
+            logger.info("Left to the new leader: %s", error)
             return
         except ConflictError as error:
             self._again(key, "conflict", f"{error}; it is read anew")
         except (ApiError, BrokenProcessPool) as error:
             self._again(key, "unreachable", str(error) or type(error).__name__)
         except Exception:
-            logger.exception("%s: a fault of the operator; the resource is visited again", key)
+            logger.exception("A fault of the operator; the resource is visited again")
             self._again(key, "fault", "")
         else:
             self._failures.pop(key, None)
@@ -92,5 +92,5 @@ class Worker:
         pause = min(FIRST_PAUSE * 2.0**count, LONGEST_PAUSE)
         self._metrics.visits.labels(result).inc()
         if told:
-            logger.warning("%s: %s; again in %.1f s", key, told, pause)
+            logger.warning("%s; again in %.1f s", told, pause)
         self._queue.add_after(key, pause)

@@ -53,6 +53,7 @@ class Planned:
     wanted: tuple[Wanted, ...]
     notes: tuple[str, ...]
     codes: tuple[str, ...]
+    """The plan's own enumerated reason, and one for each of ``notes``."""
     reason: str = ""
     suggestion: Suggestion | None = None
     """What a person is asked to approve, in mode Recommend."""

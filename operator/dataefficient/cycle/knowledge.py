@@ -134,14 +134,18 @@ class Knowledge:
 
     @cached_property
     def ruling(self) -> Ruling:
-        """What follows from the answers of Prometheus."""
-        return rule(
+        """What follows from the answers of Prometheus, and from a roll-back."""
+        found = rule(
             self.spec.kpi,
             self.spec.serving_guardrails,
             reference=self.reference,
             heard=self.memory.heard,
             guarded=self.memory.guarded,
         )
+        held = self.memory.held_until
+        if held is not None and self.memory.cycle < held:
+            found += Ruling(hold=(f"rolled back by a person, until cycle {held}",))
+        return found
 
     @cached_property
     def next_interval(self) -> Interval | None:

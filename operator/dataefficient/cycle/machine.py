@@ -20,16 +20,15 @@ from types import MappingProxyType
 from dataefficient.api.schedule import due, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
-from dataefficient.cycle import approving, comparing, measuring, planning
+from dataefficient.cycle import approving, comparing, measuring, planning, undoing, wishing
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.hearing import hear
-from dataefficient.cycle.judging import HISTORY, Notes, judge
+from dataefficient.cycle.judging import Notes, judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
 from dataefficient.cycle.model import (
     EXHAUSTED,
-    CycleRecord,
     Decision,
     FailureKind,
     Memory,
@@ -75,11 +74,12 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
     turn = _Turn(spec, memory, observation.now)
     for outcome in observation.outcomes:
         turn.memory, events = take_in(turn.know(), outcome)
-        turn.events.extend(events)
+        turn.say("RunFailed", *events)
     turn.memory, events = hear(spec, turn.memory, observation)
-    turn.events.extend(events)
+    turn.say("CostRaised", *events)
     turn.memory, events = approving.take_up(spec, turn.memory, observation.approval)
-    turn.events.extend(events)
+    turn.say("Approved", *events)
+    turn.grant(observation)
     while STEPS[turn.memory.step](turn):
         pass
     waiting = [r.not_before for r in turn.memory.running if r.not_before and r.not_before > turn.now]
@@ -87,7 +87,8 @@ def advance(spec: Spec, memory: Memory, observation: Observation) -> Decision:
         turn.memory,
         tuple(r for r in turn.memory.running if r not in memory.running),
         turn.wait_until or min(waiting, default=None),
-        tuple(turn.events),
+        tuple(sentence for _, sentence in turn.events),
+        tuple(code for code, _ in turn.events),
     )
 
 
@@ -96,8 +97,24 @@ class _Turn:
 
     def __init__(self, spec: Spec, memory: Memory, now: datetime) -> None:
         self.spec, self.memory, self.now = spec, memory, now
-        self.events: list[str] = []
+        self.events: list[tuple[str, str]] = []
         self.wait_until: datetime | None = None
+
+    def say(self, code: str, *sentences: str) -> None:
+        """Adds sentences for the log, all of one enumerated reason."""
+        self.events.extend((code, sentence) for sentence in sentences)
+
+    def grant(self, observation: Observation) -> None:
+        """Does what a person asks for at once, as far as it can be done."""
+        if observation.rollback is not None:
+            self.memory, code, told = wishing.roll_back(self.memory, self.spec, observation.rollback)
+            if code == wishing.ROLLED_BACK:
+                distance, bound = self.know().distance
+                self.memory = replace(self.memory, distance=distance, distance_bound=bound)
+            self.say(code, told)
+        if observation.run_now:
+            self.memory, code, told = wishing.run_now(self.spec, self.memory, self.now)
+            self.say(code, told)
 
     def know(self) -> Knowledge:
         return Knowledge(self.spec, self.memory, self.now)
@@ -105,7 +122,7 @@ class _Turn:
     def renew(self) -> None:
         """Goes over to the trainer that the spec names now; no run is under way."""
         self.memory, told = comparing.renewed(self.know())
-        self.events.extend(told)
+        self.say("TrainerChanged", *told)
 
     def launch(self, wanted: Sequence[Wanted]) -> bool:
         """Adds runs to the intent, as far as the budget carries them, the first ones first.
@@ -133,8 +150,8 @@ class _Turn:
         for rider in want.riders:
             self._leave_out(rider)
         told = f"{want.name} is left out: {self.know().headroom.part} does not allow it"
-        self.events.append(told)
-        memory = _without_new_branch(self.memory, want.role)
+        self.say("LeftOut", told)
+        memory = undoing.without_new_branch(self.memory, want.role)
         if want.role is not Role.CONTROL:
             memory = replace(memory, account=memory.account + (want.forecast_seconds or 0.0))
         if memory.step is Step.TRAINING:
@@ -145,7 +162,7 @@ class _Turn:
         self.memory = replace(
             self.memory, step=Step.STOPPED, stopped=Stopped(code, message, self.memory.step)
         )
-        self.events.append(message)
+        self.say(code, message)
 
     def exhausted(self, reason: str) -> bool:
         """Waits for the next budget window where that can help; else a person must act.
@@ -158,7 +175,7 @@ class _Turn:
         spent = ledger.window if ledger.window_start == start else 0.0
         if end is not None and spent > 0.0 and self.know().headroom.part.startswith("budget.window"):
             self.wait_until = end
-            self.events.append(f"{reason}; waits for the next window")
+            self.say("WaitsForWindow", f"{reason}; waits for the next window")
             return False
         self.stop(EXHAUSTED, f"{reason}. Raise that part of the budget")
         return True
@@ -167,12 +184,12 @@ class _Turn:
 def _wait(turn: _Turn) -> bool:
     """Waits for the interval's end and its labels, then plans."""
     if turn.spec.suspend:
-        turn.events.append(SUSPENDED)
+        turn.say("Suspended", SUSPENDED)
         return False
     if interval(turn.spec.schedule, turn.memory.cycle) is None:
         turn.memory = replace(turn.memory, step=Step.FINISHED)
         return True
-    ready = max(due(turn.spec.schedule, turn.memory.cycle), turn.memory.retry_at or turn.now)
+    ready = max(_due(turn), turn.memory.retry_at or turn.now)
     if ready > turn.now:
         turn.wait_until = ready
         return False
@@ -184,6 +201,14 @@ def _wait(turn: _Turn) -> bool:
     return _start_later_cycle(turn)
 
 
+def _due(turn: _Turn) -> datetime:
+    """When the cycle may begin: once its labels are complete, or a person says that they are."""
+    cycle = turn.memory.cycle
+    if cycle == turn.memory.hurried and (period := interval(turn.spec.schedule, cycle)) is not None:
+        return period.end
+    return due(turn.spec.schedule, cycle)
+
+
 def _measure(turn: _Turn) -> bool:
     """Cycle 0, or where it was approved, before the candidate: one stage of small runs after the other."""
     if turn.memory.running:
@@ -192,7 +217,7 @@ def _measure(turn: _Turn) -> bool:
     if turn.memory.cycle == 0 and (over := _pilots(turn)) is not None:
         return over
     if turn.spec.suspend:
-        turn.events.append(SUSPENDED)
+        turn.say("Suspended", SUSPENDED)
         return False
     if turn.know().may_measure and _small_runs(turn):
         return False
@@ -208,7 +233,7 @@ def _pilots(turn: _Turn) -> bool | None:
     if pilot is not None and pilot.report is None:
         return _stop_for(turn, pilot)
     if turn.spec.suspend:
-        turn.events.append(SUSPENDED)
+        turn.say("Suspended", SUSPENDED)
         return False
     if pilot is None:
         if turn.launch([measuring.pilot(turn.know())]):
@@ -276,8 +301,10 @@ def _launch_planned(turn: _Turn, planned: Planned) -> bool:
             f"{left.part} leaves {left.seconds or 0.0:.0f} device-seconds, "
             f"and {planned.plan.point} needs {need:.0f}"
         )
-    turn.events.append(f"Cycle {planned.plan.cycle}: {planned.plan.point}. {planned.plan.reason}")
-    turn.events.extend(planned.notes)
+    plan, (own, *others) = planned.plan, planned.codes
+    turn.say(own, f"Cycle {plan.cycle}: {plan.point}. {plan.reason}")
+    for code, note in zip(others, planned.notes, strict=True):
+        turn.say(code, note)
     return False
 
 
@@ -286,7 +313,7 @@ def _hold(turn: _Turn, planned: Planned) -> bool:
     asked, before = planned.memory.proposal, turn.memory.proposal
     assert asked is not None
     if before is None or before.digest != asked.digest:
-        turn.events.append(asked.told)
+        turn.say("AwaitingApproval", asked.told)
     turn.memory = planned.memory
     return False
 
@@ -296,33 +323,37 @@ def _train(turn: _Turn) -> bool:
     memory = turn.memory
     if memory.running:
         return False
+    if memory.anew:
+        turn.memory = undoing.planned_anew(memory)
+        return True
     candidate = next(o for o in memory.done if o.run == name(memory.cycle, "candidate"))
     kind = candidate.failure.kind if candidate.failure else None
     if memory.cycle > 0 and kind is FailureKind.EMPTY_INTERVAL:
-        turn.memory = _skip(turn)
+        turn.memory, skipped = undoing.skipped(turn.spec, memory)
+        turn.say("EmptyInterval", skipped)
         return True
-    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and _has_older(memory):
-        _fall_back(turn)
+    if memory.cycle > 0 and kind is FailureKind.CHECKPOINT_MISSING and undoing.has_older(memory):
+        turn.memory, fell_back = undoing.fallen_back(memory)
+        turn.say("FellBack", fell_back)
         return True
     if kind is not None and not (memory.cycle > 0 and kind is FailureKind.NOT_FINITE):
         return _stop_for(turn, candidate)
     notes = Notes(list(memory.notes), list(memory.codes))
-    planned = len(notes.sentences)
+    known, planned = len(notes.codes), len(notes.sentences)
     turn.memory = replace(
         judge(turn.know(), memory.launched, notes), step=Step.WAITING, notes=(), codes=(), launched=()
     )
-    turn.events.extend(notes.sentences[planned:])
+    for code, sentence in zip(notes.codes[known:], notes.sentences[planned:], strict=True):
+        turn.say(code, sentence)
+    record = turn.memory.history[-1]
+    if record.gate is not None and record.gate.published:
+        turn.say("Published", f"Cycle {record.cycle} is published. {record.gate.reason}")
     if turn.memory.rejections >= turn.spec.limits.max_attempts:
         told = f"{turn.memory.rejections} candidates in a row were not published"
         turn.stop(
             "RejectedTooOften", f"{told}. See why in the history: mend the data, or allow more regression"
         )
     return True
-
-
-def _has_older(memory: Memory) -> bool:
-    """Whether there is a champion to fall back to."""
-    return memory.successor is not None or bool(memory.previous_champions)
 
 
 def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
@@ -335,7 +366,7 @@ def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
     runs = {o.run for o in kept}
     step = turn.memory.step if turn.memory.step is Step.MEASURING else Step.WAITING
     turn.memory = replace(
-        _without_new_branches(turn.memory),
+        undoing.without_new_branches(turn.memory),
         step=step,
         done=tuple(kept),
         launched=tuple(p for p in turn.memory.launched if p.request.run in runs),
@@ -344,77 +375,6 @@ def _stop_for(turn: _Turn, outcome: RunOutcome) -> bool:
         return turn.exhausted(message)
     turn.stop(code, message)
     return True
-
-
-def _without_new_branches(memory: Memory) -> Memory:
-    """Branches that began in this cycle have no checkpoint yet: with the cycle they are undone."""
-    return _without_new_branch(_without_new_branch(memory, Role.TRIAL), Role.CONTROL)
-
-
-def _without_new_branch(memory: Memory, role: Role) -> Memory:
-    if role is Role.TRIAL and memory.trial is not None and memory.trial.checkpoint is None:
-        return replace(memory, trial=None)
-    if role is Role.CONTROL and memory.control is not None and memory.control.checkpoint is None:
-        return replace(memory, control=None)
-    return memory
-
-
-def _fall_back(turn: _Turn) -> None:
-    """The checkpoint to start from is gone: the one before takes its place and the cycle is planned anew."""
-    memory = turn.memory
-    older, rest = memory.champion, memory.previous_champions
-    if memory.successor is None:
-        older, *rest_of = memory.previous_champions
-        rest = tuple(rest_of)
-    assert older is not None
-    turn.events.append(
-        f"The checkpoint to start from is gone: goes on from the champion of cycle {older.cycle}"
-    )
-    turn.memory = replace(
-        memory,
-        champion=older,
-        previous_champions=rest,
-        successor=None,
-        distance_bound=max(memory.distance_bound, older.distance),
-        done=(),
-        launched=(),
-        trial=None,
-        control=None,
-        step=Step.WAITING,
-    )
-
-
-def _skip(turn: _Turn) -> Memory:
-    memory, current = turn.memory, interval(turn.spec.schedule, turn.memory.cycle)
-    assert current is not None
-    sentence = "No row lies in the interval: skipped"
-    turn.events.append(f"Cycle {memory.cycle}: {sentence}")
-    record = CycleRecord(
-        cycle=memory.cycle,
-        start=current.start,
-        end=current.end,
-        plan=None,
-        kpi=None,
-        kpi_standard_error=None,
-        distance=memory.distance,
-        distance_bound=memory.distance_bound,
-        gate=None,
-        spent_seconds=memory.ledger.by_cycle.get(str(memory.cycle), 0.0),
-        runs=(),
-        notes=(sentence,),
-        codes=("EmptyInterval",),
-        champion=memory.champion.checkpoint.digest if memory.champion else None,
-    )
-    return replace(
-        _without_new_branches(memory),
-        cycle=memory.cycle + 1,
-        step=Step.WAITING,
-        done=(),
-        launched=(),
-        notes=(),
-        codes=(),
-        history=(*memory.history, record)[-HISTORY:],
-    )
 
 
 def _stay(_turn: _Turn) -> bool:

@@ -133,6 +133,10 @@ class Observation:
     """To the serving guardrails, by name."""
     approval: str = ""
     """The digest that a person has written, for as long as it stands there; empty: none."""
+    run_now: bool = False
+    """A person asks, now, that nothing be waited for that only a clock ends."""
+    rollback: int | None = None
+    """A person asks, now, for the champion that this cycle published; None: nobody does."""
 
 
 @dataclass(frozen=True)
@@ -431,6 +435,12 @@ class Memory:
     """Newest cycle whose runs may cost more than ``approval.aboveMoney``."""
     approvals: tuple[str, ...] = ()
     """Digests that were approved, newest last."""
+    hurried: int | None = None
+    """Newest cycle that a person asked to begin before its labels were due."""
+    held_until: int | None = None
+    """After a roll-back: the first cycle that may run or try a cheaper plan again."""
+    anew: bool = False
+    """The runs in hand descend from a champion that was taken back: the cycle is planned anew after them."""
     stopped: Stopped | None = None
 
 
@@ -444,3 +454,5 @@ class Decision:
     """None with nothing running: the resource is finished or stopped."""
     events: tuple[str, ...] = ()
     """Sentences for the log, in order."""
+    codes: tuple[str, ...] = ()
+    """The same as enumerated reasons, one for each sentence."""

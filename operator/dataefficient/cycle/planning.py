@@ -29,7 +29,7 @@ from dataefficient.cycle.measuring import (
     window,
 )
 from dataefficient.cycle.model import Champion, Option, Plan
-from dataefficient.cycle.proposing import RECOMMENDED, WAITS, Suggestion
+from dataefficient.cycle.proposing import RECOMMENDED, WAITS, Suggestion, Told
 from dataefficient.planner.budget import HOUR
 from dataefficient.planner.choice import Choice, Weighed, choose
 from dataefficient.planner.forecast import next_cost
@@ -43,14 +43,15 @@ def first_cycle(k: Knowledge) -> Planned:
     costs = {p: k.run_cost(p, rows, _window_rows(k), models=1) for p in k.points}
     choice = choose(k.points, k.reference, k.stakes, costs, k.situation(k.headroom.seconds), in_force=None)
     best = choice
-    choice, memory, notes = proposing.in_force(k, choice, costs, k.reference)
+    choice, memory, told = proposing.in_force(k, choice, costs, k.reference)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
     _, middle, _ = window(k)
     plan = _plan(k, choice, choice.point, (start, end), costs[choice.point])
     if start > window(k)[0]:
         share = (end - start) / (end - window(k)[0])
-        notes = (*notes, f"Trains on the last {share:.0%} of the history: it has converged by then")
+        converged = f"Trains on the last {share:.0%} of the history: it has converged by then"
+        told = (*told, ("HistoryConverged", converged))
     wanted = Wanted(
         name(0, "candidate"),
         Role.CANDIDATE,
@@ -59,7 +60,7 @@ def first_cycle(k: Knowledge) -> Planned:
         (max(middle, start), end),
         forecast_seconds=costs[choice.point],
     )
-    planned = Planned(replace(memory, plan=plan), plan, (wanted,), notes, (choice.code,))
+    planned = Planned(replace(memory, plan=plan), plan, (wanted,), *_notes(choice.code, told))
     left = None if k.headroom.seconds is None else k.headroom.seconds - CANDIDATE_SLACK * costs[choice.point]
     planned = with_birth(replace(k, memory=planned.memory), planned, left)
     if k.memory.takes_riders and (late := owes_small_pilot(k)) is not None:
@@ -96,13 +97,13 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     limit = k.headroom.seconds
     affordable = [p for p in reachable if limit is None or costs[p] <= limit]
     if k.memory.rejections >= 2:
-        told = f"{k.memory.rejections} candidates in a row were rejected: one notch more data"
-        choice = _notch_up(choice, affordable, "RejectedTwice", told)
+        rejected = f"{k.memory.rejections} candidates in a row were rejected: one notch more data"
+        choice = _notch_up(choice, affordable, "RejectedTwice", rejected)
     elif k.ruling.withdraw:
         choice = _notch_up(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
     best = choice
     otherwise = champion.point if champion.point in reachable else reachable[0]
-    choice, memory, notes = proposing.in_force(k, choice, costs, otherwise)
+    choice, memory, told = proposing.in_force(k, choice, costs, otherwise)
     if choice.point is None:
         return Planned(k.memory, None, (), (), (choice.code,), f"{k.headroom.part}: {choice.reason}")
     plan = _plan(k, choice, choice.point, train, full_costs[choice.point])
@@ -123,16 +124,20 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     memory = replace(memory, plan=plan, adopted=adopted, looks=k.memory.looks + stepped_down)
     if k.may_measure and memory.granted is not None:
         memory = replace(memory, granted=None)
-    codes: tuple[str, ...] = (choice.code,)
     if k.memory.renewed == k.memory.cycle:
-        notes, codes = (TOLD, *notes), ("TrainerChanged", *codes)
-    planned = Planned(memory, plan, (candidate,), notes, codes)
+        told = (("TrainerChanged", TOLD), *told)
+    planned = Planned(memory, plan, (candidate,), *_notes(choice.code, told))
     left = None
     if k.headroom.seconds is not None:
         left = k.headroom.seconds - CANDIDATE_SLACK * full_costs[choice.point]
     planned = with_control(replace(k, memory=planned.memory), planned, champion, left)
     planned = with_trial(replace(k, memory=planned.memory), planned, champion, left)
     return _asking(k, planned, _change(k, best, choice.point, costs))
+
+
+def _notes(code: str, told: Told) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sentences, and enumerated reasons, of which the plan's own is the first."""
+    return tuple(sentence for _, sentence in told), (code, *(reason for reason, _ in told))
 
 
 def _branches_to_score(k: Knowledge, champion: Champion) -> dict[str, CheckpointRef]:

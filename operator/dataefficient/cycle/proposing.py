@@ -19,6 +19,8 @@ from dataefficient.cycle.model import Memory
 from dataefficient.planner.choice import Choice
 from dataefficient.planner.knobs import Point
 
+Told = tuple[tuple[str, str], ...]
+"""Enumerated reasons, each with its sentence."""
 RECOMMENDED, WAITS = "Recommended: ", "Waits for approval: "
 """How the sentences that ask begin."""
 
@@ -37,8 +39,8 @@ class Suggestion:
 
 def in_force(
     k: Knowledge, choice: Choice, costs: Mapping[Point, float], otherwise: Point
-) -> tuple[Choice, Memory, tuple[str, ...]]:
-    """The choice as it may be acted on, the memory with its approvals settled, and notes.
+) -> tuple[Choice, Memory, Told]:
+    """The choice as it may be acted on, the memory with its approvals settled, and what is told of it.
 
     In mode Recommend the approved plan goes on. An approved change takes its place unless it would now be a
     step down that is not certain any more.
@@ -51,32 +53,35 @@ def in_force(
     if k.enforce:
         return choice, replace(k.memory, proposal=None, granted=None, approved=None), ()
     memory = k.memory
-    notes: tuple[str, ...] = ()
+    told: Told = ()
     keep = memory.approved if memory.approved in costs else otherwise
     assert keep is not None
     if memory.granted is not None and memory.granted.ask is Ask.PLAN:
-        keep, memory, notes = _granted(k, memory.granted.point, choice, costs, keep)
+        keep, memory, told = _granted(k, memory.granted.point, choice, costs, keep)
     memory = replace(memory, approved=keep, proposal=None)
     if choice.point is None or choice.point == keep:
-        return choice, memory, notes
+        return choice, memory, told
     reason = f"Changes wait for approval; recommended: {choice.point}"
-    return replace(choice, point=keep, code="Recommended", reason=reason), memory, notes
+    return replace(choice, point=keep, code="Recommended", reason=reason), memory, told
 
 
 def _granted(
     k: Knowledge, wanted: Point, choice: Choice, costs: Mapping[Point, float], keep: Point
-) -> tuple[Point, Memory, tuple[str, ...]]:
-    """The plan in force, the memory with the grant used up, and a note."""
+) -> tuple[Point, Memory, Told]:
+    """The plan in force, the memory with the grant used up, and what is told of it."""
     if wanted not in costs and k.ruling.hold:
-        return keep, k.memory, (f"The approved plan, {wanted}, is held back. {k.ruling.hold[0]}",)
+        held = f"The approved plan, {wanted}, is held back. {k.ruling.hold[0]}"
+        return keep, k.memory, (("ApprovalHeld", held),)
     memory = replace(k.memory, granted=None)
     if wanted not in costs:
-        return keep, memory, (f"The approved plan, {wanted}, is not open to the model in force any more",)
+        lapsed = f"The approved plan, {wanted}, is not open to the model in force any more"
+        return keep, memory, (("ApprovalLapsed", lapsed),)
     verdict = next((o.verdict for o in choice.options if o.point == wanted), "")
     certain = wanted == choice.point or verdict.startswith(("Chosen", "Inside"))
     if certain or costs[wanted] >= costs[keep]:
-        return wanted, memory, (f"In force, as approved: {wanted}",)
-    return keep, memory, (f"The approved plan, {wanted}, is not put in force any more. {verdict}",)
+        return wanted, memory, (("ApprovedInForce", f"In force, as approved: {wanted}"),)
+    lapsed = f"The approved plan, {wanted}, is not put in force any more. {verdict}"
+    return keep, memory, (("ApprovalLapsed", lapsed),)
 
 
 def propose(k: Knowledge, memory: Memory, asked: Suggestion, *, holds: bool = False) -> Memory:

@@ -15,6 +15,8 @@ class Exit(enum.IntEnum):
     OK = 0
     DIFFERENT = 1
     """A recorded decision, made again, is another one."""
+    NOTHING = 4
+    """What is asked for is so already, or there is nothing to do it to."""
     WRONG_INPUT = 64
     """An option, a resource file or a work folder is wrong."""
     DATA = 65

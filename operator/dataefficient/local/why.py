@@ -16,6 +16,11 @@ from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.model import CycleRecord, Gate, Memory, Option, Plan, Step
 from dataefficient.local.errors import WrongInputError
 
+TRIMMED = (
+    "The options that were weighed are not kept any more: what is remembered has outgrown its ConfigMap, and "
+    "the options of the oldest cycles go first. Those of later cycles are there."
+)
+
 
 @dataclass(frozen=True)
 class Told:
@@ -29,6 +34,7 @@ class Told:
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
         body: dict[str, Any] = {"cycle": self.cycle, "finished": self.record is not None}
+        body["optionsKept"] = self.plan is None or bool(self.plan.options)
         if self.plan is not None:
             body["plan"] = contract.encode(self.plan)
         if self.record is not None:
@@ -70,10 +76,13 @@ def _waits(spec: Spec, memory: Memory, cycle: int) -> Iterator[str]:
 def _unknown(memory: Memory, cycle: int) -> str:
     known = [r.cycle for r in memory.history]
     if memory.cycle == cycle and memory.step is not Step.FINISHED:
-        return f"--cycle: cycle {cycle} has begun and has no plan yet ({memory.step.value})"
+        return f"cycle {cycle} has begun and has no plan yet ({memory.step.value})"
     if not known:
-        return f"--cycle: cycle {cycle} is unknown; no cycle has finished yet"
-    return f"--cycle: cycle {cycle} is unknown; known are {known[0]} to {known[-1]}"
+        return f"cycle {cycle} is unknown; no cycle has finished yet"
+    span = f"known are {known[0]} to {known[-1]}"
+    if cycle < known[0]:
+        return f"cycle {cycle} is not remembered any more; {span}"
+    return f"cycle {cycle} is unknown; {span}"
 
 
 def _sentences(spec: Spec, cycle: int, plan: Plan | None, record: CycleRecord | None) -> Iterator[str]:
@@ -99,6 +108,9 @@ def _sentences(spec: Spec, cycle: int, plan: Plan | None, record: CycleRecord | 
         yield ""
         yield "Options weighed, cheapest first:"
         yield from (f"  {_option(o)}" for o in sorted(plan.options, key=lambda o: o.cost_seconds))
+    elif plan is not None:
+        yield ""
+        yield TRIMMED
 
 
 def _cost(plan: Plan, record: CycleRecord | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ clock: the date of writing is given by who prints it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from dataefficient.local.store import Store
 from dataefficient.planner.evidence import paired
 from dataefficient.planner.knobs import Point
 from dataefficient.report import curves, sentences
+from dataefficient.report.expected import distance, expected
 from dataefficient.report.measure import Run, frozen_starts
 from dataefficient.report.past import Past, past_of
 from dataefficient.report.savings import NOT_ON_A_CLUSTER, ControlRuns, Ours, compare, interval
@@ -90,9 +92,13 @@ def build_statement(
     past = past_of(memory, runs)
     points = _points(memory, runs)
     ours = Ours(runs, past.charged, points, aim.devices, aim.price)
-    comparisons = tuple(compare(given.get(name, ControlRuns(name)), ours) for name in Lineage)
     ended = [r.end for r in memory.history]
     k = Knowledge(resource.spec, memory, ended[-1] if ended else resource.spec.schedule.start_time)
+    measured = (compare(given.get(name, ControlRuns(name)), ours) for name in Lineage)
+    comparisons = tuple(
+        c if c.measured else replace(c, expected=expected(k, memory, c.lineage, aim.price)) for c in measured
+    )
+    far = distance(memory, aim.confidence)
     cycles = tuple(_row(record, past, k) for record in memory.history)
     converged = curves.convergence(memory)
     by_role = past.by_role()
@@ -101,7 +107,7 @@ def build_statement(
     return Statement(
         resource=memory.resource,
         state=_state(memory),
-        headline=sentences.headline(aim, cycles, comparisons, spent),
+        headline=sentences.headline(aim, cycles, comparisons, spent, far),
         detail=sentences.detail(aim, comparisons),
         stream=_stream(resource, memory, past),
         aim=aim,
@@ -113,6 +119,7 @@ def build_statement(
         by_role=by_role,
         comparisons=comparisons,
         calibration=_calibration(runs, set(points)),
+        distance=far,
         claims=sentences.claims(aim, comparisons, converged, drawn),
         notes=sentences.notes(aim, comparisons),
         unknown=(*unknown, *sentences.unknown(past)),

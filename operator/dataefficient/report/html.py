@@ -6,8 +6,6 @@ each cycle's decision, and what was measured and what was extrapolated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jinja2
 from markupsafe import Markup
 
@@ -15,25 +13,14 @@ from dataefficient.report import words
 from dataefficient.report.curve_plots import learning_curve, rate_curve
 from dataefficient.report.cycle_plots import cumulative, kpi_gap, kpi_level, spending
 from dataefficient.report.sentences import metric
-from dataefficient.report.statement import Comparison, CycleRow, Estimate, Statement
+from dataefficient.report.statement import Comparison, CycleRow, Statement
 from dataefficient.report.surface_plot import surface
 from dataefficient.report.svg import escape
 from dataefficient.report.text import decisions, figures, gap
+from dataefficient.report.tiles import NOT_MEASURED, against, tiles
 
-NOT_MEASURED = "not measured"
 PLOTS = (spending, cumulative, kpi_gap, kpi_level, learning_curve, rate_curve, surface)
 """In the order of the page: two abreast, the last over the whole width."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One key figure: what, how much, how sure, and the two numbers behind it."""
-
-    label: str
-    value: str
-    interval: str
-    detail: str
-    measured: bool = True
 
 
 def render(statement: Statement) -> str:
@@ -51,6 +38,7 @@ def render(statement: Statement) -> str:
         s=statement,
         name=statement.resource.rpartition("/")[2],
         tiles=tiles(statement),
+        against=against(statement),
         comparison=_comparison(statement),
         figures=plots,
         cycles=[_row(row) for row in statement.cycles],
@@ -91,59 +79,6 @@ def _clean(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return Markup(escape(value))  # noqa: S704 - escaped in the same breath
     return value
-
-
-def tiles(statement: Statement) -> tuple[Tile, ...]:
-    """The four key figures against the largest control."""
-    largest, aim = statement.comparisons[0], statement.aim
-    whole, steady, kpi = largest.whole, largest.steady, largest.kpi
-    found = [_absent("Compute saved, whole life", largest.reason)]
-    if whole is not None:
-        detail = f"{words.compute(whole.ours.seconds)} instead of {words.compute(whole.theirs.seconds)}"
-        found = [_tile("Compute saved, whole life", whole.compute, words.share_interval, detail)]
-    if steady is None:
-        found.append(_absent("Compute saved, steady state", largest.reason))
-    else:
-        each = len(steady.cycles)
-        ours, theirs = steady.ours.seconds / each, steady.theirs.seconds / each
-        detail = f"{words.compute(ours)} a cycle instead of {words.compute(theirs)}"
-        found.append(_tile("Compute saved, steady state", steady.compute, words.share_interval, detail))
-    if whole is None or whole.money is None:
-        reason = largest.reason if whole is None else "the resource gives no price"
-        found.append(_absent("Money saved, whole life", reason))
-    else:
-        rate = aim.price / 3600.0 if aim.price is not None else 0.0
-        spent, theirs = whole.ours.seconds * rate, whole.theirs.seconds * rate
-        detail = f"{words.money(spent, aim.currency)} instead of {words.money(theirs, aim.currency)}"
-        found.append(_tile("Money saved, whole life", whole.money, lambda e: _money(e, aim.currency), detail))
-    title = f"{metric(aim).capitalize()} difference"
-    if kpi is None:
-        found.append(_absent(title, largest.kpi_reason or largest.reason))
-    else:
-        allowed = "above zero is worse"
-        if aim.tolerance is not None:
-            allowed = f"{words.fraction(aim.tolerance)} allowed; {allowed}"
-        found.append(_tile(title, kpi.value, words.difference_interval, allowed))
-    return tuple(found)
-
-
-def _money(estimate: Estimate, currency: str) -> str:
-    text = words.money(estimate.value, currency)
-    if estimate.low is None or estimate.high is None:
-        return text
-    low, high = (words.money(v, currency).removesuffix(f" {currency}") for v in (estimate.low, estimate.high))
-    return f"{text} ({low} to {high})"
-
-
-def _tile(label: str, estimate: Estimate, write: object, detail: str) -> Tile:
-    assert callable(write)
-    value, _, interval = str(write(estimate)).partition(" (")
-    sure = f"95 % interval {interval.removesuffix(')')}" if interval else "spread not known: too few runs"
-    return Tile(label, value, sure, detail)
-
-
-def _absent(label: str, reason: str) -> Tile:
-    return Tile(label, NOT_MEASURED, reason.removeprefix(f"{NOT_MEASURED}: "), "", measured=False)
 
 
 def _comparison(statement: Statement) -> list[tuple[str, list[tuple[str, str]]]]:

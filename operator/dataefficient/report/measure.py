@@ -108,6 +108,9 @@ class Noise:
         return sqrt(variance), freedom
 
 
+HARDLY = 0.1
+"""A run with less than this part of the arm's longest start-up rides in another's process, and hardly starts:
+it is no measure of those that do."""
 _FEWEST = 3
 """Degrees of freedom below which a spread is not stated."""
 
@@ -129,8 +132,11 @@ def timing_noise(arms: Sequence[Sequence[Run]], devices: int) -> Noise:
             if spend.working > 0.0:
                 per_row[kind].append(log(spend.working / report.rows.read))
             if spend.startup > 0.0:
-                startups[arm].append(log(spend.startup))
-    return Noise(_pooled(per_row), _pooled(startups))
+                startups[arm].append(spend.startup)
+    started = {
+        arm: [log(s) for s in seconds if s >= HARDLY * max(seconds)] for arm, seconds in startups.items()
+    }
+    return Noise(_pooled(per_row), _pooled(started))
 
 
 def _pooled(groups: Mapping[object, Sequence[float]]) -> tuple[float, int] | None:

@@ -182,7 +182,8 @@ def _saved(
     if a is None or b is None or us <= 0.0:
         return Estimate(1.0 - ratio)
     half = quantile(b[1]) * ratio * sqrt((a[0] / us) ** 2 + (b[0] / them) ** 2)
-    return Estimate(1.0 - ratio, 1.0 - ratio - half, 1.0 - ratio + half)
+    # No more can be saved than all of it, however little timing tells.
+    return Estimate(1.0 - ratio, 1.0 - ratio - half, min(1.0 - ratio + half, 1.0))
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

@@ -17,7 +17,9 @@ from dataefficient.report.statement import (
     Converged,
     CycleRow,
     Difference,
+    Distance,
     Estimate,
+    Expected,
     Surface,
 )
 from dataefficient.report.words import (
@@ -31,6 +33,8 @@ from dataefficient.report.words import (
     span,
 )
 
+MUCH = 0.25
+"""Part of the compute from which on start-up is told of in the head of the page."""
 METHOD = tuple(
     " ".join(text.split())
     for text in (
@@ -46,11 +50,22 @@ METHOD = tuple(
 )
 
 
-def headline(aim: Aim, cycles: Sequence[CycleRow], comparisons: Sequence[Comparison], spent: float) -> str:
+def headline(
+    aim: Aim,
+    cycles: Sequence[CycleRow],
+    comparisons: Sequence[Comparison],
+    spent: float,
+    distance: Distance | None,
+) -> str:
     """The one sentence for whoever pays."""
     largest = comparisons[0]
     if not cycles:
         return "No cycle has finished yet, so there is nothing to state."
+    if largest.whole is None and largest.expected is not None:
+        told = amount(largest.expected.compute)
+        same = told.startswith("about")
+        size = f"{_sentence(told)} compute as" if same else f"An estimated {told} compute than"
+        return f"{size} training the largest model on everything would have taken, {_far(aim, distance)}."
     if largest.whole is None:
         cost = compute(spent) + (f" ({money(spent / 3600 * aim.price, aim.currency)})" if aim.price else "")
         return (
@@ -67,6 +82,21 @@ def amount(saved: Estimate) -> str:
     if saved.low is not None and saved.high is not None and saved.low <= 0.0 <= saved.high:
         return "about as much"
     return f"{share(abs(saved.value))} {'less' if saved.value >= 0 else 'more'}"
+
+
+def _far(aim: Aim, distance: Distance | None) -> str:
+    """The quality that goes with a saving that no control measured."""
+    if distance is None:
+        return "with the difference in quality not known"
+    if distance.bound < 0.00005:
+        return "with no loss of quality, since nothing was left out"
+    value, bound = (number(100.0 * x, 2) for x in (distance.value, distance.bound))
+    if aim.tolerance is None:
+        return f"with {metric(aim)} about {value} % worse, at most {bound} %"
+    allowed = f"{fraction(aim.tolerance)} allowed"
+    if distance.bound <= aim.tolerance:
+        return f"with {metric(aim)} at most {bound} % worse, inside the {allowed}"
+    return f"with {metric(aim)} about {value} % worse; that it stays inside the {allowed} is not certain"
 
 
 def _sentence(text: str) -> str:
@@ -104,9 +134,12 @@ def detail(aim: Aim, comparisons: Sequence[Comparison]) -> str:
     """The second sentence: the steady state, and the control that makes the claim smaller."""
     largest, right = comparisons
     parts = []
+    if largest.expected is not None and right.expected is not None:
+        parts.append(_unmeasured(aim, largest.expected, right.expected))
     if largest.steady is not None:
         steady = largest.steady
         parts.append(f"In the steady state ({span(steady.cycles)}) it is {amount(steady.compute)}.")
+    parts += _start_up(largest)
     if right.whole is not None and right.size == largest.size:
         parts.append("The largest size is also the right one, so both controls are the same.")
     elif right.whole is not None:
@@ -124,12 +157,52 @@ def detail(aim: Aim, comparisons: Sequence[Comparison]) -> str:
     return " ".join(parts)
 
 
+def _start_up(largest: Comparison) -> list[str]:
+    """What start-up hides, where it is much of what was spent; nothing where it is not."""
+    whole, steady = largest.whole, largest.steady
+    if whole is None or whole.working is None or whole.ours.startup < MUCH * whole.ours.seconds:
+        return []
+    part = share(whole.ours.startup / whole.ours.seconds)
+    lately = ""
+    if steady is not None and steady.working is not None:
+        lately = f", {amount(steady.working)} in the steady state"
+    told = f"Start-up, which does not grow with the data, is {part} of ours; without it, it is "
+    return [f"{told}{amount(whole.working)} in all{lately}."]
+
+
+def _unmeasured(aim: Aim, largest: Expected, right: Expected) -> str:
+    """What the first sentence leaves out where no control was run."""
+    first, last = largest.cycles
+    told = (
+        "No control was run beside it: compute is extrapolated from what runs were measured to cost, over "
+        f"{span(tuple(range(first, last + 1)))}, and quality from trials and control branches."
+    )
+    parts = [told]
+    if largest.money is not None and aim.price is not None:
+        saved = largest.money.value
+        difference = f"{money(abs(saved), aim.currency)} {'saved' if saved >= 0 else 'more'}"
+        parts.append(
+            f"In money: {difference} in all, at {money(aim.price, aim.currency)} per {aim.device} hour."
+        )
+    if right.size != largest.size:
+        parts.append(f"Against all rows at size {right.size}, now in force, it is {amount(right.compute)}.")
+    return " ".join(parts)
+
+
 def claims(
     aim: Aim, comparisons: Sequence[Comparison], converged: Converged | None, surface: Surface | None
 ) -> tuple[Claim, ...]:
     """Each figure's standing."""
     found: list[Claim] = []
     for c in comparisons:
+        if c.whole is None and c.expected is not None:
+            first, last = c.expected.cycles
+            how = (
+                f"what runs were measured to cost, for {span(tuple(range(first, last + 1)))} at size "
+                f"{c.expected.size}; {c.reason}"
+            )
+            found.append(Claim(f"Compute against {c.description}", Basis.EXTRAPOLATED, how))
+            continue
         if c.whole is None:
             found.append(Claim(f"Saving against {c.description}", Basis.NOT_MEASURED, c.reason))
             continue
@@ -154,6 +227,9 @@ def claims(
         found.append(
             Claim("Data-convergence point", Basis.NOT_MEASURED, "no part of the history was trained on")
         )
+    elif not converged.rungs:
+        how = _uncapital(converged.reason)
+        found.append(Claim("Data-convergence point", Basis.NOT_MEASURED, how))
     else:
         found.append(Claim("Data-convergence point", converged.basis, _convergence(converged)))
     found.append(

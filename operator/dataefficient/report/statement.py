@@ -241,6 +241,39 @@ class BreakEven:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """A saving against a control that was not run: extrapolated from what runs were measured to cost."""
+
+    size: int
+    """Of the control."""
+    cycles: tuple[int, int]
+    """The first and the last one that is counted."""
+    ours: float
+    """Device-seconds that were charged, experiments included."""
+    theirs: float
+    """Device-seconds that the cost model says of all rows at that size."""
+    compute: Estimate
+    """A fraction of theirs; its interval covers 80 %."""
+    money: Estimate | None
+    """None: no price."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far what serves is from full data at the largest size, over the resource's whole life.
+
+    Believed from trials, watches and control branches; relative log loss, above zero is worse.
+    """
+
+    value: float
+    bound: float
+    """Upper bound, at ``confidence``."""
+    confidence: float
+    cycle: int
+    """The last one that it rests on."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that is stated against one control."""
 
@@ -262,6 +295,8 @@ class Comparison:
     calibration: Difference | None = None
     break_even: BreakEven | None = None
     cycles: tuple[ControlCycle, ...] = ()
+    expected: Expected | None = None
+    """Where nothing was measured, what the cost of runs says."""
 
 
 @dataclass(frozen=True)
@@ -296,6 +331,7 @@ class Statement:
     """Always both controls, the largest first."""
     calibration: Estimate | None
     """Sum of predictions over sum of labels of what served."""
+    distance: Distance | None
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
     unknown: tuple[str, ...] = ()

@@ -10,11 +10,20 @@ from io import StringIO
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from dataefficient.report.sentences import convergence, metric
-from dataefficient.report.statement import Comparison, CycleRow, Saving, Statement
+from dataefficient.report.statement import (
+    Comparison,
+    CycleRow,
+    Estimate,
+    Expected,
+    Lineage,
+    Saving,
+    Statement,
+)
 from dataefficient.report.words import (
     ABSENT,
     compute,
@@ -49,7 +58,7 @@ def render(statement: Statement, width: int) -> str:
     console.print(Text(convergence(statement.convergence)))
     console.print()
     if statement.cycles:
-        console.print(_cycles(statement, width))
+        console.print(_fitting(statement, console))
         console.print()
         console.print(_decisions(statement))
         console.print()
@@ -61,6 +70,16 @@ def render(statement: Statement, width: int) -> str:
     console.print(Text(statement.state))
     shown = _CONTROL.sub("", buffer.getvalue())
     return "\n".join(line.rstrip() for line in shown.split("\n")).rstrip("\n") + "\n"
+
+
+def _fitting(statement: Statement, console: Console) -> Table:
+    """The fullest table of the cycles that the terminal holds whole: no figure is ever cut."""
+    for columns in (WIDE, MIDDLE):
+        table = _cycles(statement, columns)
+        unbound = console.options.update(width=10 * WIDE)
+        if Measurement.get(console, unbound, table).maximum <= console.width:
+            return table
+    return _cycles(statement, NARROWEST)
 
 
 def _table() -> Table:
@@ -181,7 +200,8 @@ def _savings(statement: Statement, width: int) -> list[Table | Text]:
             for c, column in zip(statement.comparisons, columns, strict=True)
         ]
         table.add_row(Text(label.rstrip()), *cells)
-    return [table, Text("")]
+    why = dict.fromkeys(c.reason for c in statement.comparisons if c.expected is not None)
+    return [table, *(Text(f"Extrapolated: {reason}.") for reason in why), Text("")]
 
 
 def absent(comparison: Comparison) -> str:
@@ -191,6 +211,8 @@ def absent(comparison: Comparison) -> str:
 
 def figures(statement: Statement, c: Comparison) -> dict[str, tuple[str, str]]:
     """What is stated against one control: label to figure and what stands behind it; empty: not measured."""
+    if c.whole is None and c.expected is not None:
+        return _extrapolated(statement, c, c.expected)
     if c.whole is None:
         return {}
     found = {
@@ -224,6 +246,19 @@ def figures(statement: Statement, c: Comparison) -> dict[str, tuple[str, str]]:
         cycle = f"cycle {c.break_even.cycle}" if named else "none foreseeable"
         found["Break-even"] = (cycle, c.break_even.basis.value if named else "")
     return found
+
+
+def _extrapolated(statement: Statement, c: Comparison, found: Expected) -> dict[str, tuple[str, str]]:
+    behind = f"{compute(found.ours)} instead of {compute(found.theirs)}, extrapolated"
+    rows = {"Compute, whole life": (share_interval(found.compute), behind)}
+    if found.money is not None:
+        rows["Money, whole life"] = (money(found.money.value, statement.aim.currency), "extrapolated")
+    far = statement.distance
+    if c.lineage is Lineage.LARGEST and far is not None:
+        value, bound = (difference_interval(Estimate(x), 3) for x in (far.value, far.bound))
+        behind = f"at most {bound}; by trials and control branches"
+        rows[f"{metric(statement.aim).capitalize()} difference"] = (value, behind)
+    return rows
 
 
 def _spent(saving: Saving) -> str:

@@ -64,6 +64,53 @@ def difference_interval(estimate: Estimate | None, digits: int = 2) -> str:
     return difference(estimate.value, digits) + _bounds(estimate, lambda v: signed(100.0 * v, digits))
 
 
+def change(saved: Estimate) -> tuple[str, str]:
+    """How much less or more than a control, and the interval of it: ``24 % less``, ``22 to 25 % less``.
+
+    Where the interval holds zero, timing cannot tell: it is ``about as much``.
+    """
+    value = f"{share(abs(saved.value))} {_direction(saved.value)}"
+    if saved.low is None or saved.high is None:
+        return value, ""
+    low, high = saved.low, saved.high
+    digits = 1 if high - low < 0.02 else 0
+
+    def percent(bound: float) -> str:
+        return number(100.0 * abs(bound), digits)
+
+    if low <= 0.0 <= high:
+        return "about as much", f"{percent(low)} % more to {percent(high)} % less"
+    inner, outer = sorted((abs(low), abs(high)))
+    return value, f"{percent(inner)} to {percent(outer)} % {_direction(saved.value)}"
+
+
+def gain(saved: Estimate, currency: str) -> tuple[str, str]:
+    """The same of money: ``12.40 USD saved``."""
+    value = f"{money(abs(saved.value), currency)} {'saved' if saved.value >= 0.0 else 'more'}"
+    if saved.low is None or saved.high is None:
+        return value, ""
+
+    def amount(bound: float) -> str:
+        return money(abs(bound), currency).removesuffix(f" {currency}")
+
+    if saved.low < 0.0 < saved.high:
+        return value, f"{amount(saved.low)} more to {amount(saved.high)} saved"
+    inner, outer = sorted((abs(saved.low), abs(saved.high)))
+    return value, f"{amount(inner)} to {amount(outer)} {'saved' if saved.value >= 0.0 else 'more'}"
+
+
+def worse(difference: Estimate) -> str:
+    """A relative difference of a loss in words: ``0.07 % worse``, or ``the same``."""
+    if abs(difference.value) < 0.00005:
+        return "the same"
+    text = number(abs(100.0 * difference.value), 2)
+    return f"{text} % {'worse' if difference.value > 0.0 else 'better'}"
+
+
+def _direction(saved: float) -> str:
+    return "less" if saved >= 0.0 else "more"
+
+
 def plain_interval(estimate: Estimate | None, digits: int) -> str:
     """Value and bounds in the figure's own unit."""
     if estimate is None:

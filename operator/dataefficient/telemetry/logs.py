@@ -33,7 +33,10 @@ class Format(enum.StrEnum):
 
 @contextmanager
 def about(**fields: str | int) -> Iterator[None]:
-    """Lines written meanwhile are about some of ``resource`` (``namespace/name``), ``cycle`` and ``run``."""
+    """Lines written meanwhile are about some of ``resource`` (``namespace/name``), ``cycle`` and ``run``.
+
+    What is not named stays as it was.
+    """
     assert set(fields) <= set(FIELDS), f"{sorted(set(fields) - set(FIELDS))} is no field of a log line"
     token = _about.set({**_about.get(), **fields})
     try:
