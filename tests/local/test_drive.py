@@ -88,12 +88,15 @@ def test_every_cycle_runs_once_and_is_charged_for_what_the_clock_showed(write, t
 def test_runs_that_share_a_process_are_told_and_kept_one_by_one(write, tmp_path, launches):
     watcher = Recording()
     file = write(riders="1", exploration={"share": "0.9"})
-    drive(file, tmp_path / "w", watcher=watcher, begin=partial(begin, "default/fake"), advance=advance)
+    machine = {"begin": partial(begin, "default/fake"), "advance": advance}
+    drive(file, tmp_path / "w", watcher=watcher, control=True, **machine)
     memory = Store.open(tmp_path / "w").memory()
     rode = {e.run for e in memory.ledger.entries if e.rode_in}
     assert rode
     assert not any(line.endswith(f" {run}") for line in launches() for run in rode)
-    told = [o.run for o in watcher.outcomes]
+    told = [o.run for o in watcher.outcomes if not o.run.startswith("ctl-")]
+    assert len(told) < len(watcher.outcomes)
+    assert all(o.report for o in watcher.outcomes)
     assert rode <= set(told)
     assert len(told) == len(set(told)) == len(memory.ledger.entries)
     kept = {request.run: outcome for request, outcome in Store.open(tmp_path / "w").runs()}

@@ -23,7 +23,7 @@ from dataefficient.cluster.manifests import Manifest, metadata
 from dataefficient.contract import RunRequest
 from dataefficient.cycle.model import Decision, Memory, Observation, RunOutcome, RunPlan
 from dataefficient.cycle.recording import Advance, DamagedError, Difference, Recorded, compare, line_of, parse
-from dataefficient.cycle.riding import apart
+from dataefficient.cycle.riding import alone, apart
 
 CYCLES = 5
 MAX_BYTES = 128 * 1024
@@ -122,7 +122,7 @@ def runs(held: Files, memory: Memory) -> tuple[tuple[RunRequest, RunOutcome | No
             found |= _ended(one.before.launched, one.before.done)
             found |= _ended(one.before.running, one.observation.outcomes)
     found |= _ended(memory.launched, memory.done)
-    found |= {plan.request.run: (plan.request, None) for plan in memory.running}
+    found |= {one.run: (one, None) for plan in memory.running for one in alone(plan.request)}
     return tuple(found[run] for run in sorted(found))
 
 

@@ -53,6 +53,11 @@ def plans(plan: RunPlan) -> tuple[RunPlan, ...]:
     )
 
 
+def alone(request: RunRequest) -> tuple[RunRequest, ...]:
+    """The request and those of its riders, as those of runs of their own."""
+    return (replace(request, riders=()), *request.riders)
+
+
 def apart(request: RunRequest, outcome: RunOutcome) -> tuple[tuple[RunRequest, RunOutcome], ...]:
     """The outcome of a process as the outcomes of its runs, the leading one first.
 
@@ -61,14 +66,14 @@ def apart(request: RunRequest, outcome: RunOutcome) -> tuple[tuple[RunRequest, R
     """
     if not request.riders:
         return ((request, outcome),)
-    alone, report = replace(request, riders=()), outcome.report
+    report = outcome.report
+    own, *riders = alone(request)
     if report is None:
-        riders = [(r, replace(outcome, run=r.run, device_seconds=0.0)) for r in request.riders]
-        return ((alone, outcome), *riders)
+        return ((own, outcome), *((r, replace(outcome, run=r.run, device_seconds=0.0)) for r in riders))
     found = {rider.run: rider for rider in report.riders}
-    ended = [(r, _rider(r, found.get(r.run), report, outcome)) for r in request.riders]
+    ended = [(r, _rider(r, found.get(r.run), report, outcome)) for r in riders]
     rest = max(outcome.device_seconds - sum(o.device_seconds for _, o in ended), 0.0)
-    return ((alone, replace(outcome, device_seconds=rest, report=_leader(request, report))), *ended)
+    return ((own, replace(outcome, device_seconds=rest, report=_leader(request, report))), *ended)
 
 
 def _leader(request: RunRequest, report: RunReport) -> RunReport:

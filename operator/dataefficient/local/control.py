@@ -164,6 +164,7 @@ def _cold(spec: Spec, template: RunRequest, size: int) -> RunRequest:
         frozen={},
         keep=(),
         deadline_seconds=None,
+        fork=False,
     )
 
 

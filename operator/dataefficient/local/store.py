@@ -24,7 +24,7 @@ from dataefficient.api.load import InvalidResource, load_resource
 from dataefficient.api.spec import Resource
 from dataefficient.contract import CheckpointRef, ContractError, Role, RunRequest
 from dataefficient.cycle.model import Memory, RunOutcome
-from dataefficient.cycle.riding import apart
+from dataefficient.cycle.riding import alone, apart
 from dataefficient.local.errors import WrongInputError
 from dataefficient.local.files import disk_errors, write_atomic
 
@@ -197,7 +197,10 @@ class Store:
         for name in self._names():
             if not name.startswith(CONTROL_PREFIX) and (request := self.request(name)) is not None:
                 outcome = self.last_outcome(name)
-                yield from [(request, None)] if outcome is None else apart(request, outcome)
+                if outcome is None:
+                    yield from ((one, None) for one in alone(request))
+                else:
+                    yield from apart(request, outcome)
 
     def request(self, run: str) -> RunRequest | None:
         """What ``run`` was told; None: it was never launched.
