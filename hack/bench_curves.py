@@ -1,6 +1,6 @@
 """Hold the planner's forecasts against the truth: convergence points, extrapolation, surfaces.
 
-``python hack/bench_curves.py [--full]``: about a minute on two idle cores, ten with ``--full``. Prints the
+``python hack/bench_curves.py [--full]``: about a minute on two idle cores, three with ``--full``. Prints the
 goals and the tables behind them; ``--save FOLDER`` writes them as ``curves.txt`` and ``curves.json`` too. All
 seeds are fixed. What is measured and how: ``bench/README.md``.
 """
