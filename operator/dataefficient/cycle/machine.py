@@ -23,8 +23,9 @@ from dataefficient.contract import Role
 from dataefficient.cycle import approving, comparing, measuring, planning, undoing, wishing
 from dataefficient.cycle.accounting import stop_for, take_in
 from dataefficient.cycle.branches import Planned
+from dataefficient.cycle.gate import Notes
 from dataefficient.cycle.hearing import hear
-from dataefficient.cycle.judging import Notes, judge
+from dataefficient.cycle.judging import judge
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name, plan_run, reservations
 from dataefficient.cycle.model import (

@@ -1,0 +1,198 @@
+"""What is declared and what runs will cost: half of what follows from the memory.
+
+Derived anew at every decision and never stored, so that it cannot disagree with what was measured. What is
+believed of plans is ``knowledge``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+
+from dataefficient.api.schedule import Interval, interval
+from dataefficient.api.spec import Spec
+from dataefficient.contract import Role
+from dataefficient.cycle.covering import headroom
+from dataefficient.cycle.launch import devices
+from dataefficient.cycle.model import Champion, Measured, Memory
+from dataefficient.planner.budget import Headroom
+from dataefficient.planner.costs import CostModel, MeasuredRun
+from dataefficient.planner.knobs import Knobs, Point, ladder
+
+RIDING = 0.1
+"""A branch rides where starting a process of its own takes more than this share of its work."""
+
+
+@lru_cache(maxsize=4)
+def _cost_model(measured: tuple[Measured, ...]) -> CostModel:
+    """Kept from one decision to the next: most of them measure nothing new."""
+    return CostModel.fit(
+        [
+            MeasuredRun(
+                size=m.size,
+                rows_read=m.read,
+                rows_trained=m.trained,
+                rows_evaluated=m.evaluated,
+                startup=m.startup,
+                read=m.reading,
+                train=m.training,
+                evaluate=m.evaluating,
+            )
+            for m in measured
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Costing:
+    """Knobs, intervals, costs and the budget, derived from spec and memory at one time."""
+
+    spec: Spec
+    memory: Memory
+    now: datetime
+
+    @cached_property
+    def knobs(self) -> Knobs:
+        """The notches that the spec allows."""
+        rate = self.spec.knobs.sampling_rate
+        return Knobs(
+            ladder(float(rate.min), float(rate.max)),
+            tuple(sorted(self.spec.knobs.model_size.values)),
+            self.spec.sampling.policies,
+        )
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """All points, the reference first.
+
+        Where the lineage's size is no longer allowed it goes on at that size until another one wins.
+        """
+        points = self.knobs.points()
+        if self.origin is None or self.origin.point.size in self.knobs.sizes:
+            return points
+        size = self.origin.point.size
+        return (*points, *(replace(p, size=size) for p in points if p.size == self.reference.size))
+
+    @property
+    def reference(self) -> Point:
+        """The most data at the largest size."""
+        return self.knobs.reference
+
+    @cached_property
+    def next_interval(self) -> Interval | None:
+        """Interval of the cycle that is being worked on."""
+        return interval(self.spec.schedule, self.memory.cycle)
+
+    @property
+    def origin(self) -> Champion | None:
+        """What the next candidate starts from; None before the first."""
+        return self.memory.successor or self.memory.champion
+
+    @property
+    def price(self) -> float | None:
+        """Price of one device for one hour."""
+        price = self.spec.accelerators[0].price_per_device_hour
+        return None if price is None else float(price)
+
+    @cached_property
+    def costs(self) -> CostModel | None:
+        """Measured cost; None before the first run ended."""
+        return _cost_model(self.memory.measured) if self.memory.measured else None
+
+    def rows(self, start: datetime, end: datetime) -> float:
+        """Expected rows of the stream in an interval."""
+        return (self.memory.row_rate or 0.0) * (end - start).total_seconds()
+
+    def run_cost(
+        self, point: Point, trained: float, scored: float = 0.0, models: int = 2, read: float | None = None
+    ) -> float:
+        """Expected device-seconds of a run.
+
+        Args:
+            trained: rows of the training interval, before sampling.
+            scored: rows of the evaluation interval, before its share is taken.
+            models: models scored on them.
+            read: rows read; the training interval's where None.
+        """
+        assert self.costs is not None
+        return self.costs.predict(
+            size=point.size,
+            rows_read=trained if read is None else read,
+            rows_trained=trained * point.rate,
+            rows_evaluated=scored * self.memory.evaluation_share * models,
+        ) * devices(self.spec)
+
+    def added_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
+        """Expected device-seconds of training on ``trained`` rows (before sampling) as a rider.
+
+        Args:
+            beyond: rows among them that the process reads for it alone.
+        """
+        return self.run_cost(point, trained, read=beyond) - self.run_cost(point, 0.0)
+
+    def rides(self, point: Point, trained: float) -> bool:
+        """Whether a branch rides with the candidate: where the start of a process would be much of its cost.
+
+        Else it runs beside it, and both are done sooner.
+        """
+        start = self.run_cost(point, 0.0)
+        return self.memory.takes_riders and start > RIDING * self.added_cost(point, trained)
+
+    def branch_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
+        """Expected device-seconds of training a branch once, as a rider where it rides."""
+        if self.rides(point, trained):
+            return self.added_cost(point, trained, beyond)
+        return self.run_cost(point, trained)
+
+    def scoring_cost(self, point: Point) -> float:
+        """Expected device-seconds of scoring one more model on an ordinary cycle's evaluation rows."""
+        return self.run_cost(point, 0.0, self.cycle_rows, models=1) - self.run_cost(point, 0.0)
+
+    @cached_property
+    def past_costs(self) -> tuple[tuple[float, float], ...]:
+        """(forecast, actual) device-seconds of earlier candidates."""
+        return tuple(
+            (r.plan.cost.mean, next(x.device_seconds for x in r.runs if x.role is Role.CANDIDATE))
+            for r in self.memory.history
+            if r.plan and r.plan.cost and any(x.role is Role.CANDIDATE for x in r.runs)
+        )
+
+    @cached_property
+    def cycle_rows(self) -> float:
+        """Rows of one ordinary cycle."""
+        first = interval(self.spec.schedule, 1)
+        assert first is not None
+        return self.rows(first.start, first.end)
+
+    @cached_property
+    def cycle_length(self) -> timedelta:
+        """Event time of one ordinary cycle."""
+        first = interval(self.spec.schedule, 1)
+        assert first is not None
+        return first.end - first.start
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """Names of the cycle's runs that are done."""
+        return frozenset(outcome.run for outcome in self.memory.done)
+
+    def cycle_cost(self, point: Point) -> float:
+        """Expected device-seconds of one ordinary cycle's candidate."""
+        return self.run_cost(point, self.cycle_rows, self.cycle_rows)
+
+    @cached_property
+    def accrual(self) -> float:
+        """Device-seconds that exploration earns in a cycle."""
+        return float(self.spec.exploration.share) * self.cycle_cost(self.reference)
+
+    @cached_property
+    def headroom(self) -> Headroom:
+        """What the budget leaves now, reservations taken off."""
+        return headroom(self.spec, self.memory, self.now)
+
+    def cheaper(self, points: Sequence[Point], than: Point) -> list[Point]:
+        """Those points whose ordinary cycle costs less."""
+        limit = self.cycle_cost(than)
+        return [p for p in points if p != than and self.cycle_cost(p) < limit]

@@ -1,0 +1,91 @@
+"""The publish question: one model against the frozen champion, on the last third of the interval.
+
+It asks how the model did on these rows, and nothing of plans: what they lose is told by branches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dataefficient.api.measure import Guardrail, GuardrailMetric
+from dataefficient.contract import Evaluated, Scored
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.launch import GATE_BLOCKS
+from dataefficient.cycle.model import Gate
+from dataefficient.planner.evidence import paired
+
+SERVED = ("champion", "start")
+"""Names that the frozen champion has in a report, the first one where a branch had won."""
+
+
+@dataclass
+class Notes:
+    """Sentences and enumerated reasons, gathered while a cycle is judged."""
+
+    sentences: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+
+    def add(self, code: str, sentence: str) -> None:
+        """One thing that was decided."""
+        self.codes.append(code)
+        self.sentences.append(sentence)
+
+
+def served(evaluated: Evaluated) -> Scored:
+    """The frozen champion: what the candidate started from, unless a branch had won."""
+    return next(evaluated.models[title] for title in SERVED if title in evaluated.models)
+
+
+def gate_of(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
+    """The publish question for one model, against the frozen champion on the last third.
+
+    Unlike branches they are compared as measured: the question is how the model did on these rows, its
+    calibration included, and not how it would do on average.
+    """
+    allowed = float(k.spec.kpi.max_regression)
+    mine, champion = evaluated.models[model], served(evaluated)
+    difference = paired(mine.loss, champion.loss, evaluated.n, blocks=GATE_BLOCKS)
+    if difference is None:
+        reason = f"{label} is published unheld: fewer than 8 time blocks have rows to compare on"
+        return Gate(None, None, allowed, published=True, reason=reason)
+    gap, error = difference.gap, difference.standard_error
+    for guardrail in k.spec.guardrails:
+        if broken := _broken(guardrail, evaluated, model):
+            return Gate(gap, error, allowed, published=False, reason=broken)
+    verb = "stays within" if gap <= allowed else "exceeds"
+    reason = f"{label} against the frozen champion: {gap:+.2%}, which {verb} {allowed:.2%}"
+    return Gate(gap, error, allowed, published=gap <= allowed, reason=reason)
+
+
+def _broken(guardrail: Guardrail, evaluated: Evaluated, model: str) -> str | None:
+    """The sentence of a broken guardrail, on the gate's rows where sums allow it."""
+    value = _metric(guardrail.metric, evaluated, evaluated.models[model])
+    reference = _metric(guardrail.metric, evaluated, served(evaluated))
+    title = guardrail.metric.value
+    if value is None:
+        return f"Guardrail {title}: the trainer did not report it"
+    if guardrail.min is not None and value < float(guardrail.min):
+        return f"Guardrail {title}: {value:.4g} is below {guardrail.min}"
+    if guardrail.max is not None and value > float(guardrail.max):
+        return f"Guardrail {title}: {value:.4g} is above {guardrail.max}"
+    if guardrail.max_difference is None or reference is None:
+        return None
+    worse = value - reference
+    if guardrail.metric is GuardrailMetric.AUC:
+        worse = -worse
+    elif guardrail.metric is GuardrailMetric.CALIBRATION:
+        # Calibration drifts with the stream in all models: what counts is the distance from the champion's.
+        worse = abs(value / reference - 1.0)
+    if worse > float(guardrail.max_difference):
+        return f"Guardrail {title}: {value:.4g} against the champion's {reference:.4g}"
+    return None
+
+
+def _metric(metric: GuardrailMetric, evaluated: Evaluated, scored: Scored) -> float | None:
+    n = sum(evaluated.n[GATE_BLOCKS])
+    positives = sum(evaluated.positives[GATE_BLOCKS])
+    if metric is GuardrailMetric.AUC:
+        return scored.auc
+    if metric is GuardrailMetric.CALIBRATION:
+        return sum(scored.predicted[GATE_BLOCKS]) / positives if positives else None
+    return sum(scored.loss[GATE_BLOCKS]) / n if n and metric is GuardrailMetric.LOG_LOSS else None

@@ -1,0 +1,190 @@
+"""What looks at branches showed: controls that may win, trials that are accepted, refused or go on.
+
+Branches are compared by the end checkpoints of the cycle before, frozen, on this cycle's rows; their verdict
+moves the lineage or the beliefs, never this cycle's gate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dataefficient.contract import Evaluated, RunReport
+from dataefficient.cycle.branches import WATCH_FACTOR, refuse
+from dataefficient.cycle.gate import Notes, gate_of, served
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.model import Branch, Champion, Memory
+from dataefficient.planner.belief import rate_share
+from dataefficient.planner.contrasts import Contrast, Past, Spell, after
+from dataefficient.planner.evidence import Paired, paired_ahead
+from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
+from dataefficient.planner.knobs import Point
+
+CONTRASTS = 64
+HOPELESS = 0.08
+"""A trial is refused once the chance that its plan is inside the tolerance is smaller."""
+
+
+def judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
+    """Measures the lineage's distance afresh where the control of the cycle before was scored; it may win."""
+    memory, control, champion = k.memory, k.memory.control, k.memory.champion
+    if control is None or control.checkpoint is None or control.position is None:
+        return memory
+    if champion is None or candidate.evaluated is None:
+        return memory
+    memory = replace(memory, control=None)
+    models = candidate.evaluated.models
+    if "control" not in models or champion.position != control.position:
+        return memory
+    rows = candidate.evaluated
+    difference = paired_ahead(served(rows), models["control"], rows.n, rows.positives)
+    if difference is None:
+        notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
+        return memory
+    full: Past = (Spell(k.reference, float(control.age)),)
+    cold_age = control.cold_age + memory.cycle - 1 - control.began if control.cold else 0.0
+    if control.cold:
+        # The other way round, so that the luck of the control's cold start is told apart.
+        turned = replace(difference, gap=1.0 / (1.0 + difference.gap) - 1.0)
+        contrast = _contrast(full, champion.past, memory.cycle, None, turned)
+        contrast = replace(contrast, cold=control.cold, cold_age=cold_age)
+    else:
+        contrast = _contrast(champion.past, full, memory.cycle, float(control.age), difference)
+    memory = replace(memory, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
+    believed, bound = replace(k, memory=memory).distance
+    memory = replace(memory, distance=believed, distance_bound=bound)
+    error = f"standard error {difference.standard_error:.2%}"
+    told = f"The control puts the lineage at {difference.gap:+.2%}, {error}"
+    if difference.gap <= 0.0 or max(difference.gap, believed) <= k.tolerance:
+        notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
+        return memory
+    notes.add("ControlPromoted", f"{told}: more than is allowed, so the lineage goes on from the control")
+    begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), champion)
+    successor = Champion(
+        control.checkpoint,
+        memory.cycle - 1,
+        k.reference,
+        control.position,
+        0.0,
+        past=full if control.cold else after(begun.past, k.reference, control.age),
+        cold=control.cold or begun.cold,
+        cold_age=cold_age if control.cold else begun.cold_age + control.age,
+    )
+    return replace(
+        memory,
+        # What was believed of sampling was wrong: only what the control measured still counts.
+        contrasts=memory.contrasts[-1:],
+        successor=successor,
+        trial=None,
+        refusals=refuse(memory, champion.point),
+    )
+
+
+def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
+    """Adds the look at the trial's frozen checkpoint where it was scored, and draws the conclusion."""
+    memory, trial, champion = k.memory, k.memory.trial, k.memory.champion
+    if trial is None or champion is None or trial.checkpoint is None or trial.position is None:
+        return memory
+    evaluated = candidate.evaluated
+    if evaluated is None or "trial" not in evaluated.models or trial.position != champion.position:
+        return memory
+    difference = paired_ahead(evaluated.models["trial"], served(evaluated), evaluated.n, evaluated.positives)
+    if difference is not None:
+        mine: Past = (Spell(trial.point, float(max(trial.age, 1))),)
+        age = None if trial.cold else float(trial.age)
+        contrast = _contrast(mine, champion.past, memory.cycle, age, difference)
+        if trial.cold:
+            contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)
+        trial = replace(trial, looks=trial.looks + 1)
+        memory = replace(memory, trial=trial, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
+    k = replace(k, memory=memory)
+    if trial.watch:
+        return _watched(k, trial, notes)
+    certified, inside = k.chances_of(trial)
+    target = trial.target or trial.point
+    if trial.looks >= MIN_LOOKS and certified >= k.assurance:
+        if trial.cold:
+            return _adopt(k, trial, evaluated, notes)
+        notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: the trial has told")
+        task = _next_task(k, trial, target)
+        if task is not None and task.watch:
+            notes.add("WatchStarted", f"It goes on as a watch: {k.told_distance}")
+        return replace(memory, trial=task, refused_in_row=0)
+    if trial.looks >= MIN_LOOKS and inside < HOPELESS:
+        told = f"the chance that it stays inside the tolerance is {inside:.0%}"
+        notes.add("TrialRefused", f"{target} is refused: {told}")
+    elif target != trial.point and trial.looks >= (TELLING_LOOKS if certified >= 0.5 else MIN_LOOKS):
+        notes.add("TrialUndecided", f"A trial of {trial.point} cannot tell enough of {target}")
+        return without_trial(memory, trial.point)
+    elif trial.age >= MAX_AGE:
+        notes.add("TrialUndecided", f"{target} is refused: {trial.age} cycles could not certify it")
+    else:
+        return memory
+    return without_trial(memory, target)
+
+
+def _next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
+    """A trial that has told what it was for goes on for a plan that saves more, or as a watch of this one."""
+    if told == trial.point or trial.age >= PLANNED_AGE:
+        return None
+    saving = k.cycle_cost(told)
+    between = [p for p in k.cheaper(k.points, told) if p == trial.point or rate_share(p, trial.point)]
+    worth = {p: k.prospects[p].certified * (saving - k.cycle_cost(p)) for p in between}
+    likely = [p for p in between if k.prospects[p].certified >= MIN_CHANCE]
+    if likely:
+        return replace(trial, target=max(likely, key=lambda p: worth[p]))
+    return replace(trial, target=None, watch=True) if trial.point.rate >= told.rate * WATCH_FACTOR else None
+
+
+def _watched(k: Knowledge, trial: Branch, notes: Notes) -> Memory:
+    """A watch ends when it has grown old: a new one then starts from a younger champion."""
+    if trial.age < MAX_AGE:
+        return k.memory
+    notes.add("WatchEnded", f"The watch ends after {trial.looks} looks: {k.told_distance}")
+    return replace(k.memory, trial=None)
+
+
+def without_trial(memory: Memory, point: Point) -> Memory:
+    """Memory without the trial, whose point and all others now have to wait."""
+    row = memory.refused_in_row + 1
+    return replace(
+        memory,
+        trial=None,
+        refusals=refuse(memory, point),
+        refused_in_row=row,
+        no_trial_before=memory.cycle + PAUSE * row,
+    )
+
+
+def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> Memory:
+    """A trial of another size takes over, plan and weights."""
+    memory = k.memory
+    assert trial.checkpoint is not None
+    assert trial.position is not None
+    assert memory.plan is not None
+    gate = gate_of(k, evaluated, "trial", "The trial's model")
+    if not gate.published:
+        return memory
+    notes.add("TrialAccepted", f"{trial.point} is adopted: it is certain to stay inside the tolerance")
+    successor = Champion(
+        trial.checkpoint,
+        memory.cycle - 1,
+        trial.point,
+        trial.position,
+        0.0,
+        past=after((), trial.point, float(max(trial.age, 1))),
+        cold=trial.cold,
+        cold_age=trial.cold_age + trial.age,
+    )
+    return replace(
+        memory,
+        adopted=trial.point,
+        approved=trial.point if memory.approved is not None else None,
+        successor=successor,
+        trial=None,
+        looks=memory.looks + 1,
+        refused_in_row=0,
+    )
+
+
+def _contrast(mine: Past, against: Past, cycle: int, age: float | None, difference: Paired) -> Contrast:
+    return Contrast(mine, against, cycle, age, difference.gap, difference.widened)
