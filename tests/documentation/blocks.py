@@ -46,7 +46,7 @@ TREATMENTS = {
     "bash": {"run"},
     "yaml": {"apply", "valid", "part", "values"},
     "text": {"", "output"},
-    "json": {"", "request", "report"},
+    "json": {"", "request", "report", "riders", "riders-report"},
     "promql": {""},
     "python": {""},
     "dockerfile": set(),
