@@ -9,7 +9,7 @@ project = "Data-efficient continual training"
 author = "the authors"
 copyright = "the authors; Apache License 2.0"
 
-extensions = ["myst_parser", "native_math", "optional_pages", "repository_links"]
+extensions = ["myst_parser", "native_math", "repository_links"]
 html_math_renderer = "native"
 
 myst_enable_extensions = ["deflist", "dollarmath"]

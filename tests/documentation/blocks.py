@@ -30,6 +30,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[2]
 
 NEEDS = {
+    "approval": "something that waits for approval; tests/cluster/test_plugin.py approves it",
     "argocd": "the kinds of Argo CD are not installed on the test's API server",
     "ci": "takes minutes; `.ci/run` runs it",
     "docker": "an image builder; `make e2e` builds both stages of the same Dockerfile with BuildKit",
@@ -46,7 +47,7 @@ TREATMENTS = {
     "bash": {"run"},
     "yaml": {"apply", "valid", "part", "values"},
     "text": {"", "output"},
-    "json": {"", "request", "report"},
+    "json": {"", "request", "report", "riders", "riders-report"},
     "promql": {""},
     "python": {""},
     "dockerfile": set(),

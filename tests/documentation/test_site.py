@@ -100,17 +100,6 @@ def test_a_formula_that_cannot_be_translated_is_told_with_its_text():
         translated(r"\nosuchcommand{x}", block=True)
 
 
-def test_a_pattern_of_pages_that_are_not_there_is_left_out(tmp_path):
-    absent = extension("optional_pages").is_absent
-    assert absent(tmp_path, "dashboards*")
-    assert absent(tmp_path, "runbooks/*")
-    (tmp_path / "runbooks").mkdir()
-    (tmp_path / "runbooks" / "target-missed.md").write_text("# Target missed\n")
-    assert not absent(tmp_path, "runbooks/*")
-    assert not absent(tmp_path, "a sentence that ends in bold **it**")
-    assert not absent(tmp_path, "troubleshooting")
-
-
 def test_a_link_to_what_the_site_cannot_show_becomes_its_words(tmp_path):
     without = extension("repository_links").without_outside
     (tmp_path / "docs").mkdir()

@@ -404,4 +404,4 @@ def test_names_follow_the_conventions():
 
 def test_the_reference_page_is_what_the_declarations_say():
     shown = Path(__file__).parents[2] / "docs" / "metrics.md"
-    assert shown.read_text() == page(), "run: python hack/metrics_page.py"
+    assert shown.read_text() == page(), "run: python hack/reference_pages"

@@ -71,7 +71,7 @@ def _lines() -> Iterator[str]:
     yield from (
         "# Metrics",
         "",
-        "Made from `operator/dataefficient/telemetry` by `python hack/metrics_page.py`; edit there.",
+        "Made from `operator/dataefficient/telemetry` by `python hack/reference_pages`; edit there.",
         "",
         "The operator serves them on its metrics port under `/metrics`. What is not known is absent.",
         "Only the leader exports resources and runs, and a deleted resource is gone at the next scrape;",
