@@ -109,7 +109,8 @@ def torch(folder, port):
             "label": "late",
             "key": ["departure", "origin", "destination"],
         },
-        knobs={"modelSize": {"values": [4]}},
+        # Large enough to train for seconds, so that it is scraped meanwhile.
+        knobs={"modelSize": {"values": [64]}},
         trainer={
             "config": {"learningRate": 0.15, "features": features},
             "template": {"spec": {"containers": [container]}},

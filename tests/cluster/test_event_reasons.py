@@ -9,7 +9,7 @@ from dataefficient.cycle.model import EXHAUSTED, FailureKind
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "dataefficient"
 SPEAKING = [
-    *(f"cycle/{name}.py" for name in ("machine", "judging", "branches", "births", "planning")),
+    *(f"cycle/{name}.py" for name in ("machine", "judging", "looks", "branches", "births", "planning")),
     *(f"cycle/{name}.py" for name in ("proposing", "wishing", "undoing", "comparing")),
     *(f"cluster/{name}.py" for name in ("reconcile", "telling", "runs", "waiting")),
     "planner/choice.py",

@@ -81,7 +81,9 @@ def approve(cluster, namespace, word):
 def test_an_approved_experiment_begins_with_the_next_cycle_and_the_decisions_are_replayed_the_same(
     recommending, cluster, namespace, node, operator
 ):
-    watched = recommending(program=RESUMING_TRAINER, env={"SLOW_RUN": "c001-candidate"})
+    # Too little for several small runs, which would be asked for first, and enough for a trial.
+    slow = {"program": RESUMING_TRAINER, "env": {"SLOW_RUN": "c001-candidate"}}
+    watched = recommending(exploration={"share": "0.75"}, **slow)
     asked = eventually(lambda: watched.status().get("recommendation"), of=operator)
     approve(cluster, namespace, asked["digest"])
     eventually(lambda: asked["digest"] in watched.status().get("handledRequests", []), of=operator)
