@@ -24,8 +24,6 @@ from dataefficient.planner.knobs import Point
 
 OLDEST = 0.75
 """A fork trains apart for at most this share of the history: before, there must be a model to copy."""
-
-
 OLDEST_CYCLES = 10
 """An older fork hardly tells more of what comes within the cycles that a plan is certified for."""
 
