@@ -7,16 +7,16 @@ that tell what a plan costs in the end. Another size cannot fork and begins cold
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dataefficient.contract import Role
 from dataefficient.cycle.branches import Planned
-from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.knowledge import AHEAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.measuring import HISTORY_ADVANCE, same_rows
 from dataefficient.cycle.model import Branch, Memory
-from dataefficient.planner.belief import Life, cold_luck
+from dataefficient.planner.belief import Belief, Life, cold_luck
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.explore import Pace, Trial, best_trial
@@ -41,12 +41,17 @@ def with_birth(k: Knowledge, planned: Planned, left: float | None) -> Planned:
     start, end = candidate.train
     span = (end - start) / k.cycle_length
     points = k.cheaper(k.points, plan.point)
+    if not points:
+        return planned
+    ahead = k.evidence.ahead(Life((Spell(plan.point, 1.0),)), points, AHEAD)
+    beliefs = dict(zip(points, ahead.beliefs(), strict=True))
     forks = [p for p in points if p.size == plan.point.size]
     account = k.memory.account if left is None else min(k.memory.account, left)
     ages = range(1, min(int(OLDEST * span), OLDEST_CYCLES) + 1)
-    found = [(age, _best(k, plan.point, forks, age, account)) for age in ages]
+    found = [(age, _best(k, plan.point, forks, beliefs, age=age, account=account)) for age in ages]
     whole = max(round(span), 1)
-    found.append((whole, _best(k, plan.point, [p for p in points if p not in forks], whole, account)))
+    colds = [p for p in points if p not in forks]
+    found.append((whole, _best(k, plan.point, colds, beliefs, age=whole, account=account)))
     worth = [(age, trial) for age, trial in found if trial is not None]
     if not worth:
         return planned
@@ -85,7 +90,15 @@ def _cost(k: Knowledge, point: Point, age: int, looks: int) -> float:
     return k.added_cost(point, age * k.cycle_rows) + looks * k.scoring_cost(point)
 
 
-def _best(k: Knowledge, now: Point, points: Sequence[Point], age: int, account: float) -> Trial | None:
+def _best(
+    k: Knowledge,
+    now: Point,
+    points: Sequence[Point],
+    beliefs: Mapping[Point, Belief],
+    *,
+    age: int,
+    account: float,
+) -> Trial | None:
     """The best trial of ``points`` that has this age after cycle 0, whose run the account can pay."""
     points = [p for p in points if _cost(k, p, age, 1) <= account]
     if not points:
@@ -93,15 +106,13 @@ def _best(k: Knowledge, now: Point, points: Sequence[Point], age: int, account: 
     fork = points[0].size == now.size
     terms = k.terms(k.se_cycle)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
-    life = Life((Spell(now, 1.0),))
-    beliefs = k.evidence.ahead(life, points, terms.ahead).beliefs()
 
     def spread(_: Point, looks: Sequence[int]) -> float:
         return terms.warm_spread(looks) if fork else terms.cold_spread(looks, luck)
 
     return best_trial(
         points,
-        dict(zip(points, beliefs, strict=True)),
+        beliefs,
         terms,
         saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in points},
         cost=lambda point, until, looks: _cost(k, point, until, looks),
