@@ -19,7 +19,7 @@ from typing import Any
 
 from dataefficient import contract
 from dataefficient.contract import CheckpointRef, RunRequest
-from dataefficient.cycle.model import Memory, RunOutcome
+from dataefficient.cycle.model import FailureKind, Memory, RunOutcome
 from dataefficient.local.files import disk_errors, write_atomic
 from dataefficient.local.store import Store
 
@@ -43,6 +43,12 @@ def key_of(request: RunRequest, data: str, code: str) -> str:
     body["frozen"] = {name: ref.digest for name, ref in sorted(request.frozen.items())}
     text = json.dumps([body, code], sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ended(outcome: RunOutcome) -> bool:
+    """Whether a run would end so again: with a report, or because the stream has no row for it."""
+    failure = outcome.failure
+    return outcome.report is not None or (failure is not None and failure.kind is FailureKind.EMPTY_INTERVAL)
 
 
 class Cache:
@@ -72,21 +78,23 @@ class Cache:
             found: RunOutcome = contract.decode(RunOutcome, json.loads(path.read_bytes()), "outcome")
         except (FileNotFoundError, ValueError):
             return None
-        report = found.report
-        if report is None or (report.checkpoint and not Path(report.checkpoint.uri).exists()):
+        found, report = replace(found, run=request.run, attempt=1), found.report
+        if report is None:
+            return found
+        if report.checkpoint and not Path(report.checkpoint.uri).exists():
             return None
-        return replace(found, run=request.run, attempt=1, report=replace(report, run=request.run))
+        return replace(found, report=replace(report, run=request.run))
 
     def put(self, request: RunRequest, outcome: RunOutcome) -> RunOutcome:
-        """Keep a run that ended well and its checkpoint; the answer names the checkpoint's new place."""
+        """Keep a run that :func:`ended` and its checkpoint; the answer names the checkpoint's new place."""
         report = outcome.report
-        assert report is not None, "only runs that ended well are kept"
+        assert ended(outcome), "a run that failed is made again"
         final = self.place(self.key(request))
         stage = final.with_name(f".{final.name}.{os.getpid()}")
         with disk_errors(self.folder):
             shutil.rmtree(stage, ignore_errors=True)
             stage.mkdir(parents=True)
-            if report.checkpoint is not None:
+            if report is not None and report.checkpoint is not None:
                 source = Path(report.checkpoint.uri)
                 _link(source, stage / source.name)
                 moved = CheckpointRef(str(final / source.name), report.checkpoint.digest)
@@ -148,7 +156,7 @@ class CachedStore(Store):
         request = self.request(outcome.run)
         assert request is not None, "a run that ended was asked for"
         # What rode with a run depends on when it was asked for, so such runs are in the work folder alone.
-        if outcome.report is not None and not request.riders and not outcome.run.startswith("ctl-"):
+        if ended(outcome) and not request.riders and not outcome.run.startswith("ctl-"):
             outcome = replace(self.cache.put(request, outcome), run=outcome.run, attempt=outcome.attempt)
         super().put_outcome(outcome)
 

@@ -13,7 +13,7 @@ from dataefficient.contract import RunRequest
 from dataefficient.cycle.model import RunOutcome
 from dataefficient.local.command import Command
 from dataefficient.local.process import Attempt, Job, Process
-from streambench.cache import Cache
+from streambench.cache import Cache, ended
 
 POLL_SECONDS = 0.02
 LONGEST_SECONDS = 6 * 3600.0
@@ -25,6 +25,14 @@ class NotRunError(Exception):
 
 class RunFailedError(Exception):
     """A run that was made and failed; the message is the trainer's own."""
+
+
+class EmptyIntervalError(RunFailedError):
+    """The stream has no row in the run's interval; ``outcome`` has what it cost to find that out."""
+
+    def __init__(self, message: str, outcome: RunOutcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,12 @@ class Runner:
 
         Raises:
             NotRunError: it is not in the cache, and the time is up.
+            EmptyIntervalError: no row lies in its interval.
             RunFailedError: it gave no report.
         """
         found = self.cache.get(request)
         if found is not None:
-            return found
+            return _with_rows(request, found)
         if time.time() >= self.until:
             raise NotRunError(f"{request.resource} {request.run}")
         folder = self.folder / self.cache.key(request)
@@ -63,12 +72,13 @@ class Runner:
         outcome = attempt.outcome()
         if outcome is None:
             outcome = self._launch(attempt)
-        if outcome.failure is not None:
+        if not ended(outcome):
             shutil.rmtree(folder, ignore_errors=True)
-            raise RunFailedError(f"{request.resource} {request.run}: {outcome.failure.message}")
+            why = outcome.failure.message if outcome.failure is not None else "it gave no report"
+            raise RunFailedError(f"{request.resource} {request.run}: {why}")
         kept = self.cache.put(placed, outcome)
         shutil.rmtree(folder, ignore_errors=True)
-        return replace(kept, run=request.run)
+        return _with_rows(request, replace(kept, run=request.run))
 
     def _launch(self, attempt: Attempt) -> RunOutcome:
         request = attempt.job.request
@@ -84,6 +94,12 @@ class Runner:
             raise NotRunError(f"{request.resource} {request.run}: it was ended from outside")
         self.say(f"{request.resource} {request.run}: {outcome.device_seconds:.1f} s")
         return outcome
+
+
+def _with_rows(request: RunRequest, outcome: RunOutcome) -> RunOutcome:
+    if outcome.failure is not None:
+        raise EmptyIntervalError(f"{request.resource} {request.run}: {outcome.failure.message}", outcome)
+    return outcome
 
 
 def to_stderr(line: str) -> None:

@@ -31,7 +31,7 @@ from dataefficient.report.measure import FAILED, add, by_cycle, report_of, spend
 from dataefficient.report.statement import Spend
 from streambench import requests
 from streambench.cache import CachedStore
-from streambench.execute import NotRunError, RunFailedError, Runner
+from streambench.execute import EmptyIntervalError, NotRunError, RunFailedError, Runner
 from streambench.requests import Unit
 
 DEVICES = 1
@@ -82,7 +82,7 @@ class Life:
 
 
 def fixed(unit: Unit, runner: Runner, point: Point, learning_rate: float) -> Life:
-    """The arm that trains every interval at ``point``."""
+    """The arm that trains every interval at ``point``; where the stream has no rows, its model serves on."""
     cycles: list[Cycle] = []
     served: CheckpointRef | None = None
     times = [None, *unit.intervals()]
@@ -92,7 +92,12 @@ def fixed(unit: Unit, runner: Runner, point: Point, learning_rate: float) -> Lif
         else:
             assert served is not None
             request = requests.warm(unit, point, learning_rate, at, served)
-        outcome = runner.run(request)
+        try:
+            outcome = runner.run(request)
+        except EmptyIntervalError as error:
+            spent = {FAILED: spend_of((request, error.outcome), DEVICES)}
+            cycles.append(Cycle(request.cycle, None, spent, served))
+            continue
         assert outcome.report is not None
         assert outcome.report.checkpoint is not None
         spent = {Role.CANDIDATE.value: spend_of((request, outcome), DEVICES)}

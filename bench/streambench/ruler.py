@@ -17,7 +17,7 @@ from pathlib import Path
 from dataefficient import contract
 from dataefficient.contract import CheckpointRef, Evaluated, Scored
 from dataefficient.local.files import write_atomic
-from streambench.execute import Runner
+from streambench.execute import EmptyIntervalError, Runner
 from streambench.lives import Life
 from streambench.requests import MODELS_A_RUN, Unit, scoring
 
@@ -46,6 +46,8 @@ class Ruler:
     def scores(self, lives: Iterable[Life], *, first: int = 1) -> dict[tuple[int, str], Score]:
         """By cycle and the model's digest, for every model that served in one of ``lives`` from ``first`` on.
 
+        A cycle in which the stream has no rows has no scores.
+
         Many lives at once take fewer runs than one after another, and give the same.
 
         Raises:
@@ -61,8 +63,11 @@ class Ruler:
             at = self._times[cycle]
             known = {digest: self._read(at, digest) for digest in models}
             missing = [models[digest] for digest, score in known.items() if score is None]
-            for i in range(0, len(missing), MODELS_A_RUN):
-                self._score(at, missing[i : i + MODELS_A_RUN])
+            try:
+                for i in range(0, len(missing), MODELS_A_RUN):
+                    self._score(at, missing[i : i + MODELS_A_RUN])
+            except EmptyIntervalError:
+                continue
             for digest in models:
                 score = known[digest] or self._read(at, digest)
                 assert score is not None, "it was scored just now"

@@ -7,7 +7,7 @@ import time
 
 from benchmark import fake_trainer
 from dataefficient import contract
-from dataefficient.cycle.model import RunOutcome
+from dataefficient.cycle.model import Failure, FailureKind, RunOutcome
 from dataefficient.local.command import Command
 from streambench.cache import Cache
 from streambench.execute import Runner
@@ -43,6 +43,9 @@ class Direct(Runner):
     def _launch(self, attempt):
         asked = json.loads(contract.to_json(attempt.job.request))
         told = fake_trainer.run(asked, self.command.env)
+        if told is None:
+            empty = Failure(FailureKind.EMPTY_INTERVAL, "no row")
+            return RunOutcome(attempt.job.request.run, 1, 0.05, failure=empty)
         report = contract.parse_report(json.dumps(told).encode(), attempt.job.request)
         seconds = report.seconds.total + 0.05
         return RunOutcome(report.run, 1, seconds, report)

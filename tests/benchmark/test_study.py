@@ -75,6 +75,19 @@ def test_an_arm_that_is_not_complete_gives_no_figure(tmp_path):
     assert "operator, seed 1: not run yet" in result.missing
 
 
+def test_where_the_stream_has_no_rows_all_arms_go_on_with_the_models_they_have(tmp_path):
+    without = {"FAKE_EMPTY": "2020-01-07T00:00:00Z"}
+    study(tmp_path, **without).fill(oracle=False)
+
+    read = study(tmp_path, until=0.0, **without)
+    lives = [read.life(arm, 1, read.tuned()) for arm in FIRST]
+    scored = read.scored({1: lives})[0]
+
+    assert all(life.cycles[3].point is None and life.cycles[3].total.seconds > 0.0 for life in lives)
+    assert all(life.cycles[3].served == life.cycles[4].served for life in lives)
+    assert all({1, 2, 4, 5} == set(arm.scores) for arm in scored)
+
+
 def test_arms_are_judged_on_the_same_rows_whenever_each_is_scored(tmp_path):
     made = study(tmp_path)
 
