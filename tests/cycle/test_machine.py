@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from math import log2
 from random import Random
 
 import pytest
@@ -269,11 +270,13 @@ def test_a_smaller_size_that_costs_quality_is_tried_and_refused():
     assert all(r.plan.point.size == 32 for r in player.memory.history)
 
 
-def test_a_plan_that_uses_much_of_the_tolerance_is_watched():
-    def lossy(point):
-        return 0.012 * (point.rate < 1.0) * (0.5 / point.rate) ** 0.5
+def by_the_logarithm(point):
+    """Each halving of the rows loses alike; half of them uses much of a tolerance of 0.02."""
+    return 0.012 * log2(1.0 / point.rate)
 
-    player = Player(resource(cycles=60, sizes=(32,)), worse(lossy))
+
+def test_a_plan_that_uses_much_of_the_tolerance_is_watched():
+    player = Player(resource(cycles=60, sizes=(32,)), worse(by_the_logarithm))
     player.play()
     watches = [r.cycle for r in player.memory.history if "WatchStarted" in r.codes]
     assert watches
@@ -283,16 +286,18 @@ def test_a_plan_that_uses_much_of_the_tolerance_is_watched():
     assert watching.point != player.memory.history[watches[0]].plan.point
 
 
-def test_a_trial_that_has_told_what_it_was_for_goes_on_as_a_watch_of_that_plan():
+def test_a_trial_that_is_refused_goes_on_as_a_watch_of_the_milder_plan_that_rests_on_it():
     def lossy(point):
-        return 0.012 * (point.rate < 1.0) * (0.5 / point.rate) ** 0.5
+        return {0.25: 0.03, 0.5: 0.01}.get(point.rate, 0.0)
 
     player = Player(resource(cycles=60, sizes=(32,)), worse(lossy))
-    told = next(r for r in player.play().history if {"TrialAccepted", "WatchStarted"} <= set(r.codes))
+    told = next(r for r in player.play().history if {"TrialRefused", "WatchStarted"} <= set(r.codes))
     runs = [p for p in player.launches if p.request.role is Role.TRIAL]
     before = [p for p in runs if p.request.cycle <= told.cycle][-1]
     after = next(p for p in runs if p.request.cycle > told.cycle)
     assert after.request.start.uri == before.request.output
+    assert after.point == before.point
+    assert any(p.point.rate == 0.5 for p in player.launches if p.request.role is Role.CANDIDATE)
 
 
 # Failures

@@ -9,20 +9,19 @@ from hypothesis import strategies as st
 
 from dataefficient.contract import Policy
 from dataefficient.planner.belief import (
-    DEVIATION,
     OWN_SPREAD,
     POLICY_HARM,
     PRIOR_SPREAD,
     SEEN_AFTER,
+    UNEXPLAINED,
     Evidence,
     Life,
     Wear,
     growth,
-    law_doubt,
-    rate_share,
 )
 from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after
 from dataefficient.planner.knobs import Knobs, Point, ladder
+from dataefficient.planner.law import DEVIATION, Law
 
 TOLERANCE = 0.002
 KNOBS = Knobs(ladder(0.2, 1.0), (8, 32), (Policy.UNIFORM, Policy.NEGATIVES))
@@ -75,7 +74,7 @@ def test_bounds_hold_as_often_as_they_say_where_the_model_is_true():
         later = 1.0 / (1.0 - rho**SEEN_AFTER)
         mean = POLICY_HARM[Policy.UNIFORM] * TOLERANCE * later
         harm = mean * (1.0 + PRIOR_SPREAD * draws.normal() + OWN_SPREAD * draws.normal())
-        own = DEVIATION * abs(harm) * draws.normal()
+        own = (DEVIATION * abs(harm) + UNEXPLAINED * TOLERANCE) * draws.normal()
         distance = harm + own  # a quarter of the rows: the law is 1 there
         looks = [
             look(QUARTER, distance * growth(rho, age) + 3e-4 * draws.normal(), age=age, se=3e-4)
@@ -182,11 +181,6 @@ def test_how_far_a_plan_may_lie_from_the_law_goes_with_its_harm():
     assert large > 5.0 * small
 
 
-def test_what_one_policy_loses_hardly_tells_of_another():
-    before, after_ = believed([], NEGATIVES).sd, believed(growing(0.5, 0.0), NEGATIVES).sd
-    assert 0.2 * before < after_ < before
-
-
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_more_measurements_narrow_a_belief(count):
     fewer, more = (believed(growing(0.5, 0.001, se=1e-3) * n, QUARTER).sd for n in (count, 2 * count))
@@ -244,6 +238,24 @@ def test_weights_are_a_distribution_and_its_quantiles_are_in_order(contrasts, lo
     assert found.carry_over(low) <= found.carry_over(high)
 
 
+def test_harm_by_orders_of_magnitude_above_what_was_expected_is_believed():
+    """The milder plan follows the law of what was seen, and not what was thought before."""
+    few = replace(KNOBS, positives=0.02)
+    harshest, half = replace(NEGATIVES, rate=0.25), NEGATIVES
+    looks = [look(harshest, 50 * TOLERANCE, se=TOLERANCE / 5) for _ in range(2)]
+    found = Evidence(looks, few, tolerance=TOLERANCE, cycle=10, wear=CALM)
+    share = Law.of(few).share(half, harshest)
+    belief = found.ahead(FULL, (half,), FOR_EVER).beliefs()[0]
+    assert 0.5 * share * 50 * TOLERANCE < belief.mean < 2.0 * share * 50 * TOLERANCE
+
+
+def test_what_one_policy_costs_tells_of_another_whose_sample_is_as_good():
+    before = evidence([]).ahead(FULL, (NEGATIVES,), FOR_EVER).beliefs()[0]
+    seen = believed([look(HALF, 4 * TOLERANCE)], NEGATIVES)
+    assert seen.sd < before.sd
+    assert seen.mean == pytest.approx(4 * TOLERANCE, rel=0.3)
+
+
 def test_the_share_that_shows_grows_with_the_age_and_a_cold_start_shows_all():
     shares = [growth(0.8, age) for age in (0, 1, 2, 5, 50)]
     assert shares == sorted(shares)
@@ -251,19 +263,6 @@ def test_the_share_that_shows_grows_with_the_age_and_a_cold_start_shows_all():
     assert shares[1] == pytest.approx(0.2)
     assert shares[-1] == pytest.approx(1.0, abs=1e-4)
     assert growth(0.8, None) == 1.0
-
-
-def test_a_milder_plan_has_a_part_of_the_distance_of_a_harsher_one_of_its_kind():
-    assert rate_share(HALF, HALF) == 1.0
-    assert 0.0 < rate_share(HALF, QUARTER) < 1.0
-    assert rate_share(QUARTER, HALF) is None
-    assert rate_share(HALF, NEGATIVES) is None
-    assert rate_share(HALF, replace(QUARTER, size=8)) is None
-
-
-def test_the_further_a_plan_is_from_what_was_measured_the_less_it_is_told_of():
-    assert law_doubt(HALF, HALF) == 0.0
-    assert DEVIATION < law_doubt(HALF, QUARTER) < law_doubt(HALF, replace(QUARTER, rate=0.0625))
 
 
 def test_a_past_grows_by_spells_and_forgets_what_lies_too_far_back():

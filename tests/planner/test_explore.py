@@ -11,6 +11,7 @@ from dataefficient.contract import Policy
 from dataefficient.planner.belief import Belief
 from dataefficient.planner.explore import Pace, Terms, best_probe, best_trial, chance, wait_after
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 HALF, QUARTER = Point(Policy.UNIFORM, 0.5, 32), Point(Policy.UNIFORM, 0.25, 32)
 NEGATIVES, SMALL = Point(Policy.NEGATIVES, 0.25, 32), Point(Policy.UNIFORM, 1.0, 8)
@@ -41,6 +42,7 @@ def trial(
     return best_trial(
         points,
         beliefs,
+        Law(),
         terms,
         saving=saving,
         cost=costs,

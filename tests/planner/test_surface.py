@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataefficient.planner.costs import SIX_N_D, CostPerExample
@@ -129,6 +129,16 @@ def test_a_split_beyond_what_was_measured_is_marked():
     st.lists(
         st.tuples(st.floats(1.0, 1e9), st.floats(1.0, 1e12), st.floats(1e-3, 1e3)), min_size=3, max_size=15
     )
+)
+@example(
+    [
+        (1.0, 325178.0, 1.0),
+        (1.0, 1.0, 1.0),
+        (2.0, 403957.0, 0.001),
+        (14.0, 41087.0, 530.0),
+        (20.0, 40895.0, 182.0),
+        (20.0, 32928.0, 182.0),
+    ]
 )
 def test_any_positive_runs_are_fitted_with_ordered_finite_intervals(points):
     n, d, y = (np.array(column) for column in zip(*points, strict=True))

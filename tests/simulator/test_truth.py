@@ -64,7 +64,7 @@ def test_the_harm_of_sampling_is_approached_geometrically():
     scenario = quiet()
     truth = Truth(scenario)
     model, start = reference(truth), float(scenario.history)
-    tends_to = scenario.harm_at_quarter[Policy.NEGATIVES]
+    tends_to = scenario.sampling_harm(Policy.NEGATIVES, 0.25)
     for n in range(1, 6):
         model = truth.warm(model, QUARTER, start + n - 1.0, start + n)
         assert truth.gap(model) == pytest.approx(tends_to * (1.0 - scenario.carry_over**n))

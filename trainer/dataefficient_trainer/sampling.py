@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataefficient.contract import Policy
+from dataefficient.contract.sampling import class_probabilities
 
 WINDOW_ROWS = 4_096
 """Rows scored with one state of the model before they are trained on; the positive share moves with it."""
@@ -50,24 +51,6 @@ class Shares:
     def positive(self) -> float | None:
         """Positive share; None before any row was seen."""
         return self.positives / self.rows if self.rows else None
-
-
-def class_probabilities(rate: float, positive: float | None) -> tuple[float, float]:
-    """Probabilities of keeping a positive and a negative such that ``rate`` of all rows is kept.
-
-    All positives are kept as long as they make at most half of the kept rows; beyond that (a low rate
-    on a stream with many positives) both classes get half, since further positives would push the
-    negatives out. Without an estimate yet both are kept alike.
-
-    Both probabilities rise with the rate.
-    """
-    if positive is None or not 0.0 < positive < 1.0 or rate >= 1.0:
-        return rate, rate
-    keep_positive = min(1.0, rate / (2 * positive))
-    keep_negative = (rate - positive * keep_positive) / (1 - positive)
-    if keep_negative > 1.0:
-        return (rate - (1 - positive)) / positive, 1.0
-    return keep_positive, keep_negative
 
 
 def negative_scores(probability: Floats) -> Floats:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from dataefficient.contract import Role
 from dataefficient.cycle import measuring, riding
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import SHORTEST
@@ -92,7 +93,11 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
     memory = replace(memory, done=(*memory.done, outcome), launched=(*memory.launched, plan))
     if report is None:
         return memory
-    models = len(report.evaluated.models) if report.evaluated else 0
+    models, positives = 0, memory.positives
+    if report.evaluated is not None:
+        models, scored = len(report.evaluated.models), sum(report.evaluated.n)
+        if scored and (positives is None or plan.request.role is Role.CANDIDATE):
+            positives = sum(report.evaluated.positives) / scored
     seconds, total = report.seconds, outcome.device_seconds / plan.devices
     working = seconds.read + seconds.train + seconds.evaluate
     measured = Measured(
@@ -108,7 +113,7 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
         evaluating=seconds.evaluate,
         total=total,
     )
-    memory = replace(memory, measured=(*memory.measured, measured)[-MEASURED:])
+    memory = replace(memory, positives=positives, measured=(*memory.measured, measured)[-MEASURED:])
     memory = measuring.with_cold_start(replace(k, memory=memory), plan, report)
     if "-probe-" in outcome.run:
         memory = measuring.learn_probe(replace(k, memory=memory), outcome, plan.point)

@@ -21,6 +21,7 @@ from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.explore import Pace, Trial, best_trial
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 OLDEST = 0.75
 """A fork trains apart for at most this share of the history: before, there must be a model to copy."""
@@ -113,6 +114,7 @@ def _best(
     return best_trial(
         points,
         beliefs,
+        Law.of(k.knobs),
         terms,
         saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in points},
         cost=lambda point, until, looks: _cost(k, point, until, looks),

@@ -22,6 +22,7 @@ from dataefficient.planner.belief import cold_luck
 from dataefficient.planner.contrasts import after
 from dataefficient.planner.explore import Pace, Trial, best_trial, wait_after
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 CATCH_UP = 5
 """Cycles whose rows a cold start is given where the convergence point is not known."""
@@ -266,6 +267,7 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     found = best_trial(
         points,
         {p: prospect.belief for p, prospect in k.prospects.items()},
+        Law.of(k.knobs),
         terms,
         saving=saving,
         cost=cost,

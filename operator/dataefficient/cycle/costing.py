@@ -61,6 +61,7 @@ class Costing:
             ladder(float(rate.min), float(rate.max)),
             tuple(sorted(self.spec.knobs.model_size.values)),
             self.spec.sampling.policies,
+            self.memory.positives,
         )
 
     @cached_property

@@ -37,6 +37,9 @@ RESOLVING_CYCLES = 8
 ROW_SPREAD = 0.4
 """Paired standard deviation per row between different plans, relative to the loss (levers study: 0.2
 between similar arms, 0.4 between different ones)."""
+NEAR = 4.0
+"""A difference of more tolerances than this says little of how well one of the tolerance would be told: the
+error of a paired comparison grows with what it compares."""
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that scoring may take."""
 
@@ -126,7 +129,7 @@ class Knowledge(Costing):
         """What the contrasts say of every plan."""
         known = set(self.points)
         contrasts = tuple(c for c in self.memory.contrasts if c.points <= known)
-        wear = Wear(DRIFT, self.memory.seed_noise, scatter.of_cycles(contrasts))
+        wear = Wear(DRIFT, self.memory.seed_noise, scatter.of_cycles(contrasts, self.tolerance))
         return _evidence(contrasts, self.knobs, self.tolerance, self.memory.cycle + 1, wear)
 
     @property
@@ -188,6 +191,11 @@ class Knowledge(Costing):
         if now is None or point.size != now.size:
             return False
         return point == now or (point.rate > now.rate and point.policy == now.policy)
+
+    def is_certified(self, point: Point) -> bool:
+        """Whether the bound of a plan lies inside what new plans may use."""
+        bound = self.stakes[point].bound
+        return bound is not None and bound <= self.certified_tolerance
 
     def measured(self, point: Point) -> bool:
         """Whether contrasts speak often enough of so small a size and of so low a rate of its policy."""
@@ -269,13 +277,21 @@ class Knowledge(Costing):
 
     @cached_property
     def se_cycle(self) -> float:
-        """Expected error of one cycle's paired comparison: measured, with the cycle's own effect, or from its
-        row count."""
-        # Cold starts differ far more from each other than branches of one champion do.
-        recent = [c.standard_error for c in self.memory.contrasts if c.age is not None][-12:]
-        if recent:
-            return hypot(median(recent), scatter.of_cycles(self.memory.contrasts))
-        return ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
+        """Expected error of one cycle's paired comparison of plans that hardly differ: measured, with the
+        cycle's own effect, or from its row count; then no larger than that of plans that differ much."""
+        near = [c.standard_error for c in self._warm_contrasts if self._is_near(c)][-12:]
+        if near:
+            return hypot(median(near), scatter.of_cycles(self.memory.contrasts, self.tolerance))
+        of_rows = ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
+        return min(of_rows, *(c.standard_error for c in self._warm_contrasts), of_rows)
+
+    @property
+    def _warm_contrasts(self) -> tuple[Contrast, ...]:
+        """Of branches of one champion; cold starts differ far more from each other."""
+        return tuple(c for c in self.memory.contrasts if c.age is not None)
+
+    def _is_near(self, contrast: Contrast) -> bool:
+        return abs(contrast.gap) <= NEAR * self.tolerance
 
     @property
     def resolution(self) -> float:
@@ -285,7 +301,7 @@ class Knowledge(Costing):
     @property
     def resolvable(self) -> bool:
         """Whether the stream can tell a distance of the tolerance; what was never measured has a chance."""
-        measured = any(c.age is not None for c in self.memory.contrasts)
+        measured = any(self._is_near(c) for c in self._warm_contrasts)
         margin = 1.0 if measured else 2.0
         return self.resolution <= margin * self.tolerance / 3.0
 

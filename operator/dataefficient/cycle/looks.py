@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataefficient.contract import Evaluated, RunReport
-from dataefficient.cycle.branches import WATCH_FACTOR, refuse
+from dataefficient.cycle.branches import WATCH, WATCH_FACTOR, refuse
 from dataefficient.cycle.gate import Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion, Memory
-from dataefficient.planner.belief import rate_share
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after
 from dataefficient.planner.evidence import Paired, paired_ahead
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 CONTRASTS = 64
 HOPELESS = 0.08
@@ -114,12 +114,34 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         notes.add("TrialRefused", f"{target} is refused: {told}")
     elif target != trial.point and trial.looks >= (TELLING_LOOKS if certified >= 0.5 else MIN_LOOKS):
         notes.add("TrialUndecided", f"A trial of {trial.point} cannot tell enough of {target}")
-        return without_trial(memory, trial.point)
+        target = trial.point
     elif trial.age >= MAX_AGE:
         notes.add("TrialUndecided", f"{target} is refused: {trial.age} cycles could not certify it")
     else:
         return memory
-    return without_trial(memory, target)
+    return _dropped(k, trial, target, notes)
+
+
+def _dropped(k: Knowledge, trial: Branch, refused: Point, notes: Notes) -> Memory:
+    """Without the trial; where the plan that comes next rests on it, it goes on as a watch of that one."""
+    memory = without_trial(k.memory, refused)
+    if not _is_watched_by(k, trial):
+        return memory
+    notes.add("WatchStarted", f"It goes on as a watch of what it speaks for: {k.told_distance}")
+    return replace(memory, trial=replace(trial, target=None, watch=True))
+
+
+def _is_watched_by(k: Knowledge, trial: Branch) -> bool:
+    """Whether the plan that comes next rests on this trial and uses much of the tolerance."""
+    if trial.cold or trial.age >= PLANNED_AGE:
+        return False
+    law = Law.of(k.knobs)
+    rest = [p for p in k.points if p != trial.point and law.share(p, trial.point) and k.is_certified(p)]
+    if not rest:
+        return False
+    next_plan = min(rest, key=k.cycle_cost)
+    near = trial.point.rate >= next_plan.rate * WATCH_FACTOR
+    return near and k.prospects[next_plan].kept_bound > WATCH * k.tolerance
 
 
 def _next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
@@ -127,7 +149,8 @@ def _next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
     if told == trial.point or trial.age >= PLANNED_AGE:
         return None
     saving = k.cycle_cost(told)
-    between = [p for p in k.cheaper(k.points, told) if p == trial.point or rate_share(p, trial.point)]
+    law = Law.of(k.knobs)
+    between = [p for p in k.cheaper(k.points, told) if law.share(p, trial.point)]
     worth = {p: k.prospects[p].certified * (saving - k.cycle_cost(p)) for p in between}
     likely = [p for p in between if k.prospects[p].certified >= MIN_CHANCE]
     if likely:

@@ -393,6 +393,8 @@ class Memory:
     """Cycle of the last control, or the one in which the lineage left the reference."""
     row_rate: float | None = None
     """Rows of the stream per second of event time."""
+    positives: float | None = None
+    """Share of positives among the rows that the latest candidate was scored on."""
     levels: tuple[float, ...] = ()
     """Served log loss of the latest cycles, oldest first."""
     level_spread: float = 0.0

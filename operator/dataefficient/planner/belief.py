@@ -4,11 +4,11 @@ Every contrast that was measured enters one linear Gaussian system, which answer
 from the reference will the lineage be so many cycles from now, if it goes on under this plan? The
 reference is zero by definition. Nothing is decided here.
 
-The unknowns are what plans cost a lineage that runs them for ever: for each policy a scale times
-rate^-b - 1, for each step of size a constant, and for each plan that was measured its own deviation from that
-law. Knowledge decays geometrically: a share rho of every distance is left after a cycle, so that a branch of
-age m shows 1 - rho^m of it. A cold start has luck of its own, which fades the same way. rho and b are
-summed over on a grid; each pair is one component of the answer.
+The unknowns are what plans cost a lineage that runs them for ever: for each policy a scale times the law of
+its sample (``law``), for each step of size a constant, and for each plan that was measured its own deviation
+from that law. Knowledge decays geometrically: a share rho of every distance is left after a cycle, so that a
+branch of age m shows 1 - rho^m of it. A cold start has luck of its own, which fades the same way. rho and b
+are summed over on a grid; each pair is one component of the answer.
 
 rho decides how much is still to come, and young branches hardly tell it. But where it is close to 1, what
 is to come takes long: a question some cycles ahead can be answered long before one about eternity.
@@ -27,23 +27,25 @@ from scipy.special import ndtr
 from dataefficient.contract import Policy
 from dataefficient.planner.contrasts import Contrast, Past
 from dataefficient.planner.knobs import Knobs, Point
+from dataefficient.planner.law import DEVIATION, EXPONENTS, Law
+from dataefficient.planner.scatter import weight
 
 Matrix = NDArray[np.float64]
 
 CARRY_OVERS = (0.3, 0.5, 0.65, 0.75, 0.83, 0.89, 0.93, 0.96, 0.98)
 """Grid of rho; without evidence each is as likely as the others."""
-EXPONENTS = (0.5, 0.7, 1.0)
-"""Grid of b. Sampling noise falls with rate^-1/2 at least; what is rare is lost up to twice as fast."""
-POLICY_HARM = {Policy.UNIFORM: 1.0, Policy.NEGATIVES: 0.5, Policy.SCORED_NEGATIVES: 0.4}
-"""Prior harm relative to uniform sampling at the same rate (levers study: negatives lose far less)."""
+POLICY_HARM = {Policy.UNIFORM: 3.0, Policy.NEGATIVES: 3.0, Policy.SCORED_NEGATIVES: 2.4}
+"""Prior mean of each policy's scale, in tolerances: what a sample as good as a uniform quarter loses. The law
+says how good a sample is, by a formula that is exact for the first two; scores keep the better negatives."""
 PRIOR_SPREAD = 1.5
 """Prior standard deviation of what policies share, relative to its mean: nearly nothing is known."""
-OWN_SPREAD = 0.5
+OWN_SPREAD = 0.3
 """Prior standard deviation of a policy's own part, relative to its mean."""
 SIZE_STEP = 0.5
 """Prior mean of what one step of size costs, in tolerances; its standard deviation is one tolerance."""
-DEVIATION = 0.15
-"""Standard deviation of a plan's own distance from the law, relative to the prior mean of its harm."""
+UNEXPLAINED = 0.15
+"""Standard deviation of what sampling may cost beyond any law, in tolerances: trainers differ in how well
+they follow a changed rate."""
 WORN_OUT = 30
 """Cycles after which a measurement is as far out of date as it will be: harms wander about their mean."""
 BISECTIONS = 26
@@ -69,7 +71,8 @@ class Wear:
         drift: standard deviation per cycle of the random walk of a distance, relative to the distance, and to
             the tolerance at least.
         seed_noise: standard deviation between two cold starts that differ in their seed, relative loss.
-        cycles: standard deviation of what a cycle adds of its own to a look (``scatter``).
+        cycles: standard deviation of what a cycle adds of its own to a look at plans that hardly differ
+            (``scatter``).
     """
 
     drift: float
@@ -85,26 +88,6 @@ def growth(carry_over: float, age: float | None) -> float:
 def cold_luck(seed_noise: float, tolerance: float) -> float:
     """Standard deviation of a cold start's luck, and of what it has yet to catch up with."""
     return sqrt(2.0 * seed_noise**2 + (0.5 * tolerance) ** 2)
-
-
-def rate_share(milder: Point, harsher: Point) -> float | None:
-    """Largest share of the harsher plan's harm that the milder one may have; None: not comparable.
-
-    Plans that differ in the rate alone follow rate^-b - 1 with b of at least 1/2.
-    """
-    if milder == harsher:
-        return 1.0
-    if (milder.policy, milder.size) != (harsher.policy, harsher.size) or milder.rate <= harsher.rate:
-        return None
-    return float((milder.rate**-0.5 - 1.0) / (harsher.rate**-0.5 - 1.0))
-
-
-def law_doubt(milder: Point, harsher: Point) -> float:
-    """Relative standard deviation of a milder plan's harm, given a harsher one's: b, and deviations."""
-    if milder == harsher:
-        return 0.0
-    low, high = ((milder.rate**-b - 1.0) / (harsher.rate**-b - 1.0) for b in (EXPONENTS[-1], EXPONENTS[0]))
-    return float(np.hypot((high - low) / (high + low), DEVIATION))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +144,7 @@ class Evidence:
         self._knobs, self._tolerance, self._wear = knobs, tolerance, wear
         grid = [(rho, b) for rho in CARRY_OVERS for b in EXPONENTS]
         self._rho, self._b = np.array(grid).T
+        self._laws: dict[Point, Matrix] = {}
         mentioned = dict.fromkeys(p for c in contrasts for p in sorted(c.points) if p != knobs.reference)
         self._own = {p: i for i, p in enumerate(mentioned)}
         self._colds = {name: i for i, name in enumerate(dict.fromkeys(c.cold for c in contrasts if c.cold))}
@@ -175,11 +159,13 @@ class Evidence:
         # A harm wanders in proportion to itself.
         wandering = np.maximum(shares * tolerance, np.abs(gaps)) * wear.drift
         stale = np.array([min(max(cycle - c.cycle, 0), WORN_OUT) for c in contrasts])
-        own = np.array([0.0 if c.age is None and not c.cold else wear.cycles for c in contrasts])
+        moved = [0.0 if c.age is None and not c.cold else weight(c.gap, tolerance) for c in contrasts]
+        own = np.array(moved) * wear.cycles
         noise = noise + wandering**2 * stale + own**2
         self._scale = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
         self._condition(design, gaps, noise, *self._prior())
-        # How far plans may lie from the law goes with how large the harm proves to be.
+        # How far plans may lie from the law, and what is thought possible, go with how large the harm proves
+        # to be: of its order of magnitude nothing is known, and a normal prior would hold on to its own.
         self._scale = self._found_scale()
         self._condition(design, gaps, noise, *self._prior())
 
@@ -217,7 +203,8 @@ class Evidence:
         harms = np.array([POLICY_HARM[policy] for policy in knobs.policies]) * self._tolerance
         mean[:, : len(harms)] = self._later()[:, None] * harms
         of_policies = PRIOR_SPREAD**2 * np.outer(harms, harms) + np.diag((OWN_SPREAD * harms) ** 2)
-        variance[:, : len(harms), : len(harms)] = self._later()[:, None, None] ** 2 * of_policies
+        wide = np.maximum(self._later()[:, None], self._scale)
+        variance[:, : len(harms), : len(harms)] = wide[:, :, None] * wide[:, None, :] * of_policies
         for j in range(len(harms), self._first_own):
             mean[:, j], variance[:, j, j] = SIZE_STEP * self._tolerance, self._tolerance**2
         for point, i in self._own.items():
@@ -237,14 +224,17 @@ class Evidence:
         harm = np.zeros(len(self._rho))
         if point.rate < self._knobs.rates[0]:
             scale = self._scale[:, self._policy(point)]
-            harm = POLICY_HARM[point.policy] * self._law(point.rate) * scale
+            harm = POLICY_HARM[point.policy] * self._law(point) * scale
         steps = SIZE_STEP * sum(point.size < larger for larger in self._knobs.sizes[1:])
-        return np.asarray((DEVIATION * self._tolerance * (harm + steps)) ** 2 + 1e-18)
+        floor = UNEXPLAINED if point.rate < self._knobs.rates[0] else 0.0
+        relative = (DEVIATION * (harm + steps)) ** 2 + floor**2
+        return np.asarray(self._tolerance**2 * relative + 1e-18)
 
-    def _law(self, rate: float) -> Matrix:
-        """rate^-b - 1, relative to the rate 1/4, shape (components,)."""
-        relative = rate / self._knobs.rates[0]
-        return np.asarray((relative**-self._b - 1.0) / (4.0**self._b - 1.0))
+    def _law(self, point: Point) -> Matrix:
+        """The law of a plan's harm, shape (components,)."""
+        if point not in self._laws:
+            self._laws[point] = Law.of(self._knobs).harm(point, self._b)
+        return self._laws[point]
 
     def _policy(self, point: Point) -> int:
         """Column of the point's policy; of the most harmful one where its own is no longer allowed."""
@@ -257,7 +247,7 @@ class Evidence:
         """How the unknowns make up the distance of ``point``, shape (components, unknowns)."""
         row = np.zeros((len(self._rho), self._width))
         if point.rate < self._knobs.rates[0]:
-            row[:, self._policy(point)] = self._law(point.rate)
+            row[:, self._policy(point)] = self._law(point)
         for j, larger in enumerate(self._knobs.sizes[1:]):
             row[:, len(self._knobs.policies) + j] = float(point.size < larger)
         if point in self._own:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from dataefficient.planner.belief import Belief, growth, law_doubt, rate_share
+from dataefficient.planner.belief import Belief, growth
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 MIN_LOOKS = 2
 """Paired comparisons before a trial may be accepted: one cycle decides nothing alone."""
@@ -113,6 +114,7 @@ class Pace:
 def best_trial(
     candidates: Sequence[Point],
     beliefs: Mapping[Point, Belief],
+    law: Law,
     terms: Terms,
     *,
     saving: Mapping[Point, float],
@@ -139,7 +141,7 @@ def best_trial(
         if saving[point] <= 0.0:
             continue
         spoken_for = candidates if speaks(point) else (point,)
-        shares = {p: rate_share(p, point) for p in spoken_for if saving[p] > 0.0}
+        shares = {p: law.share(p, point) for p in spoken_for if saving[p] > 0.0}
         parts = [(p, share) for p, share in shares.items() if share is not None]
         for age in range(pace.first, max(PLANNED_AGE, pace.first + MIN_LOOKS) + 1, pace.stride):
             looks = pace.looks(age)
@@ -149,7 +151,7 @@ def best_trial(
             error = spread(point, looks)
             odds = {}
             for milder, part in parts:
-                doubt = law_doubt(milder, point) * max(beliefs[milder].mean, 0.0)
+                doubt = law.doubt(milder, point) * max(beliefs[milder].mean, 0.0)
                 odds[milder] = chance(beliefs[milder], terms, sqrt((part * error) ** 2 + doubt**2))
             odds = {p: accepted for p, accepted in odds.items() if accepted >= MIN_CHANCE}
             if not odds:

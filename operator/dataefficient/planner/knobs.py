@@ -32,6 +32,8 @@ class Knobs:
     rates: tuple[float, ...]
     sizes: tuple[int, ...]
     policies: tuple[Policy, ...]
+    positives: float | None = None
+    """Share of positives in the stream, which tells what policies differ in; None: not known yet."""
 
     @property
     def reference(self) -> Point:

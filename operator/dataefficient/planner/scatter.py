@@ -4,7 +4,10 @@ The standard error of a look comes from the blocks of one cycle. But two models'
 to cycle by more than that (another season, another mix of rows), and how much more only several looks can
 tell. Consecutive looks at one branch differ by both; what the standard errors do not explain is the cycles'
 own (the method of moments of a random-effects model: DerSimonian and Laird 1986, here on successive
-differences, so that a slow growth of harm hardly counts).
+differences). What a branch that grows older may show more of its harm is left out: it is no scatter.
+
+The larger a difference, the more it moves: what is told here is of plans that hardly differ, and ``weight``
+says how many times that a look at a given gap moves.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import sqrt
+from math import hypot, sqrt
 from statistics import median
 
 from dataefficient.planner.contrasts import Contrast
@@ -22,8 +25,21 @@ PRIOR_PAIRS = 2.0
 streams it was between nothing and five times that."""
 
 
-def of_cycles(contrasts: Sequence[Contrast]) -> float:
-    """Standard deviation of a cycle's own effect on a relative difference of losses; 0 before any look."""
+GROWS = 3.0
+"""Tolerances of a gap at which a cycle's own effect is sqrt(2) times that on plans that hardly differ. On
+women's tennis it was 0.13 % for a gap of nothing and 1.6 % for one of 3.5 %."""
+
+
+def weight(gap: float, tolerance: float) -> float:
+    """How many times the effect on plans that hardly differ a cycle has on a gap like this."""
+    return hypot(1.0, gap / (GROWS * tolerance))
+
+
+def of_cycles(contrasts: Sequence[Contrast], tolerance: float) -> float:
+    """Standard deviation of a cycle's own effect on the relative difference of plans that hardly differ.
+
+    0 before any look.
+    """
     looks = [c for c in contrasts if c.age is not None or c.cold]
     if not looks:
         return 0.0
@@ -31,12 +47,21 @@ def of_cycles(contrasts: Sequence[Contrast]) -> float:
     for look in looks:
         branches[look.mine[-1].point, look.against[-1].point, look.cold].append(look)
     beyond = [
-        ((later.gap - earlier.gap) ** 2 - earlier.standard_error**2 - later.standard_error**2) / 2.0
+        (_moved(earlier, later) ** 2 - earlier.standard_error**2 - later.standard_error**2)
+        / (weight(earlier.gap, tolerance) ** 2 + weight(later.gap, tolerance) ** 2)
         for series in branches.values()
         for earlier, later in _pairs(series)
     ]
-    typical = median(look.standard_error for look in looks) ** 2
+    typical = median(look.standard_error / weight(look.gap, tolerance) for look in looks) ** 2
     return sqrt(max(PRIOR_PAIRS * typical + sum(beyond), 0.0) / (PRIOR_PAIRS + len(beyond)))
+
+
+def _moved(earlier: Contrast, later: Contrast) -> float:
+    """By how much a gap moved beyond what growing older explains: at most as many times as the age grew."""
+    if not earlier.age or not later.age:
+        return later.gap - earlier.gap
+    low, high = sorted((earlier.gap, earlier.gap * later.age / earlier.age))
+    return max(low - later.gap, later.gap - high, 0.0)
 
 
 def _pairs(series: Sequence[Contrast]) -> Iterable[tuple[Contrast, Contrast]]:

@@ -247,7 +247,7 @@ def fit_surface(
         fitted = _fitted(solution, design)
         relative = np.abs(y / fitted - 1.0)
         width = max(_HUBER * 1.4826 * float(np.median(relative)), 1e-12)
-        weight = fitted**-2.0 * np.minimum(1.0, width / np.maximum(relative, 1e-300))
+        weight = fitted**-2.0 * (width / np.maximum(relative, width))
         design = replace(design, weight=weight)
         solution = project(design, y[None, :], start=solution.exponents)
     refits = solution

@@ -18,6 +18,7 @@ from math import exp, log
 from random import Random
 
 from dataefficient.contract import Policy
+from dataefficient.contract.sampling import class_probabilities
 
 SIZES = (8, 16, 32)
 """Model sizes of every scenario; the last is the reference's."""
@@ -113,7 +114,7 @@ class Scenario:
     cold_exponent: float
     seed_sd: float
     harm_at_quarter: Mapping[Policy, float]
-    """Steady gap at the rate 1/4."""
+    """Steady gap of a sample of each policy that is as good as a uniform quarter."""
     harm_exponent: float
     size_harm: tuple[float, ...]
     """Steady gap of each of ``SIZES``; the last is 0."""
@@ -142,11 +143,19 @@ class Scenario:
         return self.rows_per_day * self.cycle_days
 
     def sampling_harm(self, policy: Policy, rate: float) -> float:
-        """Steady gap of sampling before drift: proportional to rate^-beta - 1."""
-        if rate >= 1.0:
-            return 0.0
-        scale = self.harm_at_quarter[policy] / (4.0**self.harm_exponent - 1.0)
-        return float(scale * (rate**-self.harm_exponent - 1.0))
+        """Steady gap of sampling before drift: proportional to v^beta - 1.
+
+        v is by how much the sample inflates the variance of what is learned (Fithian and Hastie 2014).
+        """
+        return self.harm_at_quarter[policy] * self.sampling_law(policy, rate)
+
+    def sampling_law(self, policy: Policy, rate: float) -> float:
+        """(v^beta - 1) / (4^beta - 1); 1 for a uniform quarter, 0 for all rows."""
+        inflation = 1.0 / rate
+        if policy is not Policy.UNIFORM:
+            positive, negative = class_probabilities(rate, self.base_rate)
+            inflation = self.base_rate / negative + (1.0 - self.base_rate) / positive
+        return float((inflation**self.harm_exponent - 1.0) / (4.0**self.harm_exponent - 1.0))
 
 
 def _loguniform(random: Random, low: float, high: float) -> float:
@@ -163,9 +172,11 @@ def _size_harms(random: Random, smallest: float) -> tuple[float, ...]:
     return tuple(harms)
 
 
-def _harms(random: Random, negatives: float) -> dict[Policy, float]:
+def _harms(random: Random, uniform: float) -> dict[Policy, float]:
+    """Policies whose samples are as good lose alike, within a factor of less than two."""
+    negatives = uniform * _loguniform(random, 0.6, 1.7)
     return {
-        Policy.UNIFORM: negatives * random.uniform(2.5, 6.0),
+        Policy.UNIFORM: uniform,
         Policy.NEGATIVES: negatives,
         Policy.SCORED_NEGATIVES: negatives * random.uniform(0.6, 0.9),
     }
@@ -199,8 +210,8 @@ def _common(name: str, seed: int, random: Random) -> Scenario:
         after_one_cycle=_loguniform(random, 0.001, 0.015),
         cold_exponent=random.uniform(0.3, 0.8),
         seed_sd=random.uniform(3e-4, 1e-3),
-        harm_at_quarter=_harms(random, _loguniform(random, 2e-4, 6e-3)),
-        harm_exponent=random.uniform(0.5, 1.0),
+        harm_at_quarter=_harms(random, _loguniform(random, 1e-3, 2e-2)),
+        harm_exponent=random.uniform(0.05, 0.9),
         size_harm=_size_harms(random, _loguniform(random, 5e-4, 8e-3)),
         harm_drift=0.0,
         startup_seconds=train * rows * 7.0 * random.uniform(0.005, 0.03),
@@ -272,16 +283,15 @@ def nothing_pays(seed: int) -> Scenario:
     """Every step down costs at least one and a half tolerances."""
     scenario, random = _start("nothing-pays", seed)
     half = TOLERANCE * random.uniform(1.5, 4.0)
-    share = (2.0**scenario.harm_exponent - 1.0) / (4.0**scenario.harm_exponent - 1.0)
-    scored = half / share
+    dearer = {
+        Policy.UNIFORM: random.uniform(3.0, 6.0),
+        Policy.NEGATIVES: random.uniform(1.1, 1.6),
+        Policy.SCORED_NEGATIVES: 1.0,
+    }
     middle = TOLERANCE * random.uniform(1.5, 4.0)
     return replace(
         scenario,
-        harm_at_quarter={
-            Policy.UNIFORM: scored * random.uniform(3.0, 6.0),
-            Policy.NEGATIVES: scored * random.uniform(1.1, 1.6),
-            Policy.SCORED_NEGATIVES: scored,
-        },
+        harm_at_quarter={p: half * dearer[p] / scenario.sampling_law(p, 0.5) for p in dearer},
         size_harm=(middle * random.uniform(1.5, 3.0), middle, 0.0),
     )
 
@@ -289,8 +299,7 @@ def nothing_pays(seed: int) -> Scenario:
 def converged(seed: int) -> Scenario:
     """The lowest rate and the smallest size together cost less than a tenth of the tolerance."""
     scenario, random = _start("converged", seed)
-    exponent = scenario.harm_exponent
-    share = (LOWEST_RATE**-exponent - 1.0) / (4.0**exponent - 1.0)
+    share = scenario.sampling_law(Policy.UNIFORM, LOWEST_RATE)
     lowest = TOLERANCE * random.uniform(0.01, 0.08)
     return replace(
         scenario,
