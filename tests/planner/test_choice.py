@@ -15,6 +15,7 @@ POINTS = KNOBS.points()
 REFERENCE = KNOBS.reference
 HALF, QUARTER = Point(Policy.UNIFORM, 0.5, 32), Point(Policy.UNIFORM, 0.25, 32)
 COSTS = {p: 100.0 * p.rate * (1.0 + p.size / 32.0) for p in POINTS}
+EXPECTED = {p: (1.0 - p.rate) * (0.5 if p.policy is Policy.NEGATIVES else 1.0) + 1.0 / p.size for p in POINTS}
 UNKNOWN = {p: Stake(None, None) for p in POINTS} | {REFERENCE: Stake(0.0, 0.0)}
 TOLERANCE, LIMIT = 0.01, 0.008
 
@@ -50,8 +51,9 @@ def known(**bounds):
     return stakes
 
 
-def chosen(stakes, where=None, in_force=None, costs=COSTS, points=POINTS):
-    return choose(points, REFERENCE, stakes, costs, where or situation(), in_force=in_force)
+def chosen(stakes, where=None, in_force=None, costs=COSTS, points=POINTS, expected=EXPECTED):
+    where = where or situation()
+    return choose(points, REFERENCE, stakes, costs, where, expected=expected, in_force=in_force)
 
 
 def test_where_nothing_was_measured_all_rows_are_trained():
@@ -111,10 +113,12 @@ def test_a_stream_that_cannot_tell_the_tolerance_gets_all_its_rows_and_says_so()
     assert choice.code == "NotResolvable"
 
 
-def test_a_budget_below_the_certain_plans_gets_the_most_rows_that_it_allows():
+def test_a_budget_below_the_certain_plans_gets_the_plan_that_is_expected_to_lose_the_least():
     choice = chosen(UNKNOWN, situation(affordable=COSTS[HALF]))
     assert choice.code == "BudgetBinds"
-    assert choice.point.rate == max(p.rate for p in POINTS if COSTS[p] <= COSTS[HALF])
+    paid = [p for p in POINTS if COSTS[p] <= COSTS[HALF]]
+    assert EXPECTED[choice.point] == min(EXPECTED[p] for p in paid)
+    assert choice.point.policy is Policy.NEGATIVES
 
 
 def test_where_even_the_cheapest_plan_is_too_dear_none_is_chosen_and_both_numbers_are_said():

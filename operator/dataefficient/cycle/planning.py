@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,7 +41,7 @@ def first_cycle(k: Knowledge) -> Planned:
     start, end = history_window(k)
     rows = k.rows(start, end)
     costs = {p: k.run_cost(p, rows, _window_rows(k), models=1) for p in k.points}
-    choice = choose(k.points, k.reference, k.stakes, costs, k.situation(k.headroom.seconds), in_force=None)
+    choice = _chosen(k, k.points, costs, None)
     best = choice
     choice, memory, told = proposing.in_force(k, choice, costs, k.reference)
     if choice.point is None:
@@ -69,6 +69,20 @@ def first_cycle(k: Knowledge) -> Planned:
     return _asking(k, planned, _change(k, best, choice.point, costs))
 
 
+def _chosen(
+    k: Knowledge, points: Sequence[Point], costs: Mapping[Point, float], in_force: Point | None
+) -> Choice:
+    return choose(
+        points,
+        k.reference,
+        k.stakes,
+        costs,
+        k.situation(k.headroom.seconds),
+        expected={p: prospect.belief.mean for p, prospect in k.prospects.items()},
+        in_force=in_force,
+    )
+
+
 def _window_rows(k: Knowledge) -> float:
     _, middle, end = window(k)
     return k.rows(middle, end)
@@ -91,9 +105,7 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     models = 2 + len(frozen)
     costs = {p: k.run_cost(p, rows, scored, models=models) for p in reachable}
     full_costs = {k.reference: k.run_cost(k.reference, rows, scored, models=models), **costs}
-    choice = choose(
-        reachable, k.reference, k.stakes, full_costs, k.situation(k.headroom.seconds), in_force=in_force
-    )
+    choice = _chosen(k, reachable, full_costs, in_force)
     limit = k.headroom.seconds
     affordable = [p for p in reachable if limit is None or costs[p] <= limit]
     if k.memory.rejections >= 2:

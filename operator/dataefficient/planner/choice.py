@@ -84,9 +84,14 @@ def choose(
     costs: Mapping[Point, float],
     situation: Situation,
     *,
+    expected: Mapping[Point, float],
     in_force: Point | None,
 ) -> Choice:
     """Pick the plan of the next cycle among ``points`` (those that the lineage can switch to at once).
+
+    Args:
+        expected: distance that is believed of each plan, measured or not; it decides where the budget allows
+            no plan that is certain to hold.
 
     Returns:
         A choice without a point when not even the cheapest one fits the budget.
@@ -102,7 +107,7 @@ def choose(
             best = in_force
         code, reason = _why(best, reference, stakes[best], situation, len(open_points))
     else:
-        best, code, reason = _fallback(points, reference, costs, situation)
+        best, code, reason = _fallback(points, reference, costs, expected, situation)
     options = tuple(
         Weighed(
             p,
@@ -148,9 +153,13 @@ def _why(best: Point, reference: Point, stake: Stake, situation: Situation, coun
 
 
 def _fallback(
-    points: Sequence[Point], reference: Point, costs: Mapping[Point, float], situation: Situation
+    points: Sequence[Point],
+    reference: Point,
+    costs: Mapping[Point, float],
+    expected: Mapping[Point, float],
+    situation: Situation,
 ) -> tuple[Point | None, str, str]:
-    """No plan meets everything: the most data at the largest size that the budget allows."""
+    """No plan meets everything: of those that can be paid, the one that is expected to lose the least."""
     limit = situation.affordable
     fitting = [p for p in points if limit is None or costs[p] <= limit]
     if not fitting:
@@ -162,7 +171,7 @@ def _fallback(
                 f"{limit or 0.0:.0f} are left"
             ),
         )
-    best = max(fitting, key=lambda p: (p == reference, p.rate, p.size, -costs[p]))
+    best = min(fitting, key=lambda p: (p != reference, expected[p], costs[p]))
     if best.rate == reference.rate:
         if (
             situation.target is not None
@@ -185,5 +194,5 @@ def _fallback(
     return (
         best,
         "BudgetBinds",
-        "The budget allows no plan that is certain to hold: the most data that it allows",
+        "The budget allows no plan that is certain to hold: the one that is expected to lose the least",
     )

@@ -252,7 +252,9 @@ def simulate_scenario(scenario: Scenario, cycles: int) -> Result:
     reference_seconds = world.plan_seconds(KNOBS.reference, 0.0, 1.0, share=0.1, models=2)
     spec = resource(scenario, cycles, reference_seconds).spec
     shares = {"perCycle": scenario.budget.per_cycle, "total": scenario.budget.total_cycles}
-    loop = _Loop(world, cycles, {k: v * reference_seconds for k, v in shares.items() if v is not None})
+    # As they are declared: a cap has as many digits as a person writes.
+    caps = {k: 3600.0 * float(_hours(v * reference_seconds)) for k, v in shares.items() if v is not None}
+    loop = _Loop(world, cycles, caps)
     memory, now, last, since = begin("default/simulated"), HISTORY_FROM, -1, 0
     outcomes: tuple[RunOutcome, ...] = ()
     while True:
