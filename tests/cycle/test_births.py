@@ -112,3 +112,12 @@ def test_the_size_that_was_not_measured_apart_is_measured_in_the_first_candidate
     ran = {r.run: r.point for r in memory.history[0].runs}
     assert ran["c000-pilot-small"] == Point(Policy.UNIFORM, 1.0, 8)
     assert {m.size for m in memory.measured} == {8, 32}
+
+
+def test_where_a_fork_is_worth_its_cost_no_other_size_is_born_beside_the_lineage():
+    """A fork tells of all plans of its size; another size saves more here, and tells of itself alone."""
+    player = Player(resource(sizes=(8, 32)), carrying())
+    after_cycle(player, 0)
+    rider = trial_in(player)
+    assert rider.fork
+    assert rider.size == 32

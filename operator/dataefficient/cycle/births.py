@@ -2,7 +2,8 @@
 
 A fork begins as a copy of the candidate's model in mid-history and goes on under the trial's plan. At the end
 of cycle 0 it is as old as a trial that began after it would be many cycles later, and it is the old branches
-that tell what a plan costs in the end. Another size cannot fork and begins cold, with the history.
+that tell what a plan costs in the end. Another size cannot fork and begins cold, with the history: only where
+no fork is worth its cost, since a fork tells of all plans of its size, and a cold start of itself alone.
 """
 
 from __future__ import annotations
@@ -50,10 +51,12 @@ def with_birth(k: Knowledge, planned: Planned, left: float | None) -> Planned:
     account = k.memory.account if left is None else min(k.memory.account, left)
     ages = range(1, min(int(OLDEST * span), OLDEST_CYCLES) + 1)
     found = [(age, _best(k, plan.point, forks, beliefs, age=age, account=account)) for age in ages]
-    whole = max(round(span), 1)
-    colds = [p for p in points if p not in forks]
-    found.append((whole, _best(k, plan.point, colds, beliefs, age=whole, account=account)))
     worth = [(age, trial) for age, trial in found if trial is not None]
+    if not worth:
+        whole = max(round(span), 1)
+        colds = [p for p in points if p not in forks]
+        cold = _best(k, plan.point, colds, beliefs, age=whole, account=account)
+        worth = [(whole, cold)] if cold is not None else []
     if not worth:
         return planned
     age, trial = max(worth, key=lambda option: option[1].value)
@@ -105,7 +108,7 @@ def _best(
     if not points:
         return None
     fork = points[0].size == now.size
-    terms = k.terms(k.se_cycle)
+    terms = k.terms(k.se_cycle if fork else k.se_cold)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
 
     def spread(_: Point, looks: Sequence[int]) -> float:

@@ -7,25 +7,19 @@ sure. What the candidate itself runs is decided in ``planning``, what a branch s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from dataefficient.api.schedule import interval
 from dataefficient.contract import CheckpointRef, Role
 from dataefficient.cycle.figures import Ask, Forecast
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
 from dataefficient.cycle.proposing import RECOMMENDED, Suggestion
-from dataefficient.planner.belief import cold_luck
-from dataefficient.planner.contrasts import after
-from dataefficient.planner.explore import Pace, Trial, best_trial, wait_after
+from dataefficient.cycle.seeking import catch_up_from, seek, stride, trial_cost
+from dataefficient.planner.explore import MIN_LOOKS, Trial, wait_after
 from dataefficient.planner.knobs import Point
-from dataefficient.planner.law import Law
 
-CATCH_UP = 5
-"""Cycles whose rows a cold start is given where the convergence point is not known."""
 WATCH = 0.5
 """A watch begins once the bound of the plan in force is above this share of the tolerance."""
 WATCH_FACTOR = 0.25
@@ -36,8 +30,6 @@ WATCH_LOOKS = 4
 """Looks that the account must be able to pay before a watch begins."""
 LONGEST_WAIT = 4
 """Cycles that a trial waits for the account to pay for it."""
-LOOKS_IN_HORIZON = 10
-"""Looks at a trial that lasts for the whole horizon."""
 CONTROL_SHARE = 0.1
 """Controls may cost at most this share of the saving that they certify; else they are spaced out."""
 
@@ -133,28 +125,9 @@ def _control_origin(k: Knowledge, champion: Champion) -> tuple[Champion | None, 
             return None
         start = max(old, key=lambda c: c.cycle)
         return start, start.position, k.memory.cycle - start.cycle
-    begin = _catch_up_from(k, k.next_interval.end)
+    begin = catch_up_from(k, k.next_interval.end)
     cycles = max(1, round((k.next_interval.end - begin) / (k.next_interval.end - k.next_interval.start)))
     return None, begin, cycles
-
-
-def _catch_up_from(k: Knowledge, end: datetime) -> datetime:
-    """Where a cold start that is to catch up by ``end`` begins; with the stream where nothing converged."""
-    history = interval(k.spec.schedule, 0)
-    assert history is not None
-    rows = min(_catch_up_rows(k), k.rows(history.start, end))
-    return max(end - timedelta(seconds=rows / max(k.memory.row_rate or 1.0, 1e-12)), history.start)
-
-
-def _catch_up_rows(k: Knowledge) -> float:
-    """Rows that a cold start is given: the convergence point, at least the control's lookback.
-
-    Where nothing converged it is given what catches up in a few cycles. What it lacks then only makes it look
-    worse than it is, and fades as it goes on.
-    """
-    found = k.memory.convergence
-    least = k.cycle_rows * k.spec.control.lookback_cycles
-    return max(found.examples, least) if found and found.examples else k.cycle_rows * CATCH_UP
 
 
 def _runs_out(k: Knowledge, point: Point) -> bool:
@@ -175,27 +148,45 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         return _new_trial(k, planned, champion, left)
     if plan is None or trial.checkpoint is None or trial.position is None:
         return planned
+    if _is_worth_less(k, trial, plan.point, champion, left):
+        return _new_trial(k, _ended(planned, trial, "another one is worth more"), champion, left)
     ended = None
     if _is_answered(k, trial, plan.point):
         ended = "what it was to tell is no longer asked"
-    elif k.memory.cycle < trial.began + trial.age + (
-        WATCH_STRIDE if trial.watch else _stride(k, trial.point)
-    ):
+    elif k.memory.cycle < trial.began + trial.age + (WATCH_STRIDE if trial.watch else stride(k, trial.point)):
         return planned
     end = k.next_interval.end
-    cost = _trial_cost(k, trial.point, k.rows(trial.position, end), 1)
+    cost = trial_cost(k, trial.point, k.rows(trial.position, end), 1)
     if ended is None and (cost > k.memory.account or (left is not None and cost > left)):
         if k.memory.cycle < trial.began + trial.age + LONGEST_WAIT:
             return planned
         ended = "nothing is left for it"
     if ended is not None:
-        return replace(
-            planned,
-            memory=replace(planned.memory, trial=None),
-            notes=(*planned.notes, f"The trial of {trial.point} ends undecided: {ended}"),
-            codes=(*planned.codes, "TrialEnded"),
-        )
+        return _ended(planned, trial, ended)
     return _trained(k, planned, trial, (trial.position, trial.checkpoint))
+
+
+def _ended(planned: Planned, trial: Branch, why: str) -> Planned:
+    return replace(
+        planned,
+        memory=replace(planned.memory, trial=None),
+        notes=(*planned.notes, f"The trial of {trial.point} ends undecided: {why}"),
+        codes=(*planned.codes, "TrialEnded"),
+    )
+
+
+def _is_worth_less(k: Knowledge, trial: Branch, now: Point, champion: Champion, left: float | None) -> bool:
+    """Whether another trial is worth more than this one can be yet, which holds the only place.
+
+    At most it saves what it is for with the chance that its plan is inside, whatever looks cost. Where trials
+    wait for approval it is not asked.
+    """
+    if trial.watch or trial.looks < MIN_LOOKS or not k.enforce or k.ruling.hold:
+        return False
+    target = trial.target or trial.point
+    at_most = k.chances_of(trial)[0] * (k.cycle_cost(now) - k.cycle_cost(target)) * k.spec.horizon_cycles
+    search = seek(k, now, champion, left, but=trial.point)
+    return search is not None and search.found is not None and search.found.value > at_most
 
 
 def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
@@ -207,79 +198,17 @@ def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
     return k.cycle_cost(now) <= k.cycle_cost(trial.target or trial.point)
 
 
-def _stride(k: Knowledge, point: Point) -> int:
-    """Cycles between two looks at a trial: harm that builds up is seen best late, and a process costs."""
-    if k.rides(point, k.cycle_rows):
-        return 1
-    return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
-
-
-def _trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:
-    """Device-seconds of training a branch on ``rows`` and scoring it, frozen, in so many later cycles."""
-    return k.branch_cost(point, rows, max(rows - k.cycle_rows, 0.0)) + looks * k.scoring_cost(point)
-
-
-def _ancestors(k: Knowledge, champion: Champion) -> list[Champion]:
-    """Kept champions that the lineage came through cycle by cycle, the present one first."""
-    found = [champion]
-    for older in k.memory.previous_champions:
-        newer = found[-1]
-        if older.cycle != newer.cycle - 1 or after(older.past, newer.point, 1.0) != newer.past:
-            break
-        found.append(older)
-    return found
-
-
 def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
-    plan, current = planned.plan, k.next_interval
-    assert current is not None
-    if plan is None or not k.resolvable or k.memory.rejections:
+    if planned.plan is None:
         return planned
-    if k.memory.cycle < k.memory.no_trial_before or k.memory.successor:
+    search = seek(k, planned.plan.point, champion, left)
+    if search is None:
         return planned
-    blocked = {r.point for r in k.memory.refusals if r.not_before > k.memory.cycle}
-    points = [p for p in k.cheaper(k.points, plan.point) if p not in blocked]
-    origin = _ancestors(k, champion)[-1]
-    stride = _stride(k, min(points, key=k.cycle_cost, default=plan.point))
-    first = k.memory.cycle - origin.cycle
-    cold_from = _catch_up_from(k, current.end)
-    cold_cycles = k.rows(cold_from, current.end) / max(k.cycle_rows, 1.0)
-    terms = k.terms(k.se_cycle)
-    luck = cold_luck(k.memory.seed_noise, k.tolerance)
-
-    def same_size(point: Point) -> bool:
-        return point.size == champion.point.size
-
-    def cost(point: Point, age: int, looks: int) -> float:
-        cycles = age if same_size(point) else cold_cycles + age - first
-        rides = k.rides(point, k.cycle_rows)
-        startups = 0.0 if rides else (looks - 1) * k.run_cost(point, 0.0)
-        return _trial_cost(k, point, cycles * k.cycle_rows, looks) + startups
-
-    def spread(point: Point, looks: Sequence[int]) -> float:
-        if same_size(point):
-            return terms.warm_spread(looks)
-        since = [round(look - first + cold_cycles) for look in looks]
-        return terms.cold_spread(since, luck)
-
-    saving = {p: k.cycle_cost(plan.point) - k.cycle_cost(p) for p in points}
-    account = k.memory.account if left is None else min(k.memory.account, left)
-    found = best_trial(
-        points,
-        {p: prospect.belief for p, prospect in k.prospects.items()},
-        Law.of(k.knobs),
-        terms,
-        saving=saving,
-        cost=cost,
-        spread=spread,
-        speaks=same_size,
-        pace=Pace(first, stride),
-        purse=lambda age: account + k.accrual * (age - first),
-    )
+    found, origin = search.found, search.origin
     granted = _granted_trial(k.memory)
     planned = _with_grant_used(planned, granted, found)
     if found is None:
-        return _new_watch(k, planned, origin, account)
+        return _new_watch(k, planned, origin, search.account)
     worth = f"worth {found.value:.0f} device-seconds"
     note = (
         f"Trial of {found.point}, over up to {found.age} cycles: {worth} with a chance of {found.chance:.0%}"
@@ -288,17 +217,17 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         note += f" to certify {found.target}"
     if not k.enforce and found.point != granted:
         asked = f"{RECOMMENDED}{note[0].lower()}{note[1:]}; it costs about {found.cost:.0f} device-seconds"
-        if not same_size(found.point):
+        if found.point.size != champion.point.size:
             asked += ". It takes over once it is certain to stay inside the tolerance"
         total = Forecast(found.cost, found.cost, found.cost)
         suggestion = Suggestion(Ask.TRIAL, found.point, asked, total)
-        return _new_watch(k, replace(planned, suggestion=suggestion), origin, account)
-    if same_size(found.point):
+        return _new_watch(k, replace(planned, suggestion=suggestion), origin, search.account)
+    if found.point.size == champion.point.size:
         branch = Branch(Role.TRIAL, found.point, origin.cycle, 0, target=found.target)
         return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
     run = name(k.memory.cycle, "trial")
-    branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0, cold=run, cold_age=cold_cycles)
-    return _begin_trial(k, planned, branch, (cold_from, None), note)
+    branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0, cold=run, cold_age=search.cold_cycles)
+    return _begin_trial(k, planned, branch, (search.cold_from, None), note)
 
 
 def _granted_trial(memory: Memory) -> Point | None:
@@ -335,7 +264,7 @@ def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float)
     if rate == k.reference.rate:
         point = replace(point, policy=k.reference.policy)
     cycles = k.memory.cycle - origin.cycle + WATCH_STRIDE * WATCH_LOOKS
-    if _trial_cost(k, point, cycles * k.cycle_rows, WATCH_LOOKS) > account:
+    if trial_cost(k, point, cycles * k.cycle_rows, WATCH_LOOKS) > account:
         return planned
     branch = Branch(Role.TRIAL, point, origin.cycle, 0, watch=True)
     note = f"Watch with {point}: {k.told_distance}"
@@ -364,7 +293,7 @@ def _trained(
     """With the run that trains a trial's branch from ``begin`` to the interval's end, paid by the account."""
     assert k.next_interval is not None
     start, end = begin[0], k.next_interval.end
-    cost = _trial_cost(k, branch.point, k.rows(start, end), 1)
+    cost = trial_cost(k, branch.point, k.rows(start, end), 1)
     wanted = Wanted(
         name(k.memory.cycle, "trial"),
         Role.TRIAL,

@@ -1,0 +1,73 @@
+"""Which trial holds the only place, and what the stream is believed to tell."""
+
+from dataclasses import replace
+
+import pytest
+
+from cycle.playing import Player, resource
+from dataefficient.contract import Policy, Role
+from dataefficient.cycle.knowledge import COLD_SPREAD, NEAR, Knowledge
+from dataefficient.cycle.model import Branch
+from dataefficient.cycle.planning import later_cycle
+from dataefficient.planner.contrasts import Contrast, Spell
+from dataefficient.planner.knobs import Point
+
+FULL, SIXTEENTH = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.NEGATIVES, 0.25, 32)
+SMALL = Point(Policy.UNIFORM, 1.0, 8)
+
+
+def look(gap, error, *, age=4.0, cold="", point=SIXTEENTH):
+    mine = (Spell(point, 4.0),)
+    return Contrast(
+        mine, (Spell(FULL, 1.0),), 3, None if cold else age, gap, error, cold, 4.0 if cold else 0.0
+    )
+
+
+def known(*contrasts):
+    player = Player(resource(sizes=(8, 32)))
+    player.play(lambda memory: memory.cycle == 4)
+    return Knowledge(player.spec, replace(player.memory, contrasts=contrasts), player.now)
+
+
+def test_looks_at_a_harsh_plan_do_not_say_that_the_stream_cannot_tell_the_tolerance():
+    harsh = known(*[look(0.3, 0.1)] * 2)
+    assert harsh.resolvable
+    assert harsh.se_cycle <= known().se_cycle
+    assert not known(*[look(0.5 * NEAR * 0.02, 0.1)] * 2).resolvable
+
+
+def test_before_any_was_made_a_comparison_of_another_size_is_expected_to_be_less_sure():
+    branches = known(look(0.001, 0.002))
+    assert branches.se_cold == pytest.approx(COLD_SPREAD * branches.se_cycle)
+    both = known(look(0.001, 0.002), look(0.001, 0.003, cold="c002-trial", point=SMALL))
+    assert both.se_cold < branches.se_cold
+
+
+def test_the_share_of_positives_is_remembered_from_what_the_candidate_was_scored_on():
+    memory = known().memory
+    assert memory.positives == pytest.approx(0.2, rel=0.05)
+
+
+def hovering(gap):
+    """A trial of a cheaper size of which three looks leave open whether it holds."""
+    k = known(*[look(gap, 0.008, cold="c001-trial", point=SMALL)] * 3)
+    champion = k.memory.champion
+    trial = Branch(
+        Role.TRIAL, SMALL, 1, 3, champion.checkpoint, champion.position, 3, cold="c001-trial", cold_age=4.0
+    )
+    return replace(k, memory=replace(k.memory, trial=trial, account=1e6))
+
+
+def test_a_trial_that_hardly_holds_makes_room_for_one_that_is_worth_more():
+    k = hovering(0.03)
+    planned = later_cycle(k, k.memory.champion)
+    assert {"TrialEnded", "TrialStarted"} <= set(planned.codes)
+    assert planned.memory.trial.point != SMALL
+    assert not planned.memory.refusals, "it was not refused, and may be tried again"
+
+
+def test_a_trial_that_likely_holds_is_not_given_up_for_another():
+    k = hovering(0.002)
+    planned = later_cycle(k, k.memory.champion)
+    assert planned.memory.trial.point == SMALL
+    assert "TrialEnded" not in planned.codes
