@@ -96,7 +96,7 @@ def test_without_a_control_the_saving_is_extrapolated_and_says_so(life):
     found = on_cluster(life)
     saved = life.memory.saved
     assert found.headline.startswith("An estimated 15 % less compute than training the largest model on")
-    assert "log loss at most 0.24 % worse, inside the 2 % allowed" in found.headline
+    assert "log loss at most 0.34 % worse, inside the 2 % allowed" in found.headline
     assert "No control was run beside it: compute is extrapolated" in found.detail
     assert "over cycles 0–12" in found.detail
     largest, right = found.comparisons

@@ -201,11 +201,13 @@ def _is_answered(k: Knowledge, trial: Branch, now: Point) -> bool:
 def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float | None) -> Planned:
     if planned.plan is None:
         return planned
-    search = seek(k, planned.plan.point, champion, left)
+    granted = _granted_trial(k.memory)
+    search = seek(k, planned.plan.point, champion, left, only=granted)
+    if search is not None and search.found is None and granted is not None:
+        search = seek(k, planned.plan.point, champion, left)
     if search is None:
         return planned
     found, origin = search.found, search.origin
-    granted = _granted_trial(k.memory)
     planned = _with_grant_used(planned, granted, found)
     if found is None:
         return _new_watch(k, planned, origin, search.account)
@@ -237,13 +239,13 @@ def _granted_trial(memory: Memory) -> Point | None:
 
 
 def _with_grant_used(planned: Planned, granted: Point | None, found: Trial | None) -> Planned:
-    """With an approved trial taken up, or told to have lapsed where another one or none is worth it now."""
+    """With an approved trial taken up, or told to have lapsed where it is not worth its cost now."""
     if granted is None:
         return planned
     planned = replace(planned, memory=replace(planned.memory, granted=None))
     if found is not None and found.point == granted:
         return planned
-    lapsed = f"The approved trial of {granted} is not begun: it is not what is worth its cost any more"
+    lapsed = f"The approved trial of {granted} is not begun: it is not worth its cost any more"
     return replace(planned, notes=(*planned.notes, lapsed), codes=(*planned.codes, "ApprovalLapsed"))
 
 

@@ -45,13 +45,20 @@ class Search:
 
 
 def seek(
-    k: Knowledge, now: Point, champion: Champion, left: float | None, *, but: Point | None = None
+    k: Knowledge,
+    now: Point,
+    champion: Champion,
+    left: float | None,
+    *,
+    but: Point | None = None,
+    only: Point | None = None,
 ) -> Search | None:
     """The best trial beside the plan ``now``; None where none may be begun.
 
     Args:
         left: device-seconds that the budget leaves; None: no budget.
         but: a plan that is being tried already.
+        only: the one plan that may be tried; None: any.
     """
     current = k.next_interval
     assert current is not None
@@ -97,6 +104,7 @@ def seek(
         speaks=same_size,
         pace=Pace(first, step),
         purse=lambda age: account + k.accrual * (age - first),
+        only=only,
     )
     return Search(found, origin, cold_from, cold_cycles, account)
 

@@ -123,6 +123,7 @@ def best_trial(
     speaks: Callable[[Point], bool],
     pace: Pace,
     purse: Callable[[int], float],
+    only: Point | None = None,
 ) -> Trial | None:
     """The trial of the highest positive value that the purse can pay, or None.
 
@@ -135,10 +136,11 @@ def best_trial(
         spread: standard error of a point's distance after looks at these ages.
         speaks: whether a trial of a point speaks for milder ones: they must be open to the lineage at once.
         purse: device-seconds that a trial up to an age may take.
+        only: the one plan that may be tried, of all that may be spoken for; None: any.
     """
     best: Trial | None = None
     for point in candidates:
-        if saving[point] <= 0.0:
+        if saving[point] <= 0.0 or only not in {None, point}:
             continue
         spoken_for = candidates if speaks(point) else (point,)
         shares = {p: law.share(p, point) for p in spoken_for if saving[p] > 0.0}
