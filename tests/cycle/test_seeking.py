@@ -4,19 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from cycle.playing import Player, resource
+from cycle.playing import Player, resource, success
 from dataefficient.contract import Policy, Role
-from dataefficient.cycle.knowledge import COLD_SPREAD, NEAR, Knowledge
+from dataefficient.cycle.gate import Notes
+from dataefficient.cycle.knowledge import COLD_SPREAD, Knowledge
+from dataefficient.cycle.launch import plan_run
+from dataefficient.cycle.looks import judge_trial
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.planning import later_cycle
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 
-FULL, SIXTEENTH = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.NEGATIVES, 0.25, 32)
+FULL, QUARTER = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.NEGATIVES, 0.25, 32)
 SMALL = Point(Policy.UNIFORM, 1.0, 8)
 
 
-def look(gap, error, *, age=4.0, cold="", point=SIXTEENTH):
+def look(gap, error, *, age=4.0, cold="", point=QUARTER):
     mine = (Spell(point, 4.0),)
     return Contrast(
         mine, (Spell(FULL, 1.0),), 3, None if cold else age, gap, error, cold, 4.0 if cold else 0.0
@@ -30,10 +33,8 @@ def known(*contrasts):
 
 
 def test_looks_at_a_harsh_plan_do_not_say_that_the_stream_cannot_tell_the_tolerance():
-    harsh = known(*[look(0.3, 0.1)] * 2)
-    assert harsh.resolvable
-    assert harsh.se_cycle <= known().se_cycle
-    assert not known(*[look(0.5 * NEAR * 0.02, 0.1)] * 2).resolvable
+    assert known(*[look(0.6, 0.08)] * 2).resolvable
+    assert not known(*[look(0.02, 0.08)] * 2).resolvable
 
 
 def test_before_any_was_made_a_comparison_of_another_size_is_expected_to_be_less_sure():
@@ -71,3 +72,31 @@ def test_a_trial_that_likely_holds_is_not_given_up_for_another():
     planned = later_cycle(k, k.memory.champion)
     assert planned.memory.trial.point == SMALL
     assert "TrialEnded" not in planned.codes
+
+
+def judged(half):
+    """Memory after a look at a trial of a quarter, which fails; half of the rows lost so much before."""
+    earlier = [look(half, 0.0008, point=replace(QUARTER, rate=0.5), age=age) for age in (3.0, 4.0, 5.0)]
+    k = known(*earlier, *[look(0.06, 0.001, age=age) for age in (3.0, 4.0)])
+    champion = k.memory.champion
+    trial = Branch(Role.TRIAL, QUARTER, 0, 5, champion.checkpoint, champion.position, looks=2)
+    k = replace(k, memory=replace(k.memory, trial=trial))
+    wanted = later_cycle(k, champion).wanted[0]
+    report = success(plan_run(k.spec, k.memory, wanted, 1e4)).report
+    served = report.evaluated.models["start"]
+    failing = replace(served, loss=tuple(1.06 * loss for loss in served.loss))
+    models = {**report.evaluated.models, "trial": failing}
+    notes = Notes()
+    return judge_trial(k, replace(report, evaluated=replace(report.evaluated, models=models)), notes), notes
+
+
+def test_a_trial_that_is_refused_goes_on_as_a_watch_where_the_plan_that_comes_next_rests_on_it():
+    memory, notes = judged(half=0.011)
+    assert notes.codes == ["TrialRefused", "WatchStarted"]
+    assert memory.trial.watch
+    assert [r.point for r in memory.refusals] == [QUARTER]
+
+
+def test_a_trial_that_is_refused_ends_where_the_plan_that_comes_next_is_sure_or_there_is_none():
+    assert judged(half=0.0005)[0].trial is None
+    assert judged(half=0.05)[0].trial is None

@@ -1,6 +1,7 @@
 """What a finished cycle leaves: a champion, branches, beliefs, and its record.
 
-Publishing (``gate``) and economising (``looks``) are two questions; no answer to one is one to the other.
+Publishing (``gate``) and economising (``looks``) are two questions, and no answer to one is one to the other:
+but a candidate that is too bad to publish tells of its plan.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataefficient.cycle.births import first_look
 from dataefficient.cycle.gate import SERVED, Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import name
-from dataefficient.cycle.looks import judge_control, judge_trial, without_trial
+from dataefficient.cycle.looks import CONTRASTS, judge_control, judge_trial, without_trial
 from dataefficient.cycle.measuring import HISTORY_ADVANCE
 from dataefficient.cycle.model import (
     Branch,
@@ -28,7 +29,7 @@ from dataefficient.cycle.model import (
     RunSummary,
 )
 from dataefficient.cycle.saving import add_cycle
-from dataefficient.planner.contrasts import after
+from dataefficient.planner.contrasts import Contrast, Spell, after
 from dataefficient.planner.knobs import Point
 
 SAVED_UP = 15
@@ -110,11 +111,27 @@ def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[M
         gate = replace(gate, published=False, reason=k.ruling.block[0])
     if not gate.published:
         notes.add("Rejected", f"Not published. {gate.reason}")
-        return replace(memory, rejections=memory.rejections + 1, trial=None), gate
+        told = (*memory.contrasts, *_told_by(k, gate, plan.point))[-CONTRASTS:]
+        return replace(memory, rejections=memory.rejections + 1, trial=None, contrasts=told), gate
     crowned = _crown(k, candidate, plan.point)
     if memory.successor is not None and memory.successor.cycle < memory.cycle - 1:
         crowned = replace(crowned, successor=None)
     return crowned, gate
+
+
+def _told_by(k: Knowledge, gate: Gate, point: Point) -> tuple[Contrast, ...]:
+    """What a rejected candidate tells of a plan that its champion was not trained under.
+
+    It knows newer rows than the frozen champion, so its plan loses at least so much within one cycle.
+    """
+    champion, gap = k.memory.champion, gate.gap
+    if champion is None or k.memory.successor is not None or gap is None or gap <= gate.allowed:
+        return ()
+    if point == champion.point or point.size != champion.point.size:
+        return ()
+    return (
+        Contrast((Spell(point, 1.0),), champion.past, k.memory.cycle, 1.0, gap, gate.standard_error or gap),
+    )
 
 
 def _crown(k: Knowledge, report: RunReport, point: Point) -> Memory:

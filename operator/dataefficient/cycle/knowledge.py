@@ -6,6 +6,7 @@ Derived anew at every decision and never stored, so that it cannot disagree with
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import hypot, sqrt
@@ -37,9 +38,6 @@ RESOLVING_CYCLES = 8
 ROW_SPREAD = 0.4
 """Paired standard deviation per row between different plans, relative to the loss (levers study: 0.2
 between similar arms, 0.4 between different ones)."""
-NEAR = 4.0
-"""A difference of more tolerances than this says little of how well one of the tolerance would be told: the
-error of a paired comparison grows with what it compares."""
 COLD_SPREAD = 2.5
 """Error of a comparison of two cold starts relative to that of branches of one champion, before any was made
 (levers study: 0.04 to 0.08 % between models that differ, 0.015 to 0.03 % between similar ones)."""
@@ -281,28 +279,25 @@ class Knowledge(Costing):
     @cached_property
     def se_cycle(self) -> float:
         """Expected error of one cycle's paired comparison of plans that hardly differ: measured, with the
-        cycle's own effect, or from its row count; then no larger than that of plans that differ much."""
-        near = [c.standard_error for c in self._warm_contrasts if self._is_near(c)][-12:]
-        if near:
-            return hypot(median(near), scatter.of_cycles(self.memory.contrasts, self.tolerance))
-        of_rows = ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
-        return min(of_rows, *(c.standard_error for c in self._warm_contrasts), of_rows)
+        cycle's own effect, or from its row count."""
+        # Cold starts differ far more from each other than branches of one champion do.
+        told = self._errors([c for c in self.memory.contrasts if c.age is not None])
+        return told or ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
 
     @cached_property
     def se_cold(self) -> float:
         """The same of a cold start against the lineage: measured, or some times that of branches."""
-        near = [c.standard_error for c in self.memory.contrasts if c.cold and self._is_near(c)][-12:]
-        if near:
-            return hypot(median(near), scatter.of_cycles(self.memory.contrasts, self.tolerance))
-        return COLD_SPREAD * self.se_cycle
+        return self._errors([c for c in self.memory.contrasts if c.cold]) or COLD_SPREAD * self.se_cycle
 
-    @property
-    def _warm_contrasts(self) -> tuple[Contrast, ...]:
-        """Of branches of one champion; cold starts differ far more from each other."""
-        return tuple(c for c in self.memory.contrasts if c.age is not None)
+    def _errors(self, contrasts: Sequence[Contrast]) -> float | None:
+        """Typical error of these, as if the plans hardly differed; None: there are none.
 
-    def _is_near(self, contrast: Contrast) -> bool:
-        return abs(contrast.gap) <= NEAR * self.tolerance
+        The error of a comparison grows with what it compares, as a cycle's own effect does.
+        """
+        recent = [c.standard_error / scatter.weight(c.gap, self.tolerance) for c in contrasts][-12:]
+        if not recent:
+            return None
+        return hypot(median(recent), scatter.of_cycles(self.memory.contrasts, self.tolerance))
 
     @property
     def resolution(self) -> float:
@@ -312,7 +307,7 @@ class Knowledge(Costing):
     @property
     def resolvable(self) -> bool:
         """Whether the stream can tell a distance of the tolerance; what was never measured has a chance."""
-        measured = any(self._is_near(c) for c in self._warm_contrasts)
+        measured = any(c.age is not None for c in self.memory.contrasts)
         margin = 1.0 if measured else 2.0
         return self.resolution <= margin * self.tolerance / 3.0
 

@@ -89,10 +89,18 @@ def wait_after(count: int) -> int:
     return int(FIRST_WAIT * 2 ** (count - 1))
 
 
-def chance(belief: Belief, terms: Terms, spread: float) -> float:
-    """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``."""
+def chance(belief: Belief, terms: Terms, spread: float, *, harmless: bool = True) -> float:
+    """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``.
+
+    Args:
+        harmless: whether the distance may be below 0. To train on fewer rows never helps: the part of a wide
+            belief that says so is no chance, and it is largest for the harshest plans.
+    """
+    normal, sd = NormalDist(), max(belief.sd, 1e-12)
     margin = terms.tolerance - terms.z * spread - belief.mean
-    return NormalDist().cdf(margin / max(sqrt(belief.sd**2 + spread**2), 1e-12))
+    inside = normal.cdf(margin / max(sqrt(belief.sd**2 + spread**2), 1e-12))
+    below = 0.0 if harmless else normal.cdf(-belief.mean / sd)
+    return max(inside - below, 0.0) / max(1.0 - below, 1e-12)
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,8 @@ def best_trial(
         saving: device-seconds saved per cycle by each candidate against the plan in force.
         cost: device-seconds of a trial of a point up to an age (cycles), with so many looks.
         spread: standard error of a point's distance after looks at these ages.
-        speaks: whether a trial of a point speaks for milder ones: they must be open to the lineage at once.
+        speaks: whether a trial of a point speaks for milder ones. They must be open to the lineage at once,
+            and so differ from it by their rows alone.
         purse: device-seconds that a trial up to an age may take.
         only: the one plan that may be tried, of all that may be spoken for; None: any.
     """
@@ -154,7 +163,8 @@ def best_trial(
             odds = {}
             for milder, part in parts:
                 doubt = law.doubt(milder, point) * max(beliefs[milder].mean, 0.0)
-                odds[milder] = chance(beliefs[milder], terms, sqrt((part * error) ** 2 + doubt**2))
+                apart = sqrt((part * error) ** 2 + doubt**2)
+                odds[milder] = chance(beliefs[milder], terms, apart, harmless=not speaks(point))
             odds = {p: accepted for p, accepted in odds.items() if accepted >= MIN_CHANCE}
             if not odds:
                 continue
