@@ -43,6 +43,8 @@ OWN_SPREAD = 0.3
 """Prior standard deviation of a policy's own part, relative to its mean."""
 SIZE_STEP = 0.5
 """Prior mean of what one step of size costs, in tolerances; its standard deviation is one tolerance."""
+EXPECTED = sqrt(1.0 + PRIOR_SPREAD**2 + OWN_SPREAD**2)
+"""Root mean square of a policy's scale before any data, relative to its mean."""
 UNEXPLAINED = 0.15
 """Standard deviation of what sampling may cost beyond any law, in tolerances: trainers differ in how well
 they follow a changed rate."""
@@ -162,11 +164,12 @@ class Evidence:
         moved = [0.0 if c.age is None and not c.cold else weight(c.gap, tolerance) for c in contrasts]
         own = np.array(moved) * wear.cycles
         noise = noise + wandering**2 * stale + own**2
-        self._scale = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
+        self._scale = self._found = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
         self._condition(design, gaps, noise, *self._prior())
-        # How far plans may lie from the law, and what is thought possible, go with how large the harm proves
-        # to be: of its order of magnitude nothing is known, and a normal prior would hold on to its own.
+        # How far plans and policies may lie from the law, and what is thought possible, go with how large the
+        # harm proves to be: nobody knows its order of magnitude, and a normal prior would hold on to its own.
         self._scale = self._found_scale()
+        self._found = self._scale / EXPECTED
         self._condition(design, gaps, noise, *self._prior())
 
     def _found_scale(self) -> Matrix:
@@ -202,9 +205,11 @@ class Evidence:
         variance = np.zeros((count, self._width, self._width))
         harms = np.array([POLICY_HARM[policy] for policy in knobs.policies]) * self._tolerance
         mean[:, : len(harms)] = self._later()[:, None] * harms
-        of_policies = PRIOR_SPREAD**2 * np.outer(harms, harms) + np.diag((OWN_SPREAD * harms) ** 2)
-        wide = np.maximum(self._later()[:, None], self._scale)
-        variance[:, : len(harms), : len(harms)] = wide[:, :, None] * wide[:, None, :] * of_policies
+        shared = np.maximum(self._later()[:, None], self._found) * harms
+        own = OWN_SPREAD * self._found * harms
+        variance[:, : len(harms), : len(harms)] = PRIOR_SPREAD**2 * shared[:, :, None] * shared[:, None, :]
+        for j in range(len(harms)):
+            variance[:, j, j] += own[:, j] ** 2
         for j in range(len(harms), self._first_own):
             mean[:, j], variance[:, j, j] = SIZE_STEP * self._tolerance, self._tolerance**2
         for point, i in self._own.items():
