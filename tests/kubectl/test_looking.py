@@ -33,7 +33,8 @@ def body_of(life):
 @pytest.fixture(scope="module")
 def running():
     kpi = {"tolerance": "0.02", "maxRegression": "0.02", "target": "0.43"}
-    life = Life(objects.body(kpi=kpi, budget={"total": {"money": "20"}}))
+    only = {"samplingRate": {"min": "1", "max": "1"}, "modelSize": {"values": [32]}}
+    life = Life(objects.body(kpi=kpi, budget={"total": {"money": "20"}}, knobs=only))
     life.play(until=lambda m: m.cycle == 5 and m.running)
     return body_of(life)
 
