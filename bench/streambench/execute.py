@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dataefficient.contract import RunRequest
 from dataefficient.cycle.model import RunOutcome
-from dataefficient.local.command import Command
+from dataefficient.local.launcher import Launcher
 from dataefficient.local.process import Attempt, Job, Process
 from streambench.cache import Cache, ended
 
@@ -46,7 +46,7 @@ class Runner:
     """
 
     cache: Cache
-    command: Command
+    launcher: Launcher
     folder: Path
     lock: int
     until: float
@@ -82,7 +82,7 @@ class Runner:
 
     def _launch(self, attempt: Attempt) -> RunOutcome:
         request = attempt.job.request
-        process = Process(attempt, self.command, self.lock)
+        process = Process(attempt, self.launcher, self.lock)
         try:
             while not process.poll():
                 time.sleep(POLL_SECONDS)

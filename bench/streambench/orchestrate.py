@@ -21,6 +21,7 @@ from pathlib import Path
 from dataefficient import contract
 from dataefficient.api.load import parse_object
 from dataefficient.local.command import command_of
+from dataefficient.local.launcher import Launcher
 from streambench import page, table
 from streambench.cache import Cache
 from streambench.execute import Runner, to_stderr
@@ -115,15 +116,20 @@ def _study(plan: Plan, stream: Stream, *, until: float) -> Iterator[Study]:
             cycle_rows=settings.cycle_rows,
             cycles=settings.cycles,
         )
-        runner = _runner(work, found, lock.fileno(), until)
-        yield Study(settings, found, runner, work / "operators", of_sources(PLANNER))
+        with _launcher(found) as launcher:
+            runner = _runner(work, found, lock.fileno(), until, launcher)
+            yield Study(settings, found, runner, work / "operators", of_sources(PLANNER))
 
 
-def _runner(work: Path, found: Found, lock: int, until: float) -> Runner:
+def _launcher(found: Found) -> Launcher:
+    spec = parse_object(found.resource(0, "0.001", 1.0), "the benchmark's resource").spec
+    return Launcher(command_of(spec, Path()))
+
+
+def _runner(work: Path, found: Found, lock: int, until: float, launcher: Launcher) -> Runner:
     cache = Cache(work / "runs", f"{of_sources(TRAINER)}-{Machine.here().digest()}")
     cache.knows(str(found.data), of_file(found.data))
-    spec = parse_object(found.resource(0, "0.001", 1.0), "the benchmark's resource").spec
-    return Runner(cache, command_of(spec, Path()), work / "running", lock, until, to_stderr)
+    return Runner(cache, launcher, work / "running", lock, until, to_stderr)
 
 
 def _begin_worker(queue: multiprocessing.Queue[int], stop: Event, parent: int) -> None:

@@ -29,6 +29,7 @@ from dataefficient.local.command import Command
 from dataefficient.local.control import controls
 from dataefficient.local.errors import DiskError, InterruptedRunError
 from dataefficient.local.files import is_full
+from dataefficient.local.launcher import Launcher
 from dataefficient.local.process import GRACE_SECONDS, Attempt, Job, Process
 from dataefficient.local.replay import Advance, Recorder
 from dataefficient.local.store import Store, absolute, is_control
@@ -83,6 +84,7 @@ class Driver:
         self._advance = advance
         self._now = now
         self._recorder = Recorder(store)
+        self._launcher = Launcher(work.command)
         self._live: dict[str, Process] = {}
         self._control_jobs: list[Job] | None = None
         self._signals = 0
@@ -98,7 +100,7 @@ class Driver:
             InterruptedRunError: SIGINT or SIGTERM; the runs have ended and everything is saved.
             DiskError: the work folder cannot be written; the runs have ended.
         """
-        with self._listening():
+        with self._listening(), self._launcher:
             try:
                 return self._loop(memory)
             finally:
@@ -180,9 +182,7 @@ class Driver:
                 # It ended while nobody was there to keep how.
                 news = self._keep(attempt, outcome) or news
             elif self._fits(job):
-                self._live[run] = Process(
-                    attempt, self._work.command, self._lock, grace=self._work.grace_seconds
-                )
+                self._live[run] = Process(attempt, self._launcher, self._lock, grace=self._work.grace_seconds)
                 self._watcher.started(job.request)
                 if not is_control(job.request):
                     self._control_jobs = None

@@ -1,9 +1,10 @@
 """The small process between ``detctl`` and a trainer, which ends the trainer when it must end.
 
-Run as a script by path: it imports nothing of the package and starts within milliseconds. It watches
-a pipe whose other end only ``detctl`` holds: when that closes, by intent or because ``detctl`` was
-killed, the trainer gets SIGTERM and, after the grace, SIGKILL. It enforces the deadline and keeps the
-clock of the launch in a file that outlives both. It reads neither request nor report.
+Run as a script by path, or in a process that ``zygote`` forked: it imports nothing of the package and
+starts within milliseconds. It watches a pipe whose other end only ``detctl`` holds: when that closes, by
+intent or because ``detctl`` was killed, the trainer gets SIGTERM and, after the grace, SIGKILL. It
+enforces the deadline and keeps the clock of the launch in a file that outlives both. It reads neither
+request nor report.
 
     guard.py PIPE RECORD LIMIT_SECONDS GRACE_SECONDS COMMAND [ARGUMENT...]
 
@@ -20,24 +21,58 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 TICK_SECONDS = 1.0
 """How much of a launch's time may be lost to the record when the guard itself is killed."""
 
 
-class Guard:
-    """One launch of one trainer, in the process group of this process."""
+class Child(Protocol):
+    """A trainer that has begun; the part of ``subprocess.Popen`` that is used."""
 
-    def __init__(self, pipe: int, record: Path, limit: float, grace: float, command: list[str]) -> None:
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, the negative signal if one ended it; None: it had not ended when it was last asked."""
+
+    def wait(self, timeout: float) -> int:
+        """The exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended within so many seconds.
+        """
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class Guard:
+    """One launch of one trainer, in the process group of this process.
+
+    Args:
+        before: seconds that the launch has taken already.
+        begin: starts the trainer.
+    """
+
+    def __init__(
+        self,
+        pipe: int,
+        record: Path,
+        limit: float,
+        grace: float,
+        begin: Callable[[], Child],
+        *,
+        before: float = 0.0,
+    ) -> None:
         self._pipe = pipe
         self._record = record
         self._limit = limit
         self._grace = grace
         self._cause: str | None = None
-        self._started = time.monotonic()
+        self._started = time.monotonic() - before
         self._write(None)
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        self._child = begin()
 
     def watch(self) -> int:
         """Wait for the trainer's end, whatever brings it about.
@@ -100,7 +135,11 @@ class Guard:
 def main(arguments: list[str]) -> int:
     """Guard one launch."""
     pipe, record, limit, grace, *command = arguments
-    guard = Guard(int(pipe), Path(record), float(limit), float(grace), command)
+
+    def begin() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    guard = Guard(int(pipe), Path(record), float(limit), float(grace), begin)
     code = guard.watch()
     if guard.orphaned:
         os.killpg(0, signal.SIGKILL)

@@ -1,9 +1,9 @@
 """A run as a process of this machine: launching it, watching it, and what its end means.
 
 Between this process and the trainer stands a guard (``guard``), which ends the trainer with this
-process and keeps the time. An attempt may need several launches, when ``detctl`` itself was
-interrupted: their seconds add up, and the attempt counts as one. Whether a failed run is tried again
-is the state machine's decision.
+process and keeps the time; how both are started is ``launcher``'s. An attempt may need several launches,
+when ``detctl`` itself was interrupted: their seconds add up, and the attempt counts as one. Whether a
+failed run is tried again is the state machine's decision.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +20,10 @@ from pathlib import Path
 
 from dataefficient import contract
 from dataefficient.contract import ExitCode, RunReport, RunRequest
-from dataefficient.cycle.launch import THREAD_VARIABLES
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome
 from dataefficient.cycle.verdict import failure_of, last_words, overdue, read_report
-from dataefficient.local import guard
-from dataefficient.local.command import Command
 from dataefficient.local.files import disk_errors, write_atomic
+from dataefficient.local.launcher import Launcher, Terms
 
 GRACE_SECONDS = 10.0
 """Between SIGTERM and SIGKILL."""
@@ -188,7 +184,7 @@ class Process:
     """A running attempt."""
 
     def __init__(
-        self, attempt: Attempt, command: Command, lock: int, *, grace: float = GRACE_SECONDS
+        self, attempt: Attempt, launcher: Launcher, lock: int, *, grace: float = GRACE_SECONDS
     ) -> None:
         """Launch it.
 
@@ -212,11 +208,7 @@ class Process:
                 stale.unlink(missing_ok=True)
             request = folder / "request.json"
             write_atomic(request, contract.to_json(job.request).encode())
-            environment = {
-                **os.environ,
-                **dict.fromkeys(THREAD_VARIABLES, str(job.request.threads)),
-                "PYTHONUNBUFFERED": "1",  # so that the last line of the log is the last word
-                **command.env,
+            variables = {
                 contract.REQUEST_VARIABLE: str(request),
                 contract.REPORT_VARIABLE: str(attempt.report),
                 contract.PROGRESS_VARIABLE: str(attempt.progress_file),
@@ -226,16 +218,17 @@ class Process:
                 with attempt.log.open("ab") as log:
                     log.write(f"{_HEADING}{job.attempt}, launch {number} ---\n".encode())
                     log.flush()
-                    watched = (read_end, attempt.record(number), limit, grace)
-                    self._guard = subprocess.Popen(
-                        [sys.executable, "-I", "-S", guard.__file__, *map(str, watched), *command.argv],
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        cwd=command.folder,
-                        env=environment,
-                        start_new_session=True,
-                        pass_fds=(read_end, lock),
+                    self._guard = launcher.start(
+                        Terms(
+                            variables,
+                            job.request.threads,
+                            attempt.record(number),
+                            limit,
+                            grace,
+                            pipe=read_end,
+                            lock=lock,
+                            log=log.fileno(),
+                        )
                     )
             except BaseException:
                 os.close(write_end)
@@ -250,8 +243,7 @@ class Process:
 
     def outcome(self) -> RunOutcome | None:
         """How the attempt ended, after :meth:`poll` said so; None: it was interrupted by :meth:`release`."""
-        self._sweep()
-        code = self._guard.returncode
+        code = self._sweep()
         return self.attempt.outcome(128 - code if code < 0 else code)
 
     def release(self) -> None:
@@ -265,12 +257,13 @@ class Process:
         self.release()
         self._sweep()
 
-    def _sweep(self) -> None:
-        """End what the trainer has started and left behind."""
+    def _sweep(self) -> int:
+        """End what the trainer has started and left behind; the guard's exit code."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._guard.pid, signal.SIGKILL)
-        self._guard.wait()
+        code = self._guard.wait()
         self.release()
+        return code
 
 
 def _json(path: Path) -> dict[str, object] | None:
