@@ -18,16 +18,21 @@ from pathlib import Path
 from dataefficient.local.drive import cores
 from streambench.streams import ROOT
 
-TRAINER = ("trainer/dataefficient_trainer", "operator/dataefficient/contract")
+TRAINER = (
+    "trainer/dataefficient_trainer",
+    "operator/dataefficient/contract",
+    *(f"operator/dataefficient/local/{name}.py" for name in ("guard", "launcher", "process", "zygote")),
+)
+"""What a run gives and takes: the trainer, and how it is launched."""
 PLANNER = tuple(f"operator/dataefficient/{part}" for part in ("contract", "api", "planner", "cycle", "local"))
 LIBRARIES = ("torch", "numpy", "pyarrow", "scipy")
 
 
-def of_sources(folders: Iterable[str], root: Path = ROOT) -> str:
-    """Digest of all Python files under ``folders``, their paths included."""
+def of_sources(places: Iterable[str], root: Path = ROOT) -> str:
+    """Digest of all Python files at or under ``places``, their paths included."""
     total = hashlib.sha256()
-    for folder in folders:
-        for path in sorted((root / folder).rglob("*.py")):
+    for place in (root / place for place in places):
+        for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
             total.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     return total.hexdigest()
 

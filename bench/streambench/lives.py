@@ -164,9 +164,10 @@ def _drive(unit: Unit, runner: Runner, store: CachedStore, lock: int, text: byte
     spec = unit.spec
     memory = continued(spec, before) if before is not None else begin(unit.resource)
     store.adopt(parse_object(unit.body, "the benchmark's resource"), text)
-    work = Work(spec, Path(), runner.launcher.command, cycles=unit.cycles + 1)
+    work = Work(spec, Path(), cycles=unit.cycles + 1)
     limited = Limited(runner)
-    driver = Driver(work, store, lock, Quiet(runner, unit), advance=advance, now=limited.now)
+    quiet = Quiet(runner, unit)
+    driver = Driver(work, store, lock, quiet, advance=advance, launcher=runner.launcher, now=limited.now)
     return driver.drive(memory)
 
 

@@ -21,9 +21,10 @@ from dataefficient.cli_look import show_report
 from dataefficient.cycle import approving
 from dataefficient.cycle.machine import advance, begin, continued
 from dataefficient.cycle.model import FailureKind, Memory, Step
-from dataefficient.local.command import Command, command_of
+from dataefficient.local.command import command_of
 from dataefficient.local.drive import Driver, Work, cores
 from dataefficient.local.errors import DataMissingError, Exit, LocalError, WrongInputError
+from dataefficient.local.launcher import Launcher
 from dataefficient.local.lock import locked
 from dataefficient.local.progress import watcher
 from dataefficient.local.store import Store, place, read_resource
@@ -152,14 +153,14 @@ def _drive(
     lock: int,
     *,
     screen: Watcher,
-    work: Callable[[Spec, Path, Command], Work],
+    work: Callable[[Spec, Path], Work],
 ) -> Memory:
     folder = file.resolve().parent
     command = command_of(resource.spec, folder)
     check_data(resource, folder)
     name = f"{resource.metadata.namespace}/{resource.metadata.name}"
     memory = continued(resource.spec, store.memory()) if store.has_memory() else None
-    todo = work(resource.spec, folder, command)
+    todo = work(resource.spec, folder)
     if (objection := approving.objection(resource.spec, memory or begin(name), todo.approval)) is not None:
         raise WrongInputError(f"--approve: {objection}")
     changes = store.adopt(resource, file.read_bytes())
@@ -168,7 +169,9 @@ def _drive(
     for notice in (command.notice(), crowding(resource)):
         if notice:
             screen.say(notice)
-    return Driver(todo, store, lock, screen, advance=advance).drive(memory or begin(name))
+    with Launcher(command) as launcher:
+        driver = Driver(todo, store, lock, screen, advance=advance, launcher=launcher)
+        return driver.drive(memory or begin(name))
 
 
 def check_data(resource: Resource, folder: Path) -> None:

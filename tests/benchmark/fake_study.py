@@ -9,6 +9,7 @@ from benchmark import fake_trainer
 from dataefficient import contract
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome
 from dataefficient.local.command import Command
+from dataefficient.local.launcher import Launcher
 from streambench.cache import Cache
 from streambench.execute import Runner
 from streambench.settings import Settings
@@ -42,7 +43,7 @@ class Direct(Runner):
 
     def _launch(self, attempt):
         asked = json.loads(contract.to_json(attempt.job.request))
-        told = fake_trainer.run(asked, self.command.env)
+        told = fake_trainer.run(asked, self.launcher.command.env)
         if told is None:
             empty = Failure(FailureKind.EMPTY_INTERVAL, "no row")
             return RunOutcome(attempt.job.request.run, 1, 0.05, failure=empty)
@@ -66,7 +67,7 @@ def study(folder, *, until=None, planner="p", runner=Direct, **env):
     command = Command((sys.executable, "-S", fake_trainer.__file__), variables, folder)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
     limit = time.time() + 600.0 if until is None else until
-    made = runner(cache, command, folder / "running", lock, limit)
+    made = runner(cache, Launcher(command), folder / "running", lock, limit)
     return Study(SETTINGS, stream, made, folder / "operators", planner)
 
 

@@ -376,7 +376,7 @@ def test_in_mode_recommend_what_waits_is_printed_and_done_once_it_is_approved(wr
     assert code == 0
     assert f"The digest that approves it is {asked.digest}" in err
     assert f"the same command with --approve {asked.digest} approves it" in err
-    _, told, _ = detctl("why", work, "--cycle", 1)
+    _, told, _ = detctl("why", work, "--cycle", asked.since)
     assert asked.digest in told
     code, _, err = detctl("run", "-f", file, "--workdir", work, "--cycles", 3, "--approve", asked.digest)
     assert code == 0

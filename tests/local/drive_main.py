@@ -15,6 +15,7 @@ if __name__ == "__main__":
 from dataefficient.local.command import command_of
 from dataefficient.local.drive import Driver, Work
 from dataefficient.local.errors import LocalError
+from dataefficient.local.launcher import Launcher
 from dataefficient.local.lock import locked
 from dataefficient.local.progress import PlainWatcher
 from dataefficient.local.store import Store, read_resource
@@ -38,11 +39,10 @@ def drive(
     with locked(store.folder) as lock:
         memory = store.memory() if store.has_memory() else begin()
         store.adopt(resource, file.read_bytes())
-        work = Work(
-            resource.spec, file.parent, command_of(resource.spec, file.parent), cycles, control, grace
-        )
-        console = Console(stderr=True, width=100)
-        return Driver(work, store, lock, watcher or PlainWatcher(console), advance=advance).drive(memory)
+        work = Work(resource.spec, file.parent, cycles, control, grace)
+        watcher = watcher or PlainWatcher(Console(stderr=True, width=100))
+        with Launcher(command_of(resource.spec, file.parent)) as launcher:
+            return Driver(work, store, lock, watcher, advance=advance, launcher=launcher).drive(memory)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
-from dataefficient.contract import Role
+from dataefficient.contract import Role, Seconds
 from dataefficient.cycle import measuring, riding
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import SHORTEST
@@ -99,15 +99,13 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
         if scored and (positives is None or plan.request.role is Role.CANDIDATE):
             positives = sum(report.evaluated.positives) / scored
     seconds, total = report.seconds, outcome.device_seconds / plan.devices
-    working = seconds.read + seconds.train + seconds.evaluate
     measured = Measured(
         size=plan.point.size,
         # A rider reads nothing itself: to draw its rows is part of training on them.
         read=0 if rode else report.rows.read,
         trained=report.rows.kept,
         evaluated=report.rows.evaluated * models,
-        # With all that the trainer does not see: a machine that is prepared, an image that is pulled.
-        startup=None if rode else max(seconds.startup, total - working),
+        startup=None if rode else _startup(memory, seconds, total),
         reading=0.0 if rode else seconds.read,
         training=seconds.train + (seconds.read if rode else 0.0),
         evaluating=seconds.evaluate,
@@ -118,6 +116,17 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
     if "-probe-" in outcome.run:
         memory = measuring.learn_probe(replace(k, memory=memory), outcome, plan.point)
     return memory
+
+
+def _startup(memory: Memory, seconds: Seconds, total: float) -> float:
+    """Seconds until a run like this one begins to work, with all that the trainer does not see.
+
+    What only the first process of all waits for (a machine that is prepared, an image that is pulled, imports
+    that later ones find in memory) is no part of it: there the trainer's own word counts, if it gave one.
+    """
+    if not memory.measured and seconds.startup > 0.0:
+        return seconds.startup
+    return max(seconds.startup, total - (seconds.read + seconds.train + seconds.evaluate))
 
 
 def _fail(k: Knowledge, plan: RunPlan, outcome: RunOutcome, failure: Failure) -> tuple[Memory, list[str]]:

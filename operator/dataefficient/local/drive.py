@@ -25,7 +25,6 @@ from dataefficient.contract import RunRequest
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import Memory, Observation, RunOutcome, Step
 from dataefficient.cycle.riding import apart
-from dataefficient.local.command import Command
 from dataefficient.local.control import controls
 from dataefficient.local.errors import DiskError, InterruptedRunError
 from dataefficient.local.files import is_full
@@ -50,7 +49,6 @@ class Work:
     spec: Spec
     resource_folder: Path
     """Where relative data paths start."""
-    command: Command
     cycles: int | None = None
     control: bool = False
     grace_seconds: float = GRACE_SECONDS
@@ -75,6 +73,7 @@ class Driver:
         watcher: Watcher,
         *,
         advance: Advance,
+        launcher: Launcher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._work = work
@@ -84,7 +83,7 @@ class Driver:
         self._advance = advance
         self._now = now
         self._recorder = Recorder(store)
-        self._launcher = Launcher(work.command)
+        self._launcher = launcher
         self._live: dict[str, Process] = {}
         self._control_jobs: list[Job] | None = None
         self._signals = 0
@@ -100,7 +99,7 @@ class Driver:
             InterruptedRunError: SIGINT or SIGTERM; the runs have ended and everything is saved.
             DiskError: the work folder cannot be written; the runs have ended.
         """
-        with self._listening(), self._launcher:
+        with self._listening():
             try:
                 return self._loop(memory)
             finally:

@@ -30,6 +30,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -41,6 +42,7 @@ PRELOAD = "preload"
 """Module of a trainer's package that imports what every run needs."""
 _LENGTH = struct.Struct("!I")
 _DESCRIPTORS = 3
+_TICK_SECONDS = 0.005
 
 Message = Mapping[str, Any]
 
@@ -87,10 +89,13 @@ class Forked:
 
     def wait(self, timeout: float) -> int:
         """As ``subprocess.Popen``'s."""
-        self._process.join(timeout)
-        code = self._process.exitcode
-        if code is None:
-            raise subprocess.TimeoutExpired("trainer", timeout)
+        # Not by joining it, which waits for whatever else it has forked.
+        end = time.monotonic() + timeout
+        while (code := self._process.exitcode) is None:
+            left = end - time.monotonic()
+            if left <= 0.0:
+                raise subprocess.TimeoutExpired("trainer", timeout)
+            time.sleep(min(left, _TICK_SECONDS))
         return code
 
     def kill(self) -> None:

@@ -1,0 +1,1 @@
+"""The trainer, which at its end says what was imported after ``preload``."""
