@@ -134,10 +134,10 @@ def _evaluated(request, point, random, harm, noise, level):
     models = {
         name: Scored(
             tuple(
-                round(x * d * max(1.0 + gap + noise * random.gauss(0.0, 1.0), 0.0), 6)
+                round(x * d * max(1.0 + gap + noise * random.gauss(0.0, 1.0), 0.0), 4)
                 for x, d in zip(n, difficulty, strict=True)
             ),
-            tuple(round(0.2 * x, 3) for x in n),
+            tuple(round(0.2 * x, 1) for x in n),
         )
         for name, gap in gaps.items()
     }

@@ -222,7 +222,7 @@ def test_a_trial_that_loses_is_never_adopted():
 
 def test_a_plan_whose_candidate_was_too_bad_to_publish_is_not_taken_up_again():
     """The looks at another size say that the size alone loses, which is wrong here: only the gate tells."""
-    player = Player(resource(cycles=16), sampling_costs(0.2))
+    player = Player(resource(cycles=16, exploration={"share": "0.3"}), sampling_costs(0.1))
     player.play()
     rejected = [r.plan.point for r in player.memory.history if "Rejected" in r.codes]
     assert rejected, "no plan was taken up wrongly: this world says nothing any more"

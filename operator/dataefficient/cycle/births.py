@@ -15,7 +15,7 @@ from dataefficient.contract import Role
 from dataefficient.cycle.branches import Planned
 from dataefficient.cycle.knowledge import AHEAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
-from dataefficient.cycle.measuring import HISTORY_ADVANCE, same_rows
+from dataefficient.cycle.measuring import same_rows
 from dataefficient.cycle.model import Branch, Memory
 from dataefficient.planner.belief import Belief, Life, cold_luck
 from dataefficient.planner.contrasts import Contrast, Spell
@@ -71,6 +71,7 @@ def with_birth(k: Knowledge, planned: Planned, left: float | None) -> Planned:
         forecast_seconds=cost,
         rides=True,
         fork=fork,
+        compared=True,
     )
     branch = Branch(Role.TRIAL, trial.point, -age, 0, target=trial.target)
     if not fork:
@@ -84,14 +85,14 @@ def with_birth(k: Knowledge, planned: Planned, left: float | None) -> Planned:
     return replace(
         planned,
         memory=replace(planned.memory, trial=branch, account=planned.memory.account - cost),
-        wanted=(*planned.wanted, rider),
+        wanted=(replace(candidate, compared=True), rider),
         notes=(*planned.notes, note),
         codes=(*planned.codes, "TrialStarted"),
     )
 
 
 def _cost(k: Knowledge, point: Point, age: int, looks: int) -> float:
-    return k.added_cost(point, age * k.cycle_rows) + looks * k.scoring_cost(point)
+    return k.added_cost(point, age * k.cycle_rows) + looks * k.look_cost(point)
 
 
 def _best(
@@ -124,7 +125,7 @@ def _best(
         spread=spread,
         speaks=lambda _: fork,
         pace=Pace(age, 1, twice=True),
-        purse=lambda until: account + k.accrual * max(until - age - HISTORY_ADVANCE, 0),
+        purse=lambda until: account + k.earned(until - age),
     )
 
 

@@ -71,6 +71,7 @@ def with_control(k: Knowledge, planned: Planned, champion: Champion, left: float
         cost = k.added_cost(k.reference, trained, trained - k.rows(*planned.wanted[0].train))
     else:
         cost = k.run_cost(k.reference, trained, k.rows(k.next_interval.start, end), models=1)
+    cost += k.look_cost(k.reference)
     saving = k.cycle_cost(k.reference) - k.cycle_cost(point)
     elapsed = k.memory.cycle - k.memory.last_control
     spacing = max(k.spec.control.every_cycles, cost / max(CONTROL_SHARE * saving, 1e-9))

@@ -15,12 +15,14 @@ from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.covering import headroom
-from dataefficient.cycle.launch import devices
+from dataefficient.cycle.launch import devices, evaluation_share
 from dataefficient.cycle.model import Champion, Measured, Memory
 from dataefficient.planner.budget import Headroom
 from dataefficient.planner.costs import CostModel, MeasuredRun
 from dataefficient.planner.knobs import Knobs, Point, ladder
 
+HISTORY_ADVANCE = 5
+"""Cycles whose exploration share is advanced to cycle 0."""
 RIDING = 0.1
 """A branch rides where starting a process of its own takes more than this share of its work."""
 
@@ -107,7 +109,14 @@ class Costing:
         return (self.memory.row_rate or 0.0) * (end - start).total_seconds()
 
     def run_cost(
-        self, point: Point, trained: float, scored: float = 0.0, models: int = 2, read: float | None = None
+        self,
+        point: Point,
+        trained: float,
+        scored: float = 0.0,
+        models: int = 2,
+        read: float | None = None,
+        *,
+        compared: bool = False,
     ) -> float:
         """Expected device-seconds of a run.
 
@@ -116,13 +125,14 @@ class Costing:
             scored: rows of the evaluation interval, before its share is taken.
             models: models scored on them.
             read: rows read; the training interval's where None.
+            compared: whether branches or small runs are compared on the evaluation rows.
         """
         assert self.costs is not None
         return self.costs.predict(
             size=point.size,
             rows_read=trained if read is None else read,
             rows_trained=trained * point.rate,
-            rows_evaluated=scored * self.memory.evaluation_share * models,
+            rows_evaluated=scored * evaluation_share(self.memory, compared=compared) * models,
         ) * devices(self.spec)
 
     def added_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
@@ -147,9 +157,15 @@ class Costing:
             return self.added_cost(point, trained, beyond)
         return self.run_cost(point, trained)
 
-    def scoring_cost(self, point: Point) -> float:
-        """Expected device-seconds of scoring one more model on an ordinary cycle's evaluation rows."""
-        return self.run_cost(point, 0.0, self.cycle_rows, models=1) - self.run_cost(point, 0.0)
+    def look_cost(self, point: Point) -> float:
+        """Expected device-seconds of a look at a branch: scoring it, and the candidate's two on more rows."""
+        lineage = self.reference if self.origin is None else self.origin.point
+        two, more = (self._scoring(lineage, 2, compared=compared) for compared in (False, True))
+        return self._scoring(point, 1, compared=True) + more - two
+
+    def _scoring(self, point: Point, models: int, *, compared: bool) -> float:
+        scored = self.run_cost(point, 0.0, self.cycle_rows, models, compared=compared)
+        return scored - self.run_cost(point, 0.0)
 
     @cached_property
     def past_costs(self) -> tuple[tuple[float, float], ...]:
@@ -187,6 +203,10 @@ class Costing:
     def accrual(self) -> float:
         """Device-seconds that exploration earns in a cycle."""
         return float(self.spec.exploration.share) * self.cycle_cost(self.reference)
+
+    def earned(self, cycles: int) -> float:
+        """Device-seconds that exploration earns within so many cycles from now, less what was advanced."""
+        return self.accrual * max(min(cycles, self.memory.cycle + cycles - HISTORY_ADVANCE), 0)
 
     @cached_property
     def headroom(self) -> Headroom:

@@ -12,11 +12,11 @@ from dataclasses import replace
 from dataefficient.contract import Role, RunReport
 from dataefficient.cycle import measuring
 from dataefficient.cycle.births import first_look
+from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.gate import SERVED, Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import name
 from dataefficient.cycle.looks import CONTRASTS, judge_control, judge_trial, without_trial
-from dataefficient.cycle.measuring import HISTORY_ADVANCE
 from dataefficient.cycle.model import (
     Branch,
     Champion,

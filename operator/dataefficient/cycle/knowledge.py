@@ -15,6 +15,7 @@ from statistics import NormalDist, median
 from dataefficient.api.spec import Mode
 from dataefficient.cycle.costing import Costing
 from dataefficient.cycle.figures import Ask
+from dataefficient.cycle.launch import evaluation_share
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import scatter
@@ -35,14 +36,15 @@ DRIFT = 0.02
 """Random walk of a plan's distance per cycle, relative to it."""
 RESOLVING_CYCLES = 8
 """Cycles over which paired comparisons are pooled before a distance is called resolvable."""
+UNMEASURED_MARGIN = 3.0
+"""Times that resolution by which a stream is tried whose comparisons were never measured: what is assumed of
+them is rough, and one trial tells."""
 ROW_SPREAD = 0.4
 """Paired standard deviation per row between different plans, relative to the loss (levers study: 0.2
 between similar arms, 0.4 between different ones)."""
 COLD_SPREAD = 2.5
 """Error of a comparison of two cold starts relative to that of branches of one champion, before any was made
 (levers study: 0.04 to 0.08 % between models that differ, 0.015 to 0.03 % between similar ones)."""
-EVALUATION_COST = 0.05
-"""Largest share of the reference's cost that scoring may take."""
 
 
 @lru_cache(maxsize=8)
@@ -282,7 +284,8 @@ class Knowledge(Costing):
         cycle's own effect, or from its row count."""
         # Cold starts differ far more from each other than branches of one champion do.
         told = self._errors([c for c in self.memory.contrasts if c.age is not None])
-        return told or ROW_SPREAD / sqrt(max(self.cycle_rows * self.memory.evaluation_share, 1.0))
+        share = evaluation_share(self.memory, compared=True)
+        return told or ROW_SPREAD / sqrt(max(self.cycle_rows * share, 1.0))
 
     @cached_property
     def se_cold(self) -> float:
@@ -308,7 +311,7 @@ class Knowledge(Costing):
     def resolvable(self) -> bool:
         """Whether the stream can tell a distance of the tolerance; what was never measured has a chance."""
         measured = any(c.age is not None for c in self.memory.contrasts)
-        margin = 1.0 if measured else 2.0
+        margin = 1.0 if measured else UNMEASURED_MARGIN
         return self.resolution <= margin * self.tolerance / 3.0
 
     def situation(self, affordable: float | None) -> Situation:

@@ -51,6 +51,8 @@ class Wanted:
     """Whether it is to ride with the cycle's candidate."""
     fork: bool = False
     """Of a rider: it begins as a copy of the leading run's model."""
+    compared: bool = False
+    """Whether branches, or small runs, are compared on its evaluation rows: then there are more of them."""
 
     @property
     def least_seconds(self) -> float | None:
@@ -94,6 +96,11 @@ def reservations(spec: Spec, wanted: Sequence[Wanted], headroom_seconds: float |
     return [low + part * (high - low) for low, high in zip(least, most, strict=True)]
 
 
+def evaluation_share(memory: Memory, *, compared: bool) -> float:
+    """Share of the rows of its interval that a run is scored on."""
+    return memory.look_share if compared and memory.look_share is not None else memory.evaluation_share
+
+
 def plan_run(spec: Spec, memory: Memory, wanted: Wanted, reserved: float) -> RunPlan:
     """The run as it will be launched; a name that was launched before counts its attempts on."""
     riders = tuple(_request(spec, memory, rider) for rider in wanted.riders)
@@ -129,7 +136,7 @@ def _request(spec: Spec, memory: Memory, wanted: Wanted) -> RunRequest:
         evaluation=wanted.evaluate
         and Evaluation(
             *wanted.evaluate,
-            memory.evaluation_share,
+            evaluation_share(memory, compared=wanted.compared),
             f"{memory.resource}/evaluation",
             boundaries(*wanted.evaluate),
         ),

@@ -16,11 +16,13 @@ from math import sqrt
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import MAX_RIDERS, Role, RunReport
+from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.figures import ColdStart, Forecast, Surface
-from dataefficient.cycle.knowledge import EVALUATION_COST, ROW_SPREAD, Knowledge
+from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.cycle.riding import carpool
+from dataefficient.cycle.scoring import with_shares
 from dataefficient.planner import convergence as converging
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.curves import fit_curve
@@ -45,8 +47,6 @@ CANDIDATE_SLACK = 1.5
 """Times its forecast that a candidate is left of the budget."""
 COLD_DOUBT = 0.8
 """Share of a cold start's harm of sampling that is doubted."""
-HISTORY_ADVANCE = 5
-"""Cycles whose exploration share is advanced to cycle 0."""
 BIRTH_SHARE = 0.6
 """Share of what cycle 0 may spend on experiments that stays for the trial that is born with the lineage."""
 SMALL_SHARE = 0.05
@@ -79,7 +79,7 @@ def small_pilot(k: Knowledge) -> Wanted | None:
     start, middle, end = window(k)
     train = (middle - (middle - start) / (2 * PILOT), middle)
     point = replace(k.reference, size=k.knobs.sizes[0])
-    return Wanted(name(0, "pilot-small"), Role.PROBE, point, train, (middle, end))
+    return Wanted(name(0, "pilot-small"), Role.PROBE, point, train, (middle, end), compared=True)
 
 
 def owes_small_pilot(k: Knowledge) -> Wanted | None:
@@ -96,23 +96,13 @@ def in_own_process(k: Knowledge, second: Wanted) -> Wanted | None:
 
 
 def after_pilot(k: Knowledge, report: RunReport) -> Memory:
-    """Memory with the row rate, the evaluation share and the exploration account settled.
-
-    The evaluation share is what a paired standard error of a sixth of the tolerance needs in one cycle,
-    and at most what 5 % of the reference's cost pays for.
-    """
+    """Memory with the row rate, the evaluation shares and the exploration account settled."""
     start, middle, end = window(k)
     trained_span = (middle - start).total_seconds() / PILOT
     rows_span = trained_span + (end - middle).total_seconds()
-    memory = replace(k.memory, row_rate=report.rows.read / rows_span)
-    k = replace(k, memory=memory)
-    needed = (ROW_SPREAD * 6.0 / k.tolerance) ** 2 / max(k.cycle_rows, 1.0)
-    full = replace(k, memory=replace(memory, evaluation_share=1.0))
-    without = full.run_cost(k.reference, k.cycle_rows)
-    scoring = full.cycle_cost(k.reference) - without
-    share = min(needed, EVALUATION_COST * without / max(scoring, 1e-9), 1.0)
-    memory = replace(memory, evaluation_share=float(f"{max(share, 1e-4):.3g}"))
-    k = replace(k, memory=memory)
+    k = replace(k, memory=replace(k.memory, row_rate=report.rows.read / rows_span))
+    k = replace(k, memory=with_shares(k))
+    memory = k.memory
     # Starting a process for the pilot is no experiment: without it nothing is known at all.
     worked = memory.ledger.settled - len(memory.done) * k.run_cost(k.reference, 0.0)
     return replace(memory, account=max(_advance(k) - max(worked, 0.0), 0.0))
@@ -146,7 +136,9 @@ def rungs(k: Knowledge) -> list[Wanted]:
             break
         left -= cost
         label = name(k.memory.cycle, f"rung-{part}")
-        rung = Wanted(label, Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost)
+        rung = Wanted(
+            label, Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost, compared=True
+        )
         wanted.append(rung)
         if part == RUNGS[0] and cost <= left:
             left -= cost
@@ -214,7 +206,7 @@ def probe_cost(
     """
     _, middle, end = window(k)
     rows, scored = k.rows(*train), k.rows(middle, end)
-    alone = k.run_cost(point, rows, scored, models=1, read=rows + scored)
+    alone = k.run_cost(point, rows, scored, models=1, read=rows + scored, compared=True)
     if not together:
         return alone
     shared = k.run_cost(point, 0.0, read=scored)
@@ -243,7 +235,9 @@ def next_probe(k: Knowledge) -> Wanted | None:
         point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=purse(k))
         if point is not None:
             label = name(k.memory.cycle, f"probe-{len(tried) + 1}-part-{part}")
-            return Wanted(label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point])
+            return Wanted(
+                label, Role.PROBE, point, train, (middle, end), forecast_seconds=cost[point], compared=True
+            )
     return None
 
 

@@ -408,6 +408,9 @@ class Memory:
     account: float = 0.0
     """Device-seconds that exploration may spend."""
     evaluation_share: float = 0.1
+    """Share of the rows that an ordinary cycle scores its two models on."""
+    look_share: float | None = None
+    """The same where branches are compared; None: no other."""
     ledger: Ledger = field(default_factory=Ledger)
     history: tuple[CycleRecord, ...] = ()
     heard: tuple[Heard, ...] = ()

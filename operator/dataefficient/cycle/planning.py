@@ -30,6 +30,7 @@ from dataefficient.cycle.measuring import (
 )
 from dataefficient.cycle.model import Champion, Option, Plan
 from dataefficient.cycle.proposing import RECOMMENDED, WAITS, Suggestion, Told
+from dataefficient.cycle.scoring import with_shares
 from dataefficient.planner.budget import HOUR
 from dataefficient.planner.choice import Choice, Weighed, choose
 from dataefficient.planner.forecast import next_cost
@@ -64,7 +65,7 @@ def first_cycle(k: Knowledge) -> Planned:
     left = None if k.headroom.seconds is None else k.headroom.seconds - CANDIDATE_SLACK * costs[choice.point]
     planned = with_birth(replace(k, memory=planned.memory), planned, left)
     if k.memory.takes_riders and (late := owes_small_pilot(k)) is not None:
-        rider = replace(late, evaluate=wanted.evaluate, rides=True)
+        rider = replace(late, evaluate=wanted.evaluate, rides=True, compared=planned.wanted[0].compared)
         planned = replace(planned, wanted=(*planned.wanted, rider))
     return _asking(k, planned, _change(k, best, choice.point, costs))
 
@@ -92,6 +93,7 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     """A cycle with a champion: its lineage goes on, under the plan in force or another."""
     cycle = k.next_interval
     assert cycle is not None
+    k = replace(k, memory=with_shares(k))
     origin = k.memory.successor or champion
     train = (origin.position, cycle.end)
     rows, scored = k.rows(*train), k.rows(cycle.start, cycle.end)
@@ -102,9 +104,13 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     frozen = _branches_to_score(k, champion)
     if origin is not champion:
         frozen["champion"] = champion.checkpoint
-    models = 2 + len(frozen)
-    costs = {p: k.run_cost(p, rows, scored, models=models) for p in reachable}
-    full_costs = {k.reference: k.run_cost(k.reference, rows, scored, models=models), **costs}
+    models, compared = 2 + len(frozen), bool(frozen)
+
+    def cost(point: Point) -> float:
+        return k.run_cost(point, rows, scored, models=models, compared=compared)
+
+    costs = {p: cost(p) for p in reachable}
+    full_costs = {k.reference: cost(k.reference), **costs}
     choice = _chosen(k, reachable, full_costs, in_force)
     limit = k.headroom.seconds
     affordable = [p for p in reachable if limit is None or costs[p] <= limit]
@@ -128,10 +134,9 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
         start=origin.checkpoint,
         frozen=frozen,
         forecast_seconds=full_costs[choice.point],
+        compared=compared,
     )
-    stepped_down = choice.point != in_force and full_costs[choice.point] < k.run_cost(
-        in_force, rows, scored, models=models
-    )
+    stepped_down = choice.point != in_force and full_costs[choice.point] < cost(in_force)
     adopted = k.memory.adopted if k.ruling.hold else None
     memory = replace(memory, plan=plan, adopted=adopted, looks=k.memory.looks + stepped_down)
     if k.may_measure and memory.granted is not None:

@@ -43,7 +43,8 @@ def _full(k: Knowledge, record: CycleRecord) -> Forecast | None:
     candidate = next((r for r in record.runs if r.role is Role.CANDIDATE), None)
     ran = (record.plan.point, record.plan.train_from, record.plan.train_to)
     is_full = ran == (k.reference, record.start, record.end)
-    if candidate is not None and candidate.outcome == "Succeeded" and is_full:
+    alone = candidate is not None and not _is_compared(k, candidate.run)
+    if candidate is not None and candidate.outcome == "Succeeded" and is_full and alone:
         return Forecast(*[candidate.device_seconds] * 3)
     rows = k.rows(record.start, record.end)
     scored, models = rows, 2
@@ -52,3 +53,9 @@ def _full(k: Knowledge, record: CycleRecord) -> Forecast | None:
         scored, models = k.rows(middle, end), 1
     expected = k.run_cost(k.reference, rows, scored, models=models)
     return Forecast(*next_cost(expected, k.past_costs))
+
+
+def _is_compared(k: Knowledge, run: str) -> bool:
+    """Whether a run was scored on more rows than an ordinary cycle needs, since branches were compared."""
+    scored = [p.request.evaluation for p in k.memory.launched if p.request.run == run]
+    return any(part is not None and part.share > k.memory.evaluation_share for part in scored)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from dataefficient.api.schedule import interval
 from dataefficient.cycle.knowledge import Knowledge
@@ -23,6 +24,8 @@ CATCH_UP = 5
 """Cycles whose rows a cold start is given where the convergence point is not known."""
 LOOKS_IN_HORIZON = 10
 """Looks at a trial that lasts for the whole horizon."""
+LONGEST_STRIDE = 3
+"""Cycles between two looks at a trial that rides, if exploration earns too little for one in each."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def seek(
         spread=spread,
         speaks=same_size,
         pace=Pace(first, step),
-        purse=lambda age: account + k.accrual * (age - first),
+        purse=lambda age: account + k.earned(age - first),
         only=only,
     )
     return Search(found, origin, cold_from, cold_cycles, account)
@@ -111,14 +114,15 @@ def seek(
 
 def stride(k: Knowledge, point: Point) -> int:
     """Cycles between two looks at a trial: harm that builds up is seen best late, and a process costs."""
+    paid_for = ceil(trial_cost(k, point, k.cycle_rows, 1) / max(k.accrual, 1e-9))
     if k.rides(point, k.cycle_rows):
-        return 1
+        return max(1, min(paid_for, LONGEST_STRIDE))
     return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
 
 
 def trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:
     """Device-seconds of training a branch on ``rows`` and scoring it, frozen, in so many later cycles."""
-    return k.branch_cost(point, rows, max(rows - k.cycle_rows, 0.0)) + looks * k.scoring_cost(point)
+    return k.branch_cost(point, rows, max(rows - k.cycle_rows, 0.0)) + looks * k.look_cost(point)
 
 
 def _ancestors(k: Knowledge, champion: Champion) -> list[Champion]:

@@ -2,7 +2,8 @@
 
 Why: plans are compared by what they will cost before they run, and rows alone mislead (start-up, reading
 and evaluation do not shrink with the sampling rate; a row costs more on a larger model). Ratios are
-medians, so one stalled run does not move them. Money and budgets are not here.
+medians, so one stalled run does not move them, weighted by rows, since what a short run takes is mostly not
+for its rows. Money and budgets are not here.
 """
 
 from __future__ import annotations
@@ -133,14 +134,14 @@ class CostModel:
             if not all(math.isfinite(v) and v >= 0 for v in known) or run.size <= 0:
                 raise ValueError(f"a measured run has a negative or non-finite number: {run}")
         sizes = [r.size for r in runs]
-        reads = [r.read / r.rows_read for r in runs if r.rows_read > 0]
+        reads = [(r.read / r.rows_read, r.rows_read) for r in runs if r.rows_read > 0]
         startups = [r.startup for r in runs if r.startup is not None]
         if not startups:
             raise ValueError("a cost model needs at least one run with a process of its own")
         return cls(
             # The first process of all finds nothing in memory yet: of two runs the faster one tells.
             startup=median_low(startups),
-            read=float(np.median(reads)) if reads else None,
+            read=_weighted_median(reads) if reads else None,
             train=_seconds_per_row([(r.size, r.train, r.rows_trained) for r in runs]),
             evaluate=_seconds_per_row([(r.size, r.evaluate, r.rows_evaluated) for r in runs]),
             smallest=min(sizes),
@@ -172,12 +173,21 @@ class CostModel:
 
 def _seconds_per_row(measured: Sequence[tuple[float, float, float]]) -> CostPerExample | None:
     """Median seconds per row of each size, then affine in the size."""
-    by_size: dict[float, list[float]] = {}
+    by_size: dict[float, list[tuple[float, float]]] = {}
     for size, seconds, rows in measured:
         if rows > 0 and seconds > 0:
-            by_size.setdefault(size, []).append(seconds / rows)
+            by_size.setdefault(size, []).append((seconds / rows, rows))
     if not by_size:
         return None
     sizes = np.array(sorted(by_size))
-    fixed, per_size = _affine(sizes, np.array([float(np.median(by_size[s])) for s in sizes]))
+    fixed, per_size = _affine(sizes, np.array([_weighted_median(by_size[s]) for s in sizes]))
     return CostPerExample(fixed, per_size, "seconds", measured=True)
+
+
+def _weighted_median(weighed: Sequence[tuple[float, float]]) -> float:
+    """Median of values with weights; the middle of two where half of the weight lies on each side."""
+    ordered = sorted(weighed)
+    values = np.array([value for value, _ in ordered])
+    below = np.cumsum([weight for _, weight in ordered])
+    half = below[-1] / 2.0
+    return float((values[np.searchsorted(below, half)] + values[np.searchsorted(below, half, "right")]) / 2.0)

@@ -1,0 +1,44 @@
+"""How many rows are scored: few in ordinary cycles, many where branches are compared.
+
+What the publish gate asks is answered by few rows. What a branch is to tell takes many, and it is asked only
+now and then. A look costs its branch's training too, which is lost if the rows are too few to tell anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dataefficient.cycle.knowledge import ROW_SPREAD, Knowledge
+from dataefficient.cycle.model import Memory
+
+EVALUATION_COST = 0.05
+"""Largest share of the reference's cost that an ordinary cycle's scoring may take."""
+LEAST_COST = 0.01
+"""Share of it that scoring takes at least: the level of the KPI is shown to people."""
+LOOK_COST = 0.2
+"""Largest share of it that scoring may take where branches are compared."""
+GATE_SPREAD = 0.2
+"""Paired standard deviation per row between a model and what it was a cycle ago, relative to the loss (levers
+study: between similar arms)."""
+
+
+def with_shares(k: Knowledge) -> Memory:
+    """Memory with the shares of rows that are scored, by what scoring is known to cost now.
+
+    In ordinary cycles it is what the publish gate needs, on the last third of the interval, for a standard
+    error of a third of what it allows; where branches are compared, what one of a sixth of the tolerance
+    takes in one cycle.
+    """
+    rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
+    whole = replace(k, memory=replace(k.memory, evaluation_share=1.0))
+    without = whole.run_cost(k.reference, k.cycle_rows)
+    model = max((whole.cycle_cost(k.reference) - without) / 2.0, 1e-9)
+
+    def share(needed: float, models: int, most: float) -> float:
+        paid_for = without / (models * model)
+        found = min(max(needed, LEAST_COST * paid_for), most * paid_for, 1.0)
+        return float(f"{max(found, 1e-4):.3g}")
+
+    ordinary = share(3.0 * (GATE_SPREAD * 3.0 / max(allowed, 1e-9)) ** 2 / rows, 2, EVALUATION_COST)
+    looks = share((ROW_SPREAD * 6.0 / k.tolerance) ** 2 / rows, 3, LOOK_COST)
+    return replace(k.memory, evaluation_share=ordinary, look_share=max(ordinary, looks))
