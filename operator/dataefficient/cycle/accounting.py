@@ -7,6 +7,7 @@ none of them goes unpaid.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -111,11 +112,20 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
         evaluating=seconds.evaluate,
         total=total,
     )
-    memory = replace(memory, positives=positives, measured=(*memory.measured, measured)[-MEASURED:])
+    memory = replace(memory, positives=positives, measured=_newest((*memory.measured, measured)))
     memory = measuring.with_cold_start(replace(k, memory=memory), plan, report)
     if "-probe-" in outcome.run:
         memory = measuring.learn_probe(replace(k, memory=memory), outcome, plan.point)
     return memory
+
+
+def _newest(measured: tuple[Measured, ...]) -> tuple[Measured, ...]:
+    """The newest runs, and longer those of a size that is rarely run: what it costs is asked again."""
+    if len(measured) <= MEASURED:
+        return measured
+    often, _ = Counter(m.size for m in measured).most_common(1)[0]
+    oldest = next(i for i, m in enumerate(measured) if m.size == often)
+    return measured[:oldest] + measured[oldest + 1 :]
 
 
 def _startup(memory: Memory, seconds: Seconds, total: float) -> float:

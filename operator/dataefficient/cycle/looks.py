@@ -13,6 +13,7 @@ from dataefficient.cycle.branches import WATCH, WATCH_FACTOR, refuse
 from dataefficient.cycle.gate import Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion, Memory
+from dataefficient.cycle.seeking import goes_on
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after
 from dataefficient.planner.evidence import Paired, paired_ahead
 from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
@@ -109,17 +110,32 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         if task is not None and task.watch:
             notes.add("WatchStarted", f"It goes on as a watch: {k.told_distance}")
         return replace(memory, trial=task, refused_in_row=0)
-    if trial.looks >= MIN_LOOKS and inside < HOPELESS:
+    refused = _refused(k, trial, (certified, inside), notes)
+    return memory if refused is None else _dropped(k, trial, refused, notes)
+
+
+def _refused(k: Knowledge, trial: Branch, chances: tuple[float, float], notes: Notes) -> Point | None:
+    """The plan that is refused by what a trial showed, which ends it; None: it goes on."""
+    certified, inside = chances
+    target, plan = trial.target or trial.point, k.memory.plan
+    assert plan is not None
+    if trial.looks < MIN_LOOKS:
+        return None
+    if inside < HOPELESS:
         told = f"the chance that it stays inside the tolerance is {inside:.0%}"
         notes.add("TrialRefused", f"{target} is refused: {told}")
-    elif target != trial.point and trial.looks >= (TELLING_LOOKS if certified >= 0.5 else MIN_LOOKS):
+        return target
+    if target != trial.point and trial.looks >= (TELLING_LOOKS if certified >= 0.5 else MIN_LOOKS):
         notes.add("TrialUndecided", f"A trial of {trial.point} cannot tell enough of {target}")
-        target = trial.point
-    elif trial.age >= MAX_AGE:
+        return trial.point
+    if trial.age >= MAX_AGE:
         notes.add("TrialUndecided", f"{target} is refused: {trial.age} cycles could not certify it")
-    else:
-        return memory
-    return _dropped(k, trial, target, notes)
+        return target
+    if not goes_on(k, trial, plan.point):
+        told = f"more looks at {trial.point} would cost more than they are worth"
+        notes.add("TrialUndecided", f"{target} is not certified, and {told}")
+        return target
+    return None
 
 
 def _dropped(k: Knowledge, trial: Branch, refused: Point, notes: Notes) -> Memory:

@@ -101,11 +101,10 @@ def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     trained_span = (middle - start).total_seconds() / PILOT
     rows_span = trained_span + (end - middle).total_seconds()
     k = replace(k, memory=replace(k.memory, row_rate=report.rows.read / rows_span))
-    k = replace(k, memory=with_shares(k))
-    memory = k.memory
     # Starting a process for the pilot is no experiment: without it nothing is known at all.
-    worked = memory.ledger.settled - len(memory.done) * k.run_cost(k.reference, 0.0)
-    return replace(memory, account=max(_advance(k) - max(worked, 0.0), 0.0))
+    worked = k.memory.ledger.settled - len(k.memory.done) * k.run_cost(k.reference, 0.0)
+    account = max(_advance(k) - max(worked, 0.0), 0.0)
+    return with_shares(replace(k, memory=replace(k.memory, account=account)))
 
 
 def _advance(k: Knowledge) -> float:

@@ -17,6 +17,8 @@ LEAST_COST = 0.01
 """Share of it that scoring takes at least: the level of the KPI is shown to people."""
 LOOK_COST = 0.2
 """Largest share of it that scoring may take where branches are compared."""
+LOOK_PART = 0.15
+"""Part of what experiments may spend that one look may take, if it is more than ordinary scoring."""
 GATE_SPREAD = 0.2
 """Paired standard deviation per row between a model and what it was a cycle ago, relative to the loss (levers
 study: between similar arms)."""
@@ -27,7 +29,7 @@ def with_shares(k: Knowledge) -> Memory:
 
     In ordinary cycles it is what the publish gate needs, on the last third of the interval, for a standard
     error of a third of what it allows; where branches are compared, what one of a sixth of the tolerance
-    takes in one cycle.
+    takes in one cycle, as far as that can be paid again and again.
     """
     rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
     whole = replace(k, memory=replace(k.memory, evaluation_share=1.0))
@@ -40,5 +42,7 @@ def with_shares(k: Knowledge) -> Memory:
         return float(f"{max(found, 1e-4):.3g}")
 
     ordinary = share(3.0 * (GATE_SPREAD * 3.0 / max(allowed, 1e-9)) ** 2 / rows, 2, EVALUATION_COST)
-    looks = share((ROW_SPREAD * 6.0 / k.tolerance) ** 2 / rows, 3, LOOK_COST)
+    saved_up = LOOK_PART * k.memory.account / max(without, 1e-9)
+    most = min(max(saved_up, EVALUATION_COST), LOOK_COST)
+    looks = share((ROW_SPREAD * 6.0 / k.tolerance) ** 2 / rows, 3, most)
     return replace(k.memory, evaluation_share=ordinary, look_share=max(ordinary, looks))

@@ -13,7 +13,7 @@ from math import ceil
 
 from dataefficient.api.schedule import interval
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.model import Champion
+from dataefficient.cycle.model import Branch, Champion
 from dataefficient.planner.belief import cold_luck
 from dataefficient.planner.contrasts import after
 from dataefficient.planner.explore import Pace, Trial, best_trial
@@ -110,6 +110,39 @@ def seek(
         only=only,
     )
     return Search(found, origin, cold_from, cold_cycles, account)
+
+
+def goes_on(k: Knowledge, trial: Branch, now: Point) -> bool:
+    """Whether more looks at a running trial are worth their cost, by all that was seen of it."""
+    fork, law = trial.cold == "", Law.of(k.knobs)
+    points = [p for p in k.cheaper(k.points, now) if p == trial.point or (fork and law.share(p, trial.point))]
+    terms = k.terms(k.se_cycle if fork else k.se_cold)
+    luck = cold_luck(k.memory.seed_noise, k.tolerance)
+
+    def spread(_: Point, looks: Sequence[int]) -> float:
+        if fork:
+            return terms.warm_spread(looks)
+        return terms.cold_spread([round(look + trial.cold_age) for look in looks], luck)
+
+    def cost(point: Point, age: int, looks: int) -> float:
+        return trial_cost(k, point, (age - trial.age) * k.cycle_rows, looks)
+
+    step = stride(k, trial.point)
+    found = best_trial(
+        points,
+        {p: prospect.belief for p, prospect in k.prospects.items()},
+        law,
+        terms,
+        saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in points},
+        cost=cost,
+        spread=spread,
+        speaks=lambda _: fork,
+        pace=Pace(trial.age + step, step),
+        purse=lambda age: k.memory.account + k.earned(age - trial.age),
+        only=trial.point,
+        least=1,
+    )
+    return found is not None
 
 
 def stride(k: Knowledge, point: Point) -> int:

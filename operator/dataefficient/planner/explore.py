@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 from statistics import NormalDist
 
 from dataefficient.planner.belief import Belief, growth
@@ -29,6 +29,8 @@ PLANNED_AGE = 20
 """Cycles within which a trial that is begun should decide."""
 FIRST_WAIT = 6
 """Cycles before a refused point is tried again; doubled by each further refusal."""
+FAR = 8.0
+"""Standard deviations below 0 from which on a belief's part above it is taken as an exponential."""
 PAUSE = 3
 """Cycles without any trial after a refusal, times the refusals in a row."""
 
@@ -92,15 +94,27 @@ def wait_after(count: int) -> int:
 def chance(belief: Belief, terms: Terms, spread: float, *, harmless: bool = True) -> float:
     """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``.
 
+    What will be believed afterwards is known in spread and not in place (preposterior analysis; Raiffa and
+    Schlaifer, Applied Statistical Decision Theory, 1961, chapter 5).
+
     Args:
         harmless: whether the distance may be below 0. To train on fewer rows never helps: the part of a wide
             belief that says so is no chance, and it is largest for the harshest plans.
     """
+    mean, sd = (belief.mean, max(belief.sd, 1e-12)) if harmless else _above_zero(belief)
+    both = max(hypot(sd, spread), 1e-12)
+    margin = terms.tolerance - terms.z * sd * spread / both - mean
+    return NormalDist().cdf(margin * both / sd**2)
+
+
+def _above_zero(belief: Belief) -> tuple[float, float]:
+    """Mean and standard deviation of a belief whose part below 0 is cut off."""
     normal, sd = NormalDist(), max(belief.sd, 1e-12)
-    margin = terms.tolerance - terms.z * spread - belief.mean
-    inside = normal.cdf(margin / max(sqrt(belief.sd**2 + spread**2), 1e-12))
-    below = 0.0 if harmless else normal.cdf(-belief.mean / sd)
-    return max(inside - below, 0.0) / max(1.0 - below, 1e-12)
+    edge = -belief.mean / sd
+    if edge > FAR:
+        return sd / edge, sd / edge
+    ratio = normal.pdf(edge) / normal.cdf(-edge)
+    return belief.mean + sd * ratio, sd * sqrt(max(1.0 + edge * ratio - ratio**2, 1e-12))
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,7 @@ def best_trial(
     pace: Pace,
     purse: Callable[[int], float],
     only: Point | None = None,
+    least: int = MIN_LOOKS,
 ) -> Trial | None:
     """The trial of the highest positive value that the purse can pay, or None.
 
@@ -146,6 +161,7 @@ def best_trial(
             and so differ from it by their rows alone.
         purse: device-seconds that a trial up to an age may take.
         only: the one plan that may be tried, of all that may be spoken for; None: any.
+        least: looks before it may be accepted.
     """
     best: Trial | None = None
     for point in candidates:
@@ -157,7 +173,7 @@ def best_trial(
         for age in range(pace.first, max(PLANNED_AGE, pace.first + MIN_LOOKS) + 1, pace.stride):
             looks = pace.looks(age)
             spent = cost(point, age, len(looks))
-            if len(looks) < MIN_LOOKS or spent > purse(age):
+            if len(looks) < least or spent > purse(age):
                 continue
             error = spread(point, looks)
             odds = {}
