@@ -80,12 +80,13 @@ def test_what_may_be_in_the_mean_but_not_at_the_bound_is_not_enough():
     assert chosen(stakes).point == REFERENCE
 
 
-def test_the_plan_in_force_stays_unless_another_is_clearly_cheaper():
+def test_of_plans_that_cost_about_the_same_the_one_in_force_stays_and_else_the_one_that_loses_least():
     stakes = known(half=0.001, quarter=0.001)
     near = {**COSTS, QUARTER: COSTS[HALF] / (1.0 + STAY / 2.0)}
     far = {**COSTS, QUARTER: COSTS[HALF] / (1.0 + STAY * 2.0)}
     assert chosen(stakes, costs=near, in_force=HALF).point == HALF
-    assert chosen(stakes, costs=near).point == QUARTER
+    assert chosen(stakes, costs=near).point == HALF
+    assert chosen(stakes, costs=near, expected={**EXPECTED, QUARTER: 0.0}).point == QUARTER
     assert chosen(stakes, costs=far, in_force=HALF).point == QUARTER
 
 

@@ -22,6 +22,7 @@ TERMS = Terms(
 PACE = Pace(first=2, stride=2)
 HARMLESS = dict.fromkeys(POINTS, Belief(0.0, 0.001))
 SAVING = {HALF: 50.0, QUARTER: 75.0, NEGATIVES: 75.0, SMALL: 40.0}
+PROBED = {"spread": dict.fromkeys(POINTS, TERMS.se_cycle), "size": 32}
 
 
 def cost(point, age, looks):
@@ -48,6 +49,7 @@ def trial(
         cost=costs,
         spread=lambda point, looks: terms.warm_spread(looks),
         speaks=speaks,
+        size=32,
         pace=PACE,
         purse=purses or (lambda age: purse),
     )
@@ -153,7 +155,7 @@ def test_chances_are_chances_and_fall_with_the_distance(mean, sd, spread):
 
 
 def test_a_sharper_measurement_makes_it_likelier_that_a_harmless_plan_is_certified():
-    blurred, sharp = (chance(Belief(0.0, 0.001), TERMS, spread) for spread in (0.005, 0.0005))
+    blurred, sharp = (chance(Belief(0.004, 0.01), TERMS, spread) for spread in (0.005, 0.0005))
     assert sharp > blurred
 
 
@@ -175,7 +177,9 @@ def test_looks_begin_at_the_first_age_and_follow_at_the_stride():
 
 def test_the_probe_that_is_worth_most_is_taken():
     prices = dict.fromkeys(POINTS, 10.0)
-    found = best_probe(POINTS, HARMLESS, TERMS, saving={**SAVING, SMALL: 200.0}, cost=prices, account=50.0)
+    found = best_probe(
+        POINTS, HARMLESS, TERMS, saving={**SAVING, SMALL: 200.0}, cost=prices, account=50.0, **PROBED
+    )
     assert found == SMALL
 
 
@@ -184,7 +188,7 @@ def test_the_probe_that_is_worth_most_is_taken():
     BELIEFS, SAVINGS, st.fixed_dictionaries({p: st.floats(0.1, 100.0) for p in POINTS}), st.floats(0.0, 120.0)
 )
 def test_a_probe_is_always_paid_for_and_always_of_a_plan_that_saves(beliefs, saving, prices, account):
-    found = best_probe(POINTS, beliefs, TERMS, saving=saving, cost=prices, account=account)
+    found = best_probe(POINTS, beliefs, TERMS, saving=saving, cost=prices, account=account, **PROBED)
     if found is not None:
         assert prices[found] <= account
         assert saving[found] > 0.0
@@ -193,4 +197,4 @@ def test_a_probe_is_always_paid_for_and_always_of_a_plan_that_saves(beliefs, sav
 @pytest.mark.parametrize("account", [0.0, 9.99])
 def test_an_account_that_pays_for_no_probe_buys_none(account):
     prices = dict.fromkeys(POINTS, 10.0)
-    assert best_probe(POINTS, HARMLESS, TERMS, saving=SAVING, cost=prices, account=account) is None
+    assert best_probe(POINTS, HARMLESS, TERMS, saving=SAVING, cost=prices, account=account, **PROBED) is None

@@ -124,6 +124,7 @@ def _best(
         cost=lambda point, until, looks: _cost(k, point, until, looks),
         spread=spread,
         speaks=lambda _: fork,
+        size=now.size,
         pace=Pace(age, 1, twice=True),
         purse=lambda until: account + k.earned(until - age),
     )

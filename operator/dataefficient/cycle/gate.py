@@ -14,6 +14,8 @@ from dataefficient.cycle.launch import GATE_BLOCKS
 from dataefficient.cycle.model import Gate
 from dataefficient.planner.evidence import paired
 
+BEYOND_NOISE = 0.9
+"""Confidence with which a candidate must be worse than ``kpi.maxRegression`` allows to be held back."""
 SERVED = ("champion", "start")
 """Names that the frozen champion has in a report, the first one where a branch had won."""
 
@@ -52,9 +54,14 @@ def gate_of(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
     for guardrail in k.spec.guardrails:
         if broken := _broken(guardrail, evaluated, model):
             return Gate(gap, error, allowed, published=False, reason=broken)
-    verb = "stays within" if gap <= allowed else "exceeds"
-    reason = f"{label} against the frozen champion: {gap:+.2%}, which {verb} {allowed:.2%}"
-    return Gate(gap, error, allowed, published=gap <= allowed, reason=reason)
+    told = f"{label} against the frozen champion: {gap:+.2%}"
+    if gap <= allowed:
+        return Gate(gap, error, allowed, published=True, reason=f"{told}, which stays within {allowed:.2%}")
+    # Else noise would hold back every other candidate where few rows tell, and what serves grow stale.
+    noisy = difference.lower(BEYOND_NOISE) <= allowed
+    verb = "is not surely more than" if noisy else "exceeds"
+    reason = f"{told} (standard error {error:.2%}), which {verb} {allowed:.2%}"
+    return Gate(gap, error, allowed, published=noisy, reason=reason)
 
 
 def _broken(guardrail: Guardrail, evaluated: Evaluated, model: str) -> str | None:

@@ -39,9 +39,6 @@ RESOLVING_CYCLES = 8
 UNMEASURED_MARGIN = 3.0
 """Times that resolution by which a stream is tried whose comparisons were never measured: what is assumed of
 them is rough, and one trial tells."""
-ROW_SPREAD = 0.4
-"""Paired standard deviation per row between different plans, relative to the loss (levers study: 0.2
-between similar arms, 0.4 between different ones)."""
 COLD_SPREAD = 2.5
 """Error of a comparison of two cold starts relative to that of branches of one champion, before any was made
 (levers study: 0.04 to 0.08 % between models that differ, 0.015 to 0.03 % between similar ones)."""
@@ -285,7 +282,8 @@ class Knowledge(Costing):
         # Cold starts differ far more from each other than branches of one champion do.
         told = self._errors([c for c in self.memory.contrasts if c.age is not None])
         share = evaluation_share(self.memory, compared=True)
-        return told or ROW_SPREAD / sqrt(max(self.cycle_rows * share, 1.0))
+        spread = scatter.of_rows(self.memory.positives, scatter.DIFFERENT)
+        return told or spread / sqrt(max(self.cycle_rows * share, 1.0))
 
     @cached_property
     def se_cold(self) -> float:

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from math import sqrt
+from math import hypot, sqrt
 
 from dataefficient.api.schedule import interval
 from dataefficient.contract import MAX_RIDERS, Role, RunReport
 from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.figures import ColdStart, Forecast, Surface
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.launch import Wanted, name
+from dataefficient.cycle.launch import Wanted, devices, name
 from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.cycle.riding import carpool
 from dataefficient.cycle.scoring import with_shares
@@ -102,8 +102,8 @@ def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     rows_span = trained_span + (end - middle).total_seconds()
     k = replace(k, memory=replace(k.memory, row_rate=report.rows.read / rows_span))
     # Starting a process for the pilot is no experiment: without it nothing is known at all.
-    worked = k.memory.ledger.settled - len(k.memory.done) * k.run_cost(k.reference, 0.0)
-    account = max(_advance(k) - max(worked, 0.0), 0.0)
+    worked = devices(k.spec) * sum(m.reading + m.training + m.evaluating for m in k.memory.measured)
+    account = max(_advance(k) - worked, 0.0)
     return with_shares(replace(k, memory=replace(k.memory, account=account)))
 
 
@@ -230,8 +230,22 @@ def next_probe(k: Knowledge) -> Wanted | None:
     for part in reversed(measured):
         train = (middle - (middle - start) / part, middle)
         cost = {p: probe_cost(k, p, train) for p in open_points}
-        terms = k.terms(sqrt(k.se_cycle**2 + 2.0 * k.memory.seed_noise**2))
-        point = best_probe(open_points, k.ultimate, terms, saving=saving, cost=cost, account=purse(k))
+        rung = done[name(k.memory.cycle, f"rung-{part}")].report
+        assert rung is not None
+        terms = k.terms(k.se_cycle)
+        # What is doubted of a gap depends on the gap: here the largest one that would still certify.
+        gap = terms.tolerance / (1.0 + terms.z * COLD_DOUBT)
+        errors = {p: _probe_error(k, p, gap, k.se_cycle, rung.rows.kept) for p in open_points}
+        point = best_probe(
+            open_points,
+            k.ultimate,
+            terms,
+            saving=saving,
+            cost=cost,
+            spread=errors,
+            size=k.reference.size,
+            account=purse(k),
+        )
         if point is not None:
             label = name(k.memory.cycle, f"probe-{len(tried) + 1}-part-{part}")
             return Wanted(
@@ -342,34 +356,40 @@ def compare(a: RunReport, b: RunReport, *, ahead: bool = False) -> tuple[float, 
 
 
 def learn_probe(k: Knowledge, outcome: RunOutcome, point: Point) -> Memory:
-    """Memory with the probe's contrast against the rung of the same rows.
-
-    A shorter history overstates the harm of dropping rows, several times where rows are few, and understates
-    that of a smaller size. So harm that a cold start shows under sampling is doubted by most of itself, and
-    a size counts as measured only where the rung has converged; else its contrast carries one tolerance of
-    doubt more.
-    """
+    """Memory with the probe's contrast against the rung of the same rows."""
     reports = {o.run: o.report for o in k.memory.done if o.report}
     rung = reports.get(name(k.memory.cycle, f"rung-{outcome.run.rpartition('-')[2]}"))
     difference = compare(outcome.report, rung, ahead=True) if outcome.report and rung else None
     if difference is None or rung is None:
         return k.memory
     gap, error = difference
-    found = k.memory.convergence
-    converged = found is not None and found.examples is not None and rung.rows.kept >= found.examples
-    if point.size != k.reference.size and not converged:
-        error = sqrt(error**2 + k.tolerance**2)
-    if point.rate < k.reference.rate:
-        error = sqrt(error**2 + (COLD_DOUBT * max(gap, 0.0)) ** 2)
     contrast = Contrast(
         mine=(Spell(point, 1.0),),
         against=(Spell(k.reference, 1.0),),
         cycle=0,
         age=None,
         gap=gap,
-        standard_error=sqrt(error**2 + 2.0 * k.memory.seed_noise**2),
+        standard_error=_probe_error(k, point, gap, error, rung.rows.kept),
     )
     return replace(k.memory, contrasts=(*k.memory.contrasts, contrast))
+
+
+def _probe_error(k: Knowledge, point: Point, gap: float, error: float, rows: int) -> float:
+    """Standard error of what a probe tells of a lineage, where its paired difference has ``error``.
+
+    A shorter history overstates the harm of dropping rows, several times where rows are few, and understates
+    that of a smaller size. So harm that a cold start shows under sampling is doubted by most of itself, and
+    a size counts as measured only where the rung has converged; else its contrast carries one tolerance of
+    doubt more.
+
+    Args:
+        rows: that the rung trained on.
+    """
+    found = k.memory.convergence
+    converged = found is not None and found.examples is not None and rows >= found.examples
+    unlike = 0.0 if converged or point.size == k.reference.size else k.tolerance
+    short = COLD_DOUBT * max(gap, 0.0) if point.rate < k.reference.rate else 0.0
+    return hypot(error, unlike, short, sqrt(2.0) * k.memory.seed_noise)
 
 
 def history_window(k: Knowledge) -> tuple[datetime, datetime]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dataefficient.cycle.knowledge import ROW_SPREAD, Knowledge
+from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Memory
+from dataefficient.planner.scatter import DIFFERENT, SIMILAR, of_rows
 
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that an ordinary cycle's scoring may take."""
@@ -19,9 +20,6 @@ LOOK_COST = 0.2
 """Largest share of it that scoring may take where branches are compared."""
 LOOK_PART = 0.15
 """Part of what experiments may spend that one look may take, if it is more than ordinary scoring."""
-GATE_SPREAD = 0.2
-"""Paired standard deviation per row between a model and what it was a cycle ago, relative to the loss (levers
-study: between similar arms)."""
 
 
 def with_shares(k: Knowledge) -> Memory:
@@ -41,8 +39,9 @@ def with_shares(k: Knowledge) -> Memory:
         found = min(max(needed, LEAST_COST * paid_for), most * paid_for, 1.0)
         return float(f"{max(found, 1e-4):.3g}")
 
-    ordinary = share(3.0 * (GATE_SPREAD * 3.0 / max(allowed, 1e-9)) ** 2 / rows, 2, EVALUATION_COST)
+    similar, different = (of_rows(k.memory.positives, shift) for shift in (SIMILAR, DIFFERENT))
+    ordinary = share(3.0 * (similar * 3.0 / max(allowed, 1e-9)) ** 2 / rows, 2, EVALUATION_COST)
     saved_up = LOOK_PART * k.memory.account / max(without, 1e-9)
     most = min(max(saved_up, EVALUATION_COST), LOOK_COST)
-    looks = share((ROW_SPREAD * 6.0 / k.tolerance) ** 2 / rows, 3, most)
+    looks = share((different * 6.0 / k.tolerance) ** 2 / rows, 3, most)
     return replace(k.memory, evaluation_share=ordinary, look_share=max(ordinary, looks))

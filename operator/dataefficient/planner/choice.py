@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from dataefficient.planner.knobs import Point
 
 STAY = 0.03
-"""A certified plan in force is kept unless another is cheaper by more than this share."""
+"""Plans cost about the same if they differ by less than this share: the one in force is kept then."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def choose(
     """Pick the plan of the next cycle among ``points`` (those that the lineage can switch to at once).
 
     Args:
-        expected: distance that is believed of each plan, measured or not; it decides where the budget allows
-            no plan that is certain to hold.
+        expected: distance that is believed of each plan, measured or not; it decides between plans that cost
+            about the same, and where the budget allows no plan that is certain to hold.
 
     Returns:
         A choice without a point when not even the cheapest one fits the budget.
@@ -102,9 +102,9 @@ def choose(
     open_points = [p for p in points if refusals[p] is None]
     best: Point | None
     if open_points:
-        best = min(open_points, key=lambda p: (costs[p], p != in_force))
-        if in_force in open_points and costs[in_force] <= costs[best] * (1.0 + STAY):
-            best = in_force
+        least = min(costs[p] for p in open_points)
+        cheap = [p for p in open_points if costs[p] <= least * (1.0 + STAY)]
+        best = min(cheap, key=lambda p: (p != in_force, expected[p], costs[p]))
         code, reason = _why(best, reference, stakes[best], situation, len(open_points))
     else:
         best, code, reason = _fallback(points, reference, costs, expected, situation)

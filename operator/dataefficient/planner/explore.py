@@ -8,7 +8,7 @@ nothing where nothing pays. Accepting or refusing what a trial showed is not don
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, sqrt
 from statistics import NormalDist
 
@@ -91,20 +91,43 @@ def wait_after(count: int) -> int:
     return int(FIRST_WAIT * 2 ** (count - 1))
 
 
-def chance(belief: Belief, terms: Terms, spread: float, *, harmless: bool = True) -> float:
+def chance(belief: Belief, terms: Terms, spread: float, *, truth: Belief | None = None) -> float:
     """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``.
 
     What will be believed afterwards is known in spread and not in place (preposterior analysis; Raiffa and
     Schlaifer, Applied Statistical Decision Theory, 1961, chapter 5).
 
     Args:
-        harmless: whether the distance may be below 0. To train on fewer rows never helps: the part of a wide
-            belief that says so is no chance, and it is largest for the harshest plans.
+        belief: what is believed now, from which certainty will be reckoned.
+        truth: where the distance may be; None: where ``belief`` says.
     """
-    mean, sd = (belief.mean, max(belief.sd, 1e-12)) if harmless else _above_zero(belief)
-    both = max(hypot(sd, spread), 1e-12)
-    margin = terms.tolerance - terms.z * sd * spread / both - mean
-    return NormalDist().cdf(margin * both / sd**2)
+    truth = truth or belief
+    sd, error = max(belief.sd, 1e-12), max(spread, 1e-12)
+    heard = sd**2 / (sd**2 + error**2)
+    limit = (terms.tolerance - terms.z * error * sqrt(heard) - (1.0 - heard) * belief.mean) / heard
+    return NormalDist().cdf((limit - truth.mean) / hypot(truth.sd, error))
+
+
+def plausible(beliefs: Mapping[Point, Belief], size: int) -> dict[Point, Belief]:
+    """Where distances may be: beliefs without the part by which to train on fewer rows would help.
+
+    That part of a wide normal belief is largest for the harshest plans, and no chance at all. It is
+    cut off where only the rows differ; another size may well do better, beside what its sample loses.
+
+    Args:
+        size: the lineage's. Of plans without a counterpart of that size, beliefs stay.
+    """
+    full = max(point.rate for point in beliefs)
+    found: dict[Point, Belief] = {}
+    for point, belief in beliefs.items():
+        sampled = beliefs.get(replace(point, size=size))
+        if point.rate >= full or sampled is None:
+            found[point] = belief
+            continue
+        mean, sd = _above_zero(sampled)
+        by_size = max(belief.sd**2 - sampled.sd**2, 0.0) if point.size != size else 0.0
+        found[point] = Belief(belief.mean - sampled.mean + mean, hypot(sd, sqrt(by_size)))
+    return found
 
 
 def _above_zero(belief: Belief) -> tuple[float, float]:
@@ -143,6 +166,7 @@ def best_trial(
     cost: Callable[[Point, int, int], float],
     spread: Callable[[Point, Sequence[int]], float],
     speaks: Callable[[Point], bool],
+    size: int,
     pace: Pace,
     purse: Callable[[int], float],
     only: Point | None = None,
@@ -159,11 +183,13 @@ def best_trial(
         spread: standard error of a point's distance after looks at these ages.
         speaks: whether a trial of a point speaks for milder ones. They must be open to the lineage at once,
             and so differ from it by their rows alone.
+        size: the lineage's.
         purse: device-seconds that a trial up to an age may take.
         only: the one plan that may be tried, of all that may be spoken for; None: any.
         least: looks before it may be accepted.
     """
     best: Trial | None = None
+    truths = plausible(beliefs, size)
     for point in candidates:
         if saving[point] <= 0.0 or only not in {None, point}:
             continue
@@ -180,7 +206,7 @@ def best_trial(
             for milder, part in parts:
                 doubt = law.doubt(milder, point) * max(beliefs[milder].mean, 0.0)
                 apart = sqrt((part * error) ** 2 + doubt**2)
-                odds[milder] = chance(beliefs[milder], terms, apart, harmless=not speaks(point))
+                odds[milder] = chance(beliefs[milder], terms, apart, truth=truths[milder])
             odds = {p: accepted for p, accepted in odds.items() if accepted >= MIN_CHANCE}
             if not odds:
                 continue
@@ -208,14 +234,22 @@ def best_probe(
     *,
     saving: Mapping[Point, float],
     cost: Mapping[Point, float],
+    spread: Mapping[Point, float],
+    size: int,
     account: float,
 ) -> Point | None:
-    """The cold-start probe of the history that is worth most and can be paid, or None."""
+    """The cold-start probe of the history that is worth most and can be paid, or None.
+
+    Args:
+        spread: standard error of a point's distance after a probe of it.
+        size: the lineage's.
+    """
     best, best_value = None, 0.0
+    truths = plausible(beliefs, size)
     for point in candidates:
         if saving[point] <= 0.0 or cost[point] > account:
             continue
-        accepted = chance(beliefs[point], terms, terms.se_cycle)
+        accepted = chance(beliefs[point], terms, spread[point], truth=truths[point])
         value = accepted * saving[point] * terms.horizon - cost[point]
         if value > best_value:
             best, best_value = point, value
