@@ -153,7 +153,7 @@ class Kpi(Model):
     max_regression: Distance = Field(
         default=Decimal("0.002"),
         description="A candidate worse than the frozen champion by more than this fraction, and by more than "
-        'noise explains (at 90 %), is not published. Default "0.002".',
+        'noise explains (at 99 %), is not published. Default "0.002".',
     )
     confidence: Confidence = Field(
         default=Decimal("0.95"),

@@ -14,8 +14,9 @@ from dataefficient.cycle.launch import GATE_BLOCKS
 from dataefficient.cycle.model import Gate
 from dataefficient.planner.evidence import paired
 
-BEYOND_NOISE = 0.9
-"""Confidence with which a candidate must be worse than ``kpi.maxRegression`` allows to be held back."""
+BEYOND_NOISE = 0.99
+"""Confidence with which a candidate must be worse than ``kpi.maxRegression`` allows to be held back. There is
+a gate in every cycle, and whoever is held back wrongly was paid for in vain."""
 SERVED = ("champion", "start")
 """Names that the frozen champion has in a report, the first one where a branch had won."""
 

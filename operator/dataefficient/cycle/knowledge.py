@@ -36,9 +36,9 @@ DRIFT = 0.02
 """Random walk of a plan's distance per cycle, relative to it."""
 RESOLVING_CYCLES = 8
 """Cycles over which paired comparisons are pooled before a distance is called resolvable."""
-UNMEASURED_MARGIN = 3.0
-"""Times that resolution by which a stream is tried whose comparisons were never measured: what is assumed of
-them is rough, and one trial tells."""
+UNMEASURED_MARGIN = 6.0
+"""Times that resolution up to which a stream is tried whose comparisons were never measured: what is assumed
+of them is rough, and one trial tells."""
 COLD_SPREAD = 2.5
 """Error of a comparison of two cold starts relative to that of branches of one champion, before any was made
 (levers study: 0.04 to 0.08 % between models that differ, 0.015 to 0.03 % between similar ones)."""
