@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from cycle.playing import Player, failing, replace, resource
+from cycle.playing import Player, failing, replace, resource, worse
 from dataefficient.contract import Role, decode, encode
-from dataefficient.cycle.model import FailureKind, Memory
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.model import FailureKind, Memory, Step
 
 CHEAPER = {"exploration": {"share": "1"}, "kpi": {"tolerance": "0.05"}}
 
@@ -70,3 +71,18 @@ def test_the_totals_go_on_where_the_history_has_lost_its_beginning():
     player.play()
     assert player.memory.saved.from_cycle == 0
     assert player.memory.saved.full.mean > before.full.mean
+
+
+def test_what_looks_at_branches_cost_is_no_part_of_what_full_data_takes():
+    asked = {"kpi": {"tolerance": "0.003", "maxRegression": "0.1"}, "exploration": {"share": "1"}}
+    harmful = worse(lambda point: 0.2 * (point.rate < 1.0))
+    player = Player(resource(cycles=12, sizes=(32,), **asked), harmful)
+    player.play(lambda m: m.step is Step.TRAINING and any(p.request.frozen for p in m.running))
+    cycle = player.memory.cycle
+    assert cycle < 12, "a branch is looked at"
+    before = player.memory.saved.full.mean
+    player.play(lambda m: m.cycle > cycle)
+    record = player.memory.history[-1]
+    assert record.plan.point == Knowledge(player.spec, player.memory, player.now).reference
+    spent = next(r.device_seconds for r in record.runs if r.role is Role.CANDIDATE)
+    assert player.memory.saved.full.mean - before < spent

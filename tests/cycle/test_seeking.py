@@ -12,6 +12,7 @@ from dataefficient.cycle.launch import plan_run
 from dataefficient.cycle.looks import judge_trial
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.planning import later_cycle
+from dataefficient.cycle.seeking import goes_on
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 
@@ -100,3 +101,25 @@ def test_a_trial_that_is_refused_goes_on_as_a_watch_where_the_plan_that_comes_ne
 def test_a_trial_that_is_refused_ends_where_the_plan_that_comes_next_is_sure_or_there_is_none():
     assert judged(half=0.0005)[0].trial is None
     assert judged(half=0.05)[0].trial is None
+
+
+def test_a_trial_ends_once_more_looks_at_it_are_worth_less_than_they_cost():
+    ended = []
+    for horizon in (1, 1000):
+        player = Player(resource(cycles=20, sizes=(32,), horizonCycles=horizon))
+        player.play(lambda memory: memory.cycle == 4)
+        contrasts = tuple(look(0.012, 0.006, age=age) for age in (3.0, 4.0, 5.0))
+        memory = replace(player.memory, contrasts=contrasts, account=1e6)
+        k = Knowledge(player.spec, memory, player.now)
+        champion = memory.champion
+        trial = Branch(Role.TRIAL, QUARTER, 0, 5, champion.checkpoint, champion.position, 3)
+        ended.append(not goes_on(k, trial, FULL))
+    assert ended == [True, False]
+
+
+def test_what_was_advanced_to_cycle_0_is_not_earned_again():
+    k = known()
+    assert k.earned(1) == 0.0
+    assert k.earned(3) == pytest.approx(2 * k.accrual)
+    late = replace(k, memory=replace(k.memory, cycle=9))
+    assert late.earned(3) == pytest.approx(3 * late.accrual)

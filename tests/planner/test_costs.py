@@ -104,3 +104,9 @@ def test_costs_that_are_not_positive_are_refused():
 def test_without_costs_six_operations_per_parameter_and_example_are_assumed():
     assert SIX_N_D.at(1e6) == 6e6
     assert not SIX_N_D.measured
+
+
+def test_a_short_run_that_hardly_worked_for_its_rows_does_not_move_the_forecast():
+    short = [run(8, rows=1_000, slow=30.0) for _ in range(5)]
+    model = CostModel.fit([*short, run(8), run(8)])
+    assert model.predict(8, 0, 1e6, 0) == pytest.approx(seconds(8, 0, 1e6, 0))

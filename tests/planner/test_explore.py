@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dataefficient.contract import Policy
 from dataefficient.planner.belief import Belief
-from dataefficient.planner.explore import Pace, Terms, best_probe, best_trial, chance, wait_after
+from dataefficient.planner.explore import Pace, Terms, best_probe, best_trial, chance, plausible, wait_after
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -198,3 +198,35 @@ def test_a_probe_is_always_paid_for_and_always_of_a_plan_that_saves(beliefs, sav
 def test_an_account_that_pays_for_no_probe_buys_none(account):
     prices = dict.fromkeys(POINTS, 10.0)
     assert best_probe(POINTS, HARMLESS, TERMS, saving=SAVING, cost=prices, account=account, **PROBED) is None
+
+
+WIDE = Belief(0.03, 0.045)
+"""Nearly nothing is known, and a quarter of the belief lies below 0."""
+
+
+def test_that_fewer_rows_would_help_is_no_chance():
+    truth = plausible({HALF: WIDE, SMALL: WIDE}, 32)[HALF]
+    assert truth.mean > WIDE.mean
+    assert truth.sd < WIDE.sd
+    assert chance(WIDE, TERMS, 0.001, truth=truth) < chance(WIDE, TERMS, 0.001)
+
+
+def test_a_smaller_size_may_help_beside_what_its_sample_loses():
+    small_half = replace(HALF, size=8)
+    alone = plausible({HALF: WIDE, small_half: WIDE, SMALL: Belief(-0.01, 0.001)}, 32)
+    assert alone[SMALL] == Belief(-0.01, 0.001), "it trains on all rows"
+    better = plausible({HALF: WIDE, small_half: Belief(0.02, 0.05), SMALL: WIDE}, 32)
+    assert better[small_half].mean == pytest.approx(better[HALF].mean - 0.01)
+    assert better[small_half].sd > better[HALF].sd
+
+
+@given(st.floats(-0.5, 0.1), st.floats(1e-4, 0.1))
+def test_what_is_plausible_of_a_sample_is_a_distance_above_nothing(mean, sd):
+    found = plausible({HALF: Belief(mean, sd), SMALL: WIDE}, 32)[HALF]
+    assert found.mean > 0.0
+    assert 0.0 < found.sd <= sd * 1.001
+
+
+def test_what_is_known_well_already_needs_no_sharp_measurement():
+    assert chance(Belief(0.002, 0.002), TERMS, 0.05) > 0.95
+    assert chance(Belief(0.03, 0.002), TERMS, 0.05) < 0.05

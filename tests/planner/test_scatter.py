@@ -10,7 +10,7 @@ from dataefficient.contract import Policy
 from dataefficient.planner.belief import Evidence, Life, Wear
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Knobs, Point
-from dataefficient.planner.scatter import of_cycles
+from dataefficient.planner.scatter import DIFFERENT, SIMILAR, of_cycles, of_rows
 
 FULL = Point(Policy.UNIFORM, 1.0, 16)
 QUARTER = Point(Policy.NEGATIVES, 0.25, 16)
@@ -96,3 +96,18 @@ def test_what_cycles_add_makes_a_belief_from_looks_wider_and_one_from_a_probe_no
     probe = Contrast((Spell(QUARTER, 1.0),), (Spell(FULL, 1.0),), 0, None, 0.0005, ERROR)
     assert spread(aged, 0.001) > spread(aged, 0.0)
     assert spread(probe, 0.001) == spread(probe, 0.0)
+
+
+@pytest.mark.parametrize(("shift", "found"), [(SIMILAR, 0.2), (DIFFERENT, 0.4)])
+def test_rows_scatter_as_was_found_at_two_in_a_hundred(shift, found):
+    assert of_rows(0.024, shift) == of_rows(None, shift) == pytest.approx(found, rel=0.05)
+
+
+@given(st.floats(1e-5, 0.4), st.floats(1.1, 5.0))
+def test_the_rarer_positives_are_the_more_rows_scatter(positives, rarer):
+    assert of_rows(positives / rarer, SIMILAR) > of_rows(positives, SIMILAR) > 0.0
+
+
+@pytest.mark.parametrize("positives", [0.0, 1.0])
+def test_a_stream_of_one_label_alone_has_a_scatter_too(positives):
+    assert 0.0 < of_rows(positives, SIMILAR) < float("inf")
