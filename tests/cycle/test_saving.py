@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cycle.playing import Player, failing, replace, resource, worse
+from cycle.playing import Player, failing, replace, resource, success
 from dataefficient.contract import Role, decode, encode
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import FailureKind, Memory, Step
@@ -73,10 +73,19 @@ def test_the_totals_go_on_where_the_history_has_lost_its_beginning():
     assert player.memory.saved.full.mean > before.full.mean
 
 
+def dear_to_score(plan):
+    """An answer: scoring takes thirty times as long, and plans on fewer rows lose much."""
+    outcome = success(plan, harm=lambda point: 0.2 * (point.rate < 1.0))
+    seconds = outcome.report.seconds
+    more = 29.0 * seconds.evaluate
+    seconds = replace(seconds, evaluate=seconds.evaluate + more, total=seconds.total + more)
+    report = replace(outcome.report, seconds=seconds)
+    return replace(outcome, device_seconds=outcome.device_seconds + more, report=report)
+
+
 def test_what_looks_at_branches_cost_is_no_part_of_what_full_data_takes():
-    asked = {"kpi": {"tolerance": "0.003", "maxRegression": "0.1"}, "exploration": {"share": "1"}}
-    harmful = worse(lambda point: 0.2 * (point.rate < 1.0))
-    player = Player(resource(cycles=12, sizes=(32,), **asked), harmful)
+    asked = {"kpi": {"tolerance": "0.008", "maxRegression": "0.1"}}
+    player = Player(resource(cycles=12, sizes=(32,), **asked), dear_to_score)
     player.play(lambda m: m.step is Step.TRAINING and any(p.request.frozen for p in m.running))
     cycle = player.memory.cycle
     assert cycle < 12, "a branch is looked at"
@@ -85,4 +94,4 @@ def test_what_looks_at_branches_cost_is_no_part_of_what_full_data_takes():
     record = player.memory.history[-1]
     assert record.plan.point == Knowledge(player.spec, player.memory, player.now).reference
     spent = next(r.device_seconds for r in record.runs if r.role is Role.CANDIDATE)
-    assert player.memory.saved.full.mean - before < spent
+    assert player.memory.saved.full.mean - before < 0.97 * spent
