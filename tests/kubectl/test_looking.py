@@ -57,7 +57,7 @@ def test_a_page_says_how_it_stands_what_it_costs_and_what_runs(running):
     shown = one(running)
     for words in (
         "State       Operating",
-        "KPI         0.45",
+        "KPI         0.4",
         "target 0.43, missed",
         "Attention   TargetMet is False, Missed",
         "from full data at the largest size, at most",
