@@ -602,7 +602,7 @@ def test_in_mode_enforce_nothing_is_recommended():
 
 
 def test_another_image_keeps_champion_and_ledger_and_is_told_in_an_event():
-    given = {"cycles": 6, "exploration": {"share": "1"}, "kpi": {"tolerance": "0.05"}}
+    given = {"cycles": 12, "exploration": {"share": "1"}, "kpi": {"tolerance": "0.05"}}
     life = Life(objects.body(**given))
     before = life.play(until=lambda m: m.cycle == 3)
     first = life.api.status()["surface"]["comparabilityKey"]

@@ -8,6 +8,7 @@ measured.
 import json
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -74,12 +75,17 @@ def resource(namespace, folder):
     return body
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def unordered(memory):
-    """``memory`` without the order in which runs that went on together happened to end."""
+    """``memory`` without the order in which runs that went on together happened to end, and when that was."""
     history = tuple(replace(r, runs=tuple(sorted(r.runs, key=lambda s: s.run))) for r in memory.history)
     entries = tuple(sorted(memory.ledger.entries, key=lambda e: e.run))
     measured = tuple(sorted(memory.measured, key=repr))
-    return replace(memory, history=history, measured=measured, ledger=replace(memory.ledger, entries=entries))
+    saved = memory.saved and replace(memory.saved, as_of=EPOCH)
+    ledger = replace(memory.ledger, entries=entries)
+    return replace(memory, history=history, measured=measured, ledger=ledger, saved=saved)
 
 
 @pytest.mark.slow

@@ -81,9 +81,9 @@ def approve(cluster, namespace, word):
 def test_an_approved_experiment_begins_with_the_next_cycle_and_the_decisions_are_replayed_the_same(
     recommending, cluster, namespace, node, operator
 ):
-    # Too little for several small runs, which would be asked for first, and in cycle 2 enough for a trial.
-    slow = {"program": RESUMING_TRAINER, "env": {"SLOW_RUN": "c002-candidate"}}
-    watched = recommending(exploration={"share": "0.75"}, **slow)
+    # Too little for several small runs, which would be asked for first, and enough for a trial that rides.
+    slow = {"program": RESUMING_TRAINER, "env": {"SLOW_RUN": "c001-candidate", "FAKE_RIDERS": "1"}}
+    watched = recommending(exploration={"share": "0.25"}, **slow)
     asked = eventually(lambda: watched.status().get("recommendation"), of=operator)
     approve(cluster, namespace, asked["digest"])
     eventually(lambda: asked["digest"] in watched.status().get("handledRequests", []), of=operator)
@@ -92,7 +92,7 @@ def test_an_approved_experiment_begins_with_the_next_cycle_and_the_decisions_are
     node.evict(namespace, pod["metadata"]["name"])
     memory = eventually(watched.finished, of=operator)
     assert asked["asked"] == "Trial"
-    assert "c003-trial" in {run.run for run in memory.history[3].runs}
+    assert "c002-trial" in {run.run for run in memory.history[2].runs}
     assert memory.approvals == (asked["digest"],)
     assert {r.plan.point.rate for r in memory.history} == {1.0}
     uid = watched.body()["metadata"]["uid"]

@@ -307,7 +307,7 @@ def _trained(
         forecast_seconds=cost,
         rides=k.rides(branch.point, k.rows(start, end)),
     )
-    memory = replace(planned.memory, account=planned.memory.account - cost)
+    memory = replace(planned.memory, account=max(planned.memory.account - cost, 0.0))
     return replace(planned, memory=memory, wanted=(*planned.wanted, wanted))
 
 

@@ -10,12 +10,15 @@ from dataclasses import replace
 
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Memory
-from dataefficient.planner.scatter import DIFFERENT, SIMILAR, of_rows
+from dataefficient.planner.scatter import COMMON, DIFFERENT, SIMILAR, of_rows
 
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that an ordinary cycle's scoring may take."""
 LEAST_COST = 0.01
 """Share of it that scoring takes at least: the level of the KPI is shown to people."""
+POSITIVES = 1_000.0
+"""Positives that are scored even if the gate needs fewer: calibration is then known to 3 %, and an error of
+10 % is told from noise."""
 LOOK_COST = 0.2
 """Largest share of it that scoring may take where branches are compared."""
 LOOK_PART = 0.15
@@ -26,8 +29,8 @@ def with_shares(k: Knowledge) -> Memory:
     """Memory with the shares of rows that are scored, by what scoring is known to cost now.
 
     In ordinary cycles it is what the publish gate needs, on the last third of the interval, for a standard
-    error of a third of what it allows; where branches are compared, what one of a sixth of the tolerance
-    takes in one cycle, as far as that can be paid again and again.
+    error of a third of what it allows, and what tells the calibration; where branches are compared, what a
+    standard error of a sixth of the tolerance takes in one cycle, as far as that can be paid again and again.
     """
     rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
     whole = replace(k, memory=replace(k.memory, evaluation_share=1.0))
@@ -40,7 +43,9 @@ def with_shares(k: Knowledge) -> Memory:
         return float(f"{max(found, 1e-4):.3g}")
 
     similar, different = (of_rows(k.memory.positives, shift) for shift in (SIMILAR, DIFFERENT))
-    ordinary = share(3.0 * (similar * 3.0 / max(allowed, 1e-9)) ** 2 / rows, 2, EVALUATION_COST)
+    gate = 3.0 * (similar * 3.0 / max(allowed, 1e-9)) ** 2
+    calibration = POSITIVES / max(k.memory.positives or COMMON, 1e-9)
+    ordinary = share(max(gate, calibration) / rows, 2, EVALUATION_COST)
     saved_up = LOOK_PART * k.memory.account / max(without, 1e-9)
     most = min(max(saved_up, EVALUATION_COST), LOOK_COST)
     looks = share((different * 6.0 / k.tolerance) ** 2 / rows, 3, most)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, inf
 
 from dataefficient.api.schedule import interval
 from dataefficient.cycle.knowledge import Knowledge
@@ -61,7 +61,7 @@ def seek(
     Args:
         left: device-seconds that the budget leaves; None: no budget.
         but: a plan that is being tried already.
-        only: the one plan that may be tried; None: any.
+        only: the one plan that may be tried, whatever the account has, since it was approved; None: any.
     """
     current = k.next_interval
     assert current is not None
@@ -95,7 +95,9 @@ def seek(
         return cold_terms.cold_spread(since, luck)
 
     saving = {p: k.cycle_cost(now) - k.cycle_cost(p) for p in points}
-    account = k.memory.account if left is None else min(k.memory.account, left)
+    # Whoever approved a trial approved its cost.
+    account = k.memory.account if only is None else inf
+    account = account if left is None else min(account, left)
     found = best_trial(
         points,
         {p: prospect.belief for p, prospect in k.prospects.items()},
