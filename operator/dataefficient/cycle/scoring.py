@@ -14,11 +14,9 @@ from dataefficient.planner.scatter import COMMON, DIFFERENT, SIMILAR, of_rows
 
 EVALUATION_COST = 0.05
 """Largest share of the reference's cost that an ordinary cycle's scoring may take."""
-LEAST_COST = 0.01
-"""Share of it that scoring takes at least: the level of the KPI is shown to people."""
-POSITIVES = 1_000.0
-"""Positives that are scored even if the gate needs fewer: calibration is then known to 3 %, and an error of
-10 % is told from noise."""
+POSITIVES = 40_000.0
+"""Positives that are scored even if the gate needs fewer: the level of the KPI, which hangs on them, and the
+calibration are then known to half a per cent."""
 LOOK_COST = 0.2
 """Largest share of it that scoring may take where branches are compared."""
 LOOK_PART = 0.15
@@ -29,7 +27,7 @@ def with_shares(k: Knowledge) -> Memory:
     """Memory with the shares of rows that are scored, by what scoring is known to cost now.
 
     In ordinary cycles it is what the publish gate needs, on the last third of the interval, for a standard
-    error of a third of what it allows, and what tells the calibration; where branches are compared, what a
+    error of a third of what it allows, and what tells the level; where branches are compared, what a
     standard error of a sixth of the tolerance takes in one cycle, as far as that can be paid again and again.
     """
     rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
@@ -38,14 +36,13 @@ def with_shares(k: Knowledge) -> Memory:
     model = max((whole.cycle_cost(k.reference) - without) / 2.0, 1e-9)
 
     def share(needed: float, models: int, most: float) -> float:
-        paid_for = without / (models * model)
-        found = min(max(needed, LEAST_COST * paid_for), most * paid_for, 1.0)
+        found = min(needed, most * without / (models * model), 1.0)
         return float(f"{max(found, 1e-4):.3g}")
 
     similar, different = (of_rows(k.memory.positives, shift) for shift in (SIMILAR, DIFFERENT))
     gate = 3.0 * (similar * 3.0 / max(allowed, 1e-9)) ** 2
-    calibration = POSITIVES / max(k.memory.positives or COMMON, 1e-9)
-    ordinary = share(max(gate, calibration) / rows, 2, EVALUATION_COST)
+    level = POSITIVES / max(k.memory.positives or COMMON, 1e-9)
+    ordinary = share(max(gate, level) / rows, 2, EVALUATION_COST)
     saved_up = LOOK_PART * k.memory.account / max(without, 1e-9)
     most = min(max(saved_up, EVALUATION_COST), LOOK_COST)
     looks = share((different * 6.0 / k.tolerance) ** 2 / rows, 3, most)
