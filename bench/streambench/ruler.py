@@ -22,6 +22,8 @@ from streambench.lives import Life
 from streambench.requests import MODELS_A_RUN, Unit, scoring
 
 At = tuple[int, datetime, datetime]
+EMPTY = ""
+"""In place of a model's digest: no row lies in the interval, whatever is to be scored there."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,15 @@ class Ruler:
         found: dict[tuple[int, str], Score] = {}
         for cycle, models in sorted(wanted.items()):
             at = self._times[cycle]
+            if self._place(at, EMPTY).exists():
+                continue
             known = {digest: self._read(at, digest) for digest in models}
             missing = [models[digest] for digest, score in known.items() if score is None]
             try:
                 for i in range(0, len(missing), MODELS_A_RUN):
                     self._score(at, missing[i : i + MODELS_A_RUN])
             except EmptyIntervalError:
+                self._keep(at, EMPTY, None)
                 continue
             for digest in models:
                 score = known[digest] or self._read(at, digest)
@@ -97,7 +102,9 @@ class Ruler:
         return score
 
     def _write(self, at: At, digest: str, rows: Evaluated, name: str) -> None:
-        score = Score(rows.n, rows.positives, rows.digest, rows.models[name])
+        self._keep(at, digest, Score(rows.n, rows.positives, rows.digest, rows.models[name]))
+
+    def _keep(self, at: At, digest: str, score: Score | None) -> None:
         place = self._place(at, digest)
         place.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(place, json.dumps(contract.encode(score)).encode())

@@ -86,6 +86,9 @@ def test_where_the_stream_has_no_rows_all_arms_go_on_with_the_models_they_have(t
     assert all(life.cycles[3].point is None and life.cycles[3].total.seconds > 0.0 for life in lives)
     assert all(life.cycles[3].served == life.cycles[4].served for life in lives)
     assert all({1, 2, 4, 5} == set(arm.scores) for arm in scored)
+    # However many models were to be scored where there are no rows, each arm can be read by itself.
+    assert all(read.live(arm, 1).scores == alike.scores for arm, alike in zip(FIRST, scored, strict=True))
+    assert all("oracle" in line for line in stream_result(read).missing)
 
 
 def test_arms_are_judged_on_the_same_rows_whenever_each_is_scored(tmp_path):
