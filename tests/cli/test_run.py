@@ -370,7 +370,7 @@ def asked_in(workdir):
 
 
 def test_in_mode_recommend_what_waits_is_printed_and_done_once_it_is_approved(write, detctl, tmp_path):
-    file, work = write(**RECOMMEND), tmp_path / "w"
+    file, work = write(riders="1", **RECOMMEND), tmp_path / "w"
     code, _, err = detctl("run", "-f", file, "--workdir", work, "--cycles", 2)
     asked = asked_in(work)
     assert code == 0
