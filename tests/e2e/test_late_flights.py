@@ -52,10 +52,14 @@ def eventually(ask: Callable[[], Answer | None], *, minutes: float, what: str) -
 
 
 def example(setting: Setting, cluster: ControlPlane) -> list[dict[str, Any]]:
-    """Volume claim and resource of the example, with the image that was built; costs are checked."""
+    """Volume claim and resource of the example, with the image that was built; costs are checked.
+
+    A pod takes longer to start than to train here. Experiments are paid all the same, or none would be begun.
+    """
     text = cluster.kubectl("kustomize", str(ROOT / "examples" / "flights-cluster"))
     text = text.replace("data-efficient-training/flights:0.2.0", setting.images["flights"])
     objects = sorted(yaml.safe_load_all(text), key=lambda one: str(one["kind"]), reverse=True)
+    objects[1]["spec"] |= {"horizonCycles": 200, "exploration": {"share": "1"}}
     objects[1]["spec"]["prometheus"] = {"settleSeconds": 20, "cost": {"source": "KubeStateMetrics"}}
     return objects
 
