@@ -115,6 +115,8 @@ def test_the_unchanged_request_and_report_are_accepted():
         ("evaluation.end", "2000-01-01T00:00:00Z", "request.evaluation.end: .* is not after the start"),
         ("evaluation.share", 0, r"request.evaluation.share: 0.0 is outside \(0, 1\]"),
         ("evaluation.share", 1.5, r"request.evaluation.share: 1.5 is outside \(0, 1\]"),
+        ("evaluation.negatives", 0, r"request.evaluation.negatives: 0.0 is outside \(0, 1\]"),
+        ("evaluation.negatives", 1.1, r"request.evaluation.negatives: 1.1 is outside \(0, 1\]"),
         ("evaluation.boundaries", [], "request.evaluation.boundaries: 1 to 16 ascending times"),
         (
             "evaluation.boundaries",

@@ -65,7 +65,8 @@ def requests(draw):
         data=Data(*draw(st.tuples(text, text, text)), tuple(draw(st.lists(text, min_size=1, max_size=3)))),
         train=Train(*train_span, draw(st.sampled_from(Policy)), draw(shares), draw(text)),
         evaluation=draw(
-            st.none() | st.just(Evaluation(*evaluation_span, draw(shares), draw(text), tuple(ends)))
+            st.none()
+            | st.just(Evaluation(*evaluation_span, draw(shares), draw(text), tuple(ends), draw(shares)))
         ),
         size=draw(st.integers(1, 2**40)),
         seed=draw(st.integers(-(2**63) + 1, 2**63 - 1)),

@@ -301,9 +301,10 @@ def test_a_plan_that_uses_much_of_the_tolerance_is_watched():
 
 def test_a_trial_that_has_told_what_it_was_for_goes_on_as_a_watch_of_that_plan():
     def lossy(point):
-        return {0.25: 0.03, 0.5: 0.01}.get(point.rate, 0.0)
+        return 0.01 * (1.0 / point.rate - 1.0)
 
-    player = Player(resource(cycles=60, sizes=(32,)), worse(lossy))
+    knobs = {"samplingRate": {"min": "0.25", "max": "0.5"}, "modelSize": {"values": [32]}}
+    player = Player(resource(cycles=60, knobs=knobs), worse(lossy))
     told = next(r for r in player.play().history if {"TrialAccepted", "WatchStarted"} <= set(r.codes))
     runs = [p for p in player.launches if p.request.role is Role.TRIAL]
     before = [p for p in runs if p.request.cycle <= told.cycle][-1]

@@ -9,6 +9,7 @@ from dataefficient.contract import Role
 from dataefficient.cycle.gate import gate_of
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.scoring import EVALUATION_COST, LOOK_COST, with_shares
+from dataefficient.planner import stratified
 
 # Few rows for so small a tolerance, and much to spend: shares are bounded by what they cost.
 SPEC = {"kpi": {"tolerance": "0.001", "maxRegression": "0.001"}, "exploration": {"share": "0.5"}}
@@ -20,15 +21,20 @@ def knowing(cycle=2, **spec):
     return player, Knowledge(player.spec, player.memory, player.now)
 
 
+def dear():
+    """What is known where scoring costs twenty times as much."""
+    _, k = knowing()
+    measured = tuple(replace(m, evaluating=20.0 * m.evaluating) for m in k.memory.measured)
+    return replace(k, memory=replace(k.memory, measured=measured))
+
+
 def cost(k, models, *, compared):
     rows = k.cycle_rows
     return k.run_cost(k.reference, 0.0, rows, models, compared=compared) - k.run_cost(k.reference, 0.0)
 
 
 def test_an_ordinary_cycle_scores_for_a_twentieth_of_full_data_and_a_look_for_more():
-    _, k = knowing()
-    dear = tuple(replace(m, evaluating=20.0 * m.evaluating) for m in k.memory.measured)
-    k = replace(k, memory=replace(k.memory, account=1e6, measured=dear))
+    k = replace(k := dear(), memory=replace(k.memory, account=1e6))
     k = replace(k, memory=with_shares(k))
     whole = k.run_cost(k.reference, k.cycle_rows)
     assert cost(k, 2, compared=False) == pytest.approx(EVALUATION_COST * whole, rel=0.01)
@@ -37,7 +43,7 @@ def test_an_ordinary_cycle_scores_for_a_twentieth_of_full_data_and_a_look_for_mo
 
 
 def test_where_little_is_saved_up_a_look_takes_what_can_be_paid_again():
-    _, k = knowing()
+    k = dear()
     poor, rich = (with_shares(replace(k, memory=replace(k.memory, account=a))) for a in (0.0, 1e6))
     assert poor.evaluation_share <= poor.look_share < rich.look_share
 
@@ -58,6 +64,24 @@ def test_cycles_in_which_a_branch_is_scored_score_more_rows_than_the_others():
     others = [r.evaluation.share for r in candidates if not r.frozen]
     assert looks
     assert min(looks) > max(others)
+
+
+def test_of_rare_positives_all_are_scored_and_of_the_negatives_a_part():
+    player = Player(resource(cycles=3), carrying())
+    player.play()
+    first, *later = (p.request.evaluation for p in player.launches if p.request.evaluation)
+    assert first.negatives == 1.0, "the share of positives is not known yet"
+    assert {e.negatives for e in later} == {stratified.negatives(0.2)} == {0.5}
+
+
+def test_where_positives_are_rare_more_is_told_for_the_same_cost():
+    k = dear()
+    common, rare = (replace(k, memory=replace(k.memory, contrasts=(), positives=p)) for p in (0.3, 0.01))
+    common, rare = (replace(one, memory=with_shares(one)) for one in (common, rare))
+    assert rare.memory.look_share > 5.0 * common.memory.look_share
+    assert cost(rare, 3, compared=True) <= 1.01 * cost(common, 3, compared=True)
+    all_scored = replace(rare, memory=replace(rare.memory, evaluation_negatives=1.0))
+    assert all_scored.se_cycle < rare.se_cycle < 1.3 * all_scored.se_cycle
 
 
 def test_runs_that_are_scored_together_are_scored_on_the_same_rows():

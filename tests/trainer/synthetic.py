@@ -67,9 +67,11 @@ def training(
     return Train(day(start), day(end), policy, rate, "sampling")
 
 
-def evaluation(start: float = 5, end: float = 10, *, share: float = 0.5, blocks: int = 5) -> Evaluation:
+def evaluation(
+    start: float = 5, end: float = 10, *, share: float = 0.5, blocks: int = 5, negatives: float = 1.0
+) -> Evaluation:
     ends = tuple(day(start + (end - start) * (i + 1) / blocks) for i in range(blocks))
-    return Evaluation(day(start), day(end), share, "evaluation", ends)
+    return Evaluation(day(start), day(end), share, "evaluation", ends, negatives)
 
 
 def make_request(uri: Path | str, output: Path, **changes: object) -> RunRequest:

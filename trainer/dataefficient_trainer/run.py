@@ -197,14 +197,20 @@ class Run:
         wanted = in_train | in_eval
         counts.unusable += int((wanted & ~usable).sum())
         counts.read += int((wanted & usable).sum())
-        evaluation = self.request.evaluation
-        if evaluation is not None:
-            in_eval &= usable & (uniform(chunk.keys, salt(evaluation.salt)) < evaluation.share)
+        if self.state.scores is not None:
+            in_eval &= usable
+            rows = np.flatnonzero(in_eval)
+            in_eval[rows] = self._choose(self.state.scores, chunk, rows)
         with self.state.clock.charge("read"):
             kept = self._sample(chunk, in_train & usable, edges)
             used = in_eval | kept.keep
             indices, values = chunk.features(np.flatnonzero(used), self.state.cells)
         return Drawn(chunk, kept, in_eval, np.cumsum(used) - 1, indices, values)
+
+    def _choose(self, scores: Scores, chunk: Chunk, rows: Places) -> npt.NDArray[np.bool_]:
+        """Which of these rows of the evaluation's interval are scored."""
+        uniforms = uniform(chunk.keys[rows], salt(scores.evaluation.salt))
+        return scores.choose(chunk.times[rows], chunk.labels[rows], uniforms)
 
     def _sample(self, chunk: Chunk, in_train: npt.NDArray[np.bool_], edges: list[tuple[int, int]]) -> Kept:
         n, train, shares, counts = len(chunk.times), self.request.train, self.state.shares, self.state.counts
@@ -301,7 +307,8 @@ class Run:
         with self.state.clock.charge("evaluate"):
             losses = np.concatenate(own) if own else frozen[scores.names[0]]
             for column in scores.slice_columns:
-                scores.add_slices(column, chunk.texts(column, rows), losses, frozen.get("start"))
+                texts, labels = chunk.texts(column, rows), chunk.labels[rows]
+                scores.add_slices(column, texts, labels, losses, frozen.get("start"))
 
     # ------------------------------------------------------------------ training
 

@@ -3,6 +3,11 @@
 Memory does not grow with the stream: AUC comes from histograms of the logit (``BINS`` bins over
 [-``SPAN``, ``SPAN``], ties within a bin count half, so that its error is far below its noise), and at
 most ``MAX_VALUES`` values of a slice column are followed.
+
+Where a part of the negatives is left out, sums are kept by label and the scored negatives of a block stand
+for all of them (post-stratification: Cochran, Sampling Techniques, section 5A.9). How many rows of either
+label there are is known without scoring them, so only what differs between the negatives adds to the noise.
+AUC needs no such care: it does not hang on how many of either label there are.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ OTHER = "(other)"
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int8]
+Blocks = npt.NDArray[np.int64]
 
 
 def log_loss(logits: Floats, labels: Labels) -> Floats:
@@ -43,9 +49,15 @@ def area_under_curve(histogram: npt.NDArray[np.int64]) -> float | None:
     return float((positives * below).sum() / (negatives.sum() * positives.sum()))
 
 
+def by_label(block: Blocks, labels: Labels, blocks: int, values: Floats | None = None) -> Floats:
+    """Rows, or the sum of their values, by label and block: [2, blocks], negatives first."""
+    at = labels.astype(np.int64) * blocks + block
+    return np.bincount(at, values, 2 * blocks).astype(np.float64).reshape(2, blocks)
+
+
 @dataclass
 class Sums:
-    """One model's sums."""
+    """One model's sums over the rows that it scored, [2, blocks]: negatives, positives."""
 
     loss: Floats
     predicted: Floats
@@ -54,13 +66,13 @@ class Sums:
     @classmethod
     def empty(cls, blocks: int) -> Sums:
         """Nothing scored."""
-        return cls(np.zeros(blocks), np.zeros(blocks), np.zeros((2, BINS), np.int64))
+        return cls(np.zeros((2, blocks)), np.zeros((2, blocks)), np.zeros((2, BINS), np.int64))
 
-    def add(self, block: npt.NDArray[np.int64], logits: Floats, labels: Labels, loss: Floats) -> None:
+    def add(self, block: Blocks, logits: Floats, labels: Labels, loss: Floats) -> None:
         """Add rows."""
-        blocks = len(self.loss)
-        self.loss += np.bincount(block, loss, blocks)
-        self.predicted += np.bincount(block, 1.0 / (1.0 + np.exp(-logits)), blocks)
+        blocks = self.loss.shape[1]
+        self.loss += by_label(block, labels, blocks, loss)
+        self.predicted += by_label(block, labels, blocks, 1.0 / (1.0 + np.exp(-logits)))
         at = np.clip((logits + SPAN) * (BINS / (2 * SPAN)), 0, BINS - 1).astype(np.int64)
         self.histogram += np.bincount(labels.astype(np.int64) * BINS + at, minlength=2 * BINS).reshape(
             2, BINS
@@ -76,24 +88,36 @@ class Scores:
     slice_columns: tuple[str, ...] = ()
     digest: list[int] = field(default_factory=lambda: [0, 0])
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    """By column and value: rows, loss of the run's model, loss of ``start``."""
+    """By column and value: rows that those scored stand for, loss of the run's model, loss of ``start``."""
 
     def __post_init__(self) -> None:
         self.boundaries = np.array([micros(b) for b in self.evaluation.boundaries], np.int64)
         blocks = len(self.boundaries)
-        self.n, self.positives = np.zeros(blocks, np.int64), np.zeros(blocks, np.int64)
+        self.rows, self.scored = np.zeros((2, blocks)), np.zeros((2, blocks))
         self.sums = {name: Sums.empty(blocks) for name in self.names}
         self.values = {column: {} for column in self.slice_columns}
 
-    def blocks(self, times: Times) -> npt.NDArray[np.int64]:
+    def blocks(self, times: Times) -> Blocks:
         """Block of each time."""
         return np.minimum(np.searchsorted(self.boundaries, times, side="right"), len(self.boundaries) - 1)
 
+    def choose(self, times: Times, labels: Labels, uniforms: Floats) -> npt.NDArray[np.bool_]:
+        """Count the rows of the evaluation among these and tell which are scored: all its positives, and
+        the negatives of the part asked for, which is nested in every larger one.
+
+        Args:
+            times, labels: rows with a usable label and a time inside the evaluation.
+            uniforms: each row's key hash in [0, 1).
+        """
+        share = self.evaluation.share
+        inside = uniforms < share
+        self.rows += by_label(self.blocks(times[inside]), labels[inside], len(self.boundaries))
+        part = share * self.evaluation.negatives
+        return np.asarray(inside & ((labels > 0) | (uniforms < part)))
+
     def add_rows(self, times: Times, labels: Labels, keys: Hashes) -> None:
-        """Count rows, and fold keys and labels into the digest, whatever their order."""
-        block = self.blocks(times)
-        self.n += np.bincount(block, minlength=len(self.n))
-        self.positives += np.bincount(block, labels.astype(np.float64), len(self.n)).astype(np.int64)
+        """Count rows that are scored, and fold keys and labels into the digest, whatever their order."""
+        self.scored += by_label(self.blocks(times), labels, len(self.boundaries))
         rows = mix(keys * np.uint64(2) + labels.astype(np.uint64))
         for lane, hashes in enumerate((rows, mix(~rows))):
             self.digest[lane] = (self.digest[lane] + int(hashes.sum(dtype=np.uint64))) & 0xFFFFFFFFFFFFFFFF
@@ -104,7 +128,9 @@ class Scores:
         self.sums[name].add(self.blocks(times), logits, labels, loss)
         return loss
 
-    def add_slices(self, column: str, texts: Any, loss: Floats, start_loss: Floats | None) -> None:
+    def add_slices(
+        self, column: str, texts: Any, labels: Labels, loss: Floats, start_loss: Floats | None
+    ) -> None:
         """Add rows to the values of a slice column (an Arrow dictionary array of text)."""
         names = [name if name is not None else "(missing)" for name in texts.dictionary.to_pylist()] + [
             "(missing)"
@@ -112,11 +138,11 @@ class Scores:
         codes = np.asarray(texts.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)).astype(
             np.int64
         )
-        n = np.bincount(codes, minlength=len(names))
-        sums = np.bincount(codes, loss, len(names))
-        starts = (
-            np.bincount(codes, start_loss, len(names)) if start_loss is not None else np.zeros(len(names))
-        )
+        weight = np.where(labels > 0, 1.0, 1.0 / self.evaluation.negatives)
+        n, sums = (np.bincount(codes, value, len(names)) for value in (weight, weight * loss))
+        starts = np.zeros_like(sums)
+        if start_loss is not None:
+            starts = np.bincount(codes, weight * start_loss, len(names))
         table = self.values[column]
         for code in np.flatnonzero(n):
             name = names[code] if names[code] in table or len(table) < MAX_VALUES else OTHER
@@ -133,32 +159,47 @@ class Scores:
         With ``start``: by loss per row above ``start``'s; without: by loss per row above the mean of all.
         Values with fewer than 1 % of the rows are left out.
         """
-        first, total = self.names[0], int(self.n.sum())
+        first, total = self.names[0], float(self.rows.sum())
         with_start = "start" in self.names and first != "start"
-        mean = float(self.sums[first].loss.sum()) / max(total, 1)
+        mean = float(self._of_all(self.sums[first].loss).sum()) / max(total, 1.0)
         ranked = []
         for column, table in self.values.items():
             for value, (n, loss, start) in table.items():
                 if n >= max(20, 0.01 * total):
                     excess = (loss - start) / n if with_start else loss / n - mean
-                    entry = Slice(column, value[:64], int(n), loss, start if with_start else None)
+                    entry = Slice(column, value[:64], round(n), loss, start if with_start else None)
                     ranked.append((-excess, column, value, entry))
         return tuple(entry for *_, entry in sorted(ranked, key=lambda r: r[:3])[:MAX_SLICES])
+
+    def _of_all(self, sums: Floats) -> Floats:
+        """Sums by block over all rows, from those of the rows that were scored [2, blocks].
+
+        A block with negatives of which none was scored takes them to be as all others are.
+        """
+        missed = (self.rows > 0) & (self.scored == 0)
+        mean = sums / np.maximum(self.scored, 1.0)
+        overall = sums.sum(axis=1) / np.maximum(self.scored.sum(axis=1), 1.0)
+        return np.asarray((self.rows * np.where(missed, overall[:, None], mean)).sum(axis=0))
 
     def result(self) -> Evaluated:
         """What the report says of the evaluation."""
         models = {
-            name: Scored(tuple(s.loss.tolist()), tuple(s.predicted.tolist()), area_under_curve(s.histogram))
+            name: Scored(
+                tuple(self._of_all(s.loss).tolist()),
+                tuple(self._of_all(s.predicted).tolist()),
+                area_under_curve(s.histogram),
+            )
             for name, s in self.sums.items()
         }
         digest = f"{self.digest[0]:016x}{self.digest[1]:016x}"
-        return Evaluated(
-            tuple(self.n.tolist()), tuple(self.positives.tolist()), digest, models, self.worst_slices()
+        n, positives = (
+            tuple(count.astype(np.int64).tolist()) for count in (self.rows.sum(axis=0), self.rows[1])
         )
+        return Evaluated(n, positives, digest, models, self.worst_slices())
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """Arrays and JSON that ``restore`` reads."""
-        arrays: dict[str, npt.NDArray[Any]] = {"n": self.n, "positives": self.positives}
+        arrays: dict[str, npt.NDArray[Any]] = {"rows": self.rows, "scored": self.scored}
         for i, name in enumerate(self.names):
             sums = self.sums[name]
             arrays |= {
@@ -170,12 +211,12 @@ class Scores:
 
     def continue_from(self, other: Scores) -> None:
         """Begin with what another run's own model has scored so far."""
-        self.n, self.positives, self.digest = other.n.copy(), other.positives.copy(), list(other.digest)
+        self.rows, self.scored, self.digest = other.rows.copy(), other.scored.copy(), list(other.digest)
         self.sums["self"] = copy.deepcopy(other.sums["self"])
 
     def restore(self, arrays: dict[str, npt.NDArray[Any]], body: dict[str, Any]) -> None:
         """Continue from a state of the same request."""
-        self.n, self.positives = arrays["n"], arrays["positives"]
+        self.rows, self.scored = arrays["rows"], arrays["scored"]
         for i, name in enumerate(self.names):
             self.sums[name] = Sums(arrays[f"{i}.loss"], arrays[f"{i}.predicted"], arrays[f"{i}.histogram"])
         self.digest, self.values = body["digest"], body["values"]

@@ -109,10 +109,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Rows to score, unsampled but for ``share``: a fixed hash share of the rows in [start, end).
+    """Rows to score, independent of what is trained on: a fixed hash share of the rows in [start, end).
 
     Every model is scored on a row before the run trains on that row or on a later one. Where
-    ``start`` is not before the end of training this scores the finished model.
+    ``start`` is not before the end of training this scores the finished model. Of the negatives a part may
+    be left out, which the sums make up for.
     """
 
     start: datetime
@@ -122,6 +123,9 @@ class Evaluation:
     salt: str
     boundaries: tuple[datetime, ...]
     """Ends of the time blocks, ascending, at most 16; the last equals ``end``."""
+    negatives: float = 1.0
+    """Share of the negatives among these rows that are scored, in (0, 1]; all positives are. Counts and sums
+    are given for all rows: a block's scored negatives stand for all of its negatives."""
 
 
 @dataclass(frozen=True)

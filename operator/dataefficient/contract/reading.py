@@ -101,8 +101,9 @@ def _check_rows(request: RunRequest, path: str) -> None:
     if request.train is not None and not 0.0 < request.train.rate <= 1.0:
         raise ContractError(f"{path}.train.rate: {request.train.rate} is outside (0, 1]")
     if request.evaluation is not None:
-        if not 0.0 < request.evaluation.share <= 1.0:
-            raise ContractError(f"{path}.evaluation.share: {request.evaluation.share} is outside (0, 1]")
+        for part, share in (("share", request.evaluation.share), ("negatives", request.evaluation.negatives)):
+            if not 0.0 < share <= 1.0:
+                raise ContractError(f"{path}.evaluation.{part}: {share} is outside (0, 1]")
         blocks = request.evaluation.boundaries
         if not 1 <= len(blocks) <= MAX_BLOCKS or list(blocks) != sorted(set(blocks)):
             raise ContractError(f"{path}.evaluation.boundaries: 1 to {MAX_BLOCKS} ascending times are needed")

@@ -15,7 +15,7 @@ from dataefficient.api.schedule import Interval, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.covering import headroom
-from dataefficient.cycle.launch import devices, evaluation_share
+from dataefficient.cycle.launch import devices, scored_share
 from dataefficient.cycle.model import Champion, Measured, Memory
 from dataefficient.planner.budget import Headroom
 from dataefficient.planner.costs import CostModel, MeasuredRun
@@ -122,7 +122,7 @@ class Costing:
 
         Args:
             trained: rows of the training interval, before sampling.
-            scored: rows of the evaluation interval, before its share is taken.
+            scored: rows of the evaluation interval, before those to score are taken.
             models: models scored on them.
             read: rows read; the training interval's where None.
             compared: whether branches or small runs are compared on the evaluation rows.
@@ -132,7 +132,7 @@ class Costing:
             size=point.size,
             rows_read=trained if read is None else read,
             rows_trained=trained * point.rate,
-            rows_evaluated=scored * evaluation_share(self.memory, compared=compared) * models,
+            rows_evaluated=scored * scored_share(self.memory, compared=compared) * models,
         ) * devices(self.spec)
 
     def added_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:

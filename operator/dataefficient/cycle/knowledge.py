@@ -18,7 +18,7 @@ from dataefficient.cycle.figures import Ask
 from dataefficient.cycle.launch import evaluation_share
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.serving import Ruling, rule
-from dataefficient.planner import scatter
+from dataefficient.planner import scatter, stratified
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
 from dataefficient.planner.contrasts import Contrast, Spell
@@ -281,9 +281,10 @@ class Knowledge(Costing):
         cycle's own effect, or from its row count."""
         # Cold starts differ far more from each other than branches of one champion do.
         told = self._errors([c for c in self.memory.contrasts if c.age is not None])
-        share = evaluation_share(self.memory, compared=True)
-        spread = scatter.of_rows(self.memory.positives, scatter.DIFFERENT)
-        return told or spread / sqrt(max(self.cycle_rows * share, 1.0))
+        positives, part = self.memory.positives, self.memory.evaluation_negatives
+        rows = self.cycle_rows * evaluation_share(self.memory, compared=True)
+        spread = scatter.of_rows(positives, scatter.DIFFERENT) * sqrt(stratified.variance(positives, part))
+        return told or spread / sqrt(max(rows, 1.0))
 
     @cached_property
     def se_cold(self) -> float:

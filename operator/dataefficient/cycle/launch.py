@@ -15,6 +15,7 @@ from dataefficient.api.compute import Device
 from dataefficient.api.spec import Spec
 from dataefficient.contract import CheckpointRef, Data, Evaluation, Policy, Role, RunRequest, Train
 from dataefficient.cycle.model import Memory, Rider, RunPlan
+from dataefficient.planner import stratified
 from dataefficient.planner.knobs import Point
 
 BLOCKS = 8
@@ -97,8 +98,14 @@ def reservations(spec: Spec, wanted: Sequence[Wanted], headroom_seconds: float |
 
 
 def evaluation_share(memory: Memory, *, compared: bool) -> float:
-    """Share of the rows of its interval that a run is scored on."""
+    """Share of the rows of its interval that a run's scores are to tell of."""
     return memory.look_share if compared and memory.look_share is not None else memory.evaluation_share
+
+
+def scored_share(memory: Memory, *, compared: bool) -> float:
+    """Share of the rows of its interval that each model of a run scores."""
+    part = stratified.scored(memory.positives, memory.evaluation_negatives)
+    return evaluation_share(memory, compared=compared) * part
 
 
 def plan_run(spec: Spec, memory: Memory, wanted: Wanted, reserved: float) -> RunPlan:
@@ -139,6 +146,7 @@ def _request(spec: Spec, memory: Memory, wanted: Wanted) -> RunRequest:
             evaluation_share(memory, compared=wanted.compared),
             f"{memory.resource}/evaluation",
             boundaries(*wanted.evaluate),
+            memory.evaluation_negatives,
         ),
         size=wanted.point.size,
         seed=seed,

@@ -411,6 +411,8 @@ class Memory:
     """Share of the rows that an ordinary cycle scores its two models on."""
     look_share: float | None = None
     """The same where branches are compared; None: no other."""
+    evaluation_negatives: float = 1.0
+    """Share of the negatives among those rows that is scored."""
     ledger: Ledger = field(default_factory=Ledger)
     history: tuple[CycleRecord, ...] = ()
     heard: tuple[Heard, ...] = ()

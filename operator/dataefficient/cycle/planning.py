@@ -115,10 +115,10 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     limit = k.headroom.seconds
     affordable = [p for p in reachable if limit is None or costs[p] <= limit]
     if k.memory.rejections >= 2:
-        rejected = f"{k.memory.rejections} candidates in a row were rejected: one notch more data"
-        choice = _notch_up(choice, affordable, "RejectedTwice", rejected)
+        rejected = f"{k.memory.rejections} candidates in a row were rejected: twice the data"
+        choice = _twice_the_data(choice, affordable, "RejectedTwice", rejected)
     elif k.ruling.withdraw:
-        choice = _notch_up(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
+        choice = _twice_the_data(choice, affordable, "Withdrawn", k.ruling.withdraw[0])
     best = choice
     otherwise = champion.point if champion.point in reachable else reachable[0]
     choice, memory, told = proposing.in_force(k, choice, costs, otherwise)
@@ -167,14 +167,17 @@ def _branches_to_score(k: Knowledge, champion: Champion) -> dict[str, Checkpoint
     }
 
 
-def _notch_up(choice: Choice, reachable: list[Point], code: str, reason: str) -> Choice:
-    """The next higher rate of the lineage's size, whatever is believed."""
-    if choice.point is None:
+def _twice_the_data(choice: Choice, reachable: list[Point], code: str, reason: str) -> Choice:
+    """Twice the rate of what was chosen, at the lineage's size, or else the highest, whatever is believed."""
+    chosen = choice.point
+    if chosen is None:
         return choice
-    higher = [p for p in reachable if p.rate > choice.point.rate]
+    higher = [p for p in reachable if p.rate > chosen.rate]
     if not higher:
         return choice
-    point = min(higher, key=lambda p: (p.rate, p.policy != choice.point.policy if choice.point else True))
+    enough = min(2.0 * chosen.rate, max(p.rate for p in higher))
+    higher = [p for p in higher if p.rate >= enough]
+    point = min(higher, key=lambda p: (p.rate, p.policy != chosen.policy))
     return replace(choice, point=point, code=code, reason=reason)
 
 

@@ -2,14 +2,17 @@
 
 What the publish gate asks is answered by few rows. What a branch is to tell takes many, and it is asked only
 now and then. A look costs its branch's training too, which is lost if the rows are too few to tell anything.
+Where positives are rare all of them are scored and a part of the negatives.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import sqrt
 
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Memory
+from dataefficient.planner import stratified
 from dataefficient.planner.scatter import COMMON, DIFFERENT, SIMILAR, of_rows
 
 EVALUATION_COST = 0.05
@@ -31,7 +34,9 @@ def with_shares(k: Knowledge) -> Memory:
     standard error of a sixth of the tolerance takes in one cycle, as far as that can be paid again and again.
     """
     rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
-    whole = replace(k, memory=replace(k.memory, evaluation_share=1.0))
+    positives = k.memory.positives
+    part = stratified.negatives(positives)
+    whole = replace(k, memory=replace(k.memory, evaluation_share=1.0, evaluation_negatives=part))
     without = whole.run_cost(k.reference, k.cycle_rows)
     model = max((whole.cycle_cost(k.reference) - without) / 2.0, 1e-9)
 
@@ -39,11 +44,17 @@ def with_shares(k: Knowledge) -> Memory:
         found = min(needed, most * without / (models * model), 1.0)
         return float(f"{max(found, 1e-4):.3g}")
 
-    similar, different = (of_rows(k.memory.positives, shift) for shift in (SIMILAR, DIFFERENT))
+    inflated = sqrt(stratified.variance(positives, part))
+    similar, different = (inflated * of_rows(positives, shift) for shift in (SIMILAR, DIFFERENT))
     gate = 3.0 * (similar * 3.0 / max(allowed, 1e-9)) ** 2
-    level = POSITIVES / max(k.memory.positives or COMMON, 1e-9)
+    level = POSITIVES / max(positives or COMMON, 1e-9)
     ordinary = share(max(gate, level) / rows, 2, EVALUATION_COST)
     saved_up = LOOK_PART * k.memory.account / max(without, 1e-9)
     most = min(max(saved_up, EVALUATION_COST), LOOK_COST)
     looks = share((different * 6.0 / k.tolerance) ** 2 / rows, 3, most)
-    return replace(k.memory, evaluation_share=ordinary, look_share=max(ordinary, looks))
+    return replace(
+        k.memory,
+        evaluation_share=ordinary,
+        look_share=max(ordinary, looks),
+        evaluation_negatives=part,
+    )

@@ -149,6 +149,7 @@ def _cold(spec: Spec, template: RunRequest, size: int) -> RunRequest:
     ends = [first + quarter * i / SELECTION_BLOCKS for i in range(1, SELECTION_BLOCKS)]
     share = template.evaluation.share if template.evaluation else 0.1
     salt = template.evaluation.salt if template.evaluation else f"{template.resource}/evaluation"
+    negatives = template.evaluation.negatives if template.evaluation else 1.0
     sampling = template.train.salt if template.train else f"{template.resource}/sampling"
     run = f"{CONTROL_PREFIX}c000-size-{size}"
     return replace(
@@ -157,7 +158,7 @@ def _cold(spec: Spec, template: RunRequest, size: int) -> RunRequest:
         run=run,
         role=Role.CONTROL,
         train=Train(start, end, Policy.UNIFORM, _rate(spec), sampling),
-        evaluation=Evaluation(first, end, share, salt, (*ends, end)),
+        evaluation=Evaluation(first, end, share, salt, (*ends, end), negatives),
         size=size,
         output=f"controls/size-{size}/{run}",
         start=None,

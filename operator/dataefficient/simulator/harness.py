@@ -28,6 +28,7 @@ from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.machine import advance, begin
 from dataefficient.cycle.model import CycleRecord, Memory, Observation, RunOutcome, RunPlan, Step
 from dataefficient.cycle.riding import apart
+from dataefficient.planner import stratified
 from dataefficient.planner.knobs import Knobs, Point, ladder
 from dataefficient.simulator.scenario import LOWEST_RATE, SCENARIOS, SIZES, TOLERANCE, Scenario
 from dataefficient.simulator.stream import HISTORY_FROM
@@ -206,10 +207,12 @@ class _Loop:
         return sum(self.spent.get(cycle, 0.0) for cycle in range(after + 1)) / own - 1.0
 
     def share(self, cycle: int) -> float:
-        """Evaluation share of a cycle's candidate, or of the last one before it."""
+        """Share of the rows that a cycle's candidate, or the last one before it, is scored on."""
         known = [c for c in self.plans if c <= cycle] or list(self.plans)
         evaluation = self.plans[max(known)].request.evaluation if known else None
-        return evaluation.share if evaluation is not None else 0.0
+        if evaluation is None:
+            return 0.0
+        return evaluation.share * stratified.scored(self.world.scenario.base_rate, evaluation.negatives)
 
     def best(self) -> Point:
         """The cheapest point that stays inside the tolerance over the last half."""

@@ -19,6 +19,7 @@ from random import Random
 
 from dataefficient.contract import Policy
 from dataefficient.contract.sampling import class_probabilities
+from dataefficient.planner.knobs import ladder
 
 SIZES = (8, 16, 32)
 """Model sizes of every scenario; the last is the reference's."""
@@ -29,7 +30,9 @@ ROWS_PER_DAY = (1e6, 2e7)
 SMALL_STREAM = (2e4, 2e5)
 """Rows per day where five cycles scored at 5 % of the cost do not resolve a third of the tolerance."""
 LOWEST_RATE = 0.0625
-"""Lowest rate of the simulated resource's ladder of halvings."""
+"""Lowest rate of the simulated resource's ladder."""
+MILDEST_RATE = ladder(LOWEST_RATE, 1.0)[1]
+"""The first step down on it."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +285,7 @@ def stops_paying(seed: int) -> Scenario:
 def nothing_pays(seed: int) -> Scenario:
     """Every step down costs at least one and a half tolerances."""
     scenario, random = _start("nothing-pays", seed)
-    half = TOLERANCE * random.uniform(1.5, 4.0)
+    mildest = TOLERANCE * random.uniform(1.5, 4.0)
     dearer = {
         Policy.UNIFORM: random.uniform(3.0, 6.0),
         Policy.NEGATIVES: random.uniform(1.1, 1.6),
@@ -291,7 +294,7 @@ def nothing_pays(seed: int) -> Scenario:
     middle = TOLERANCE * random.uniform(1.5, 4.0)
     return replace(
         scenario,
-        harm_at_quarter={p: half * dearer[p] / scenario.sampling_law(p, 0.5) for p in dearer},
+        harm_at_quarter={p: mildest * dearer[p] / scenario.sampling_law(p, MILDEST_RATE) for p in dearer},
         size_harm=(middle * random.uniform(1.5, 3.0), middle, 0.0),
     )
 

@@ -20,7 +20,8 @@ from math import ceil, pi, sin, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from dataefficient.contract import Policy
+from dataefficient.contract import Evaluation, Policy
+from dataefficient.planner import stratified
 from dataefficient.simulator.scenario import SIZES, Scenario
 from dataefficient.simulator.truth import IDENTITY
 
@@ -97,18 +98,19 @@ class Stream:
         level = s.level * np.exp(walk + season + noise) * (1.0 + jump)
         return Cycle(level, draws.standard_normal(CELLS), draws.standard_normal((CELLS, DIMENSIONS)))
 
-    def blocks(self, start: datetime, boundaries: Sequence[datetime], share: float, salt: str) -> Blocks:
-        """The evaluation rows of [start, boundaries[-1]), cut at ``boundaries``."""
-        key = (start, tuple(boundaries), share, salt)
+    def blocks(self, asked: Evaluation) -> Blocks:
+        """The evaluation rows by block."""
+        key = (asked.start, tuple(asked.boundaries), asked.share, asked.salt, asked.negatives)
         if key not in self._blocks:
             if len(self._blocks) >= 8:
                 self._blocks.pop(next(iter(self._blocks)))
-            self._blocks[key] = self._score(
-                self.at(start), [self.at(b) for b in boundaries], share, repr(key)
-            )
+            ends = [self.at(b) for b in asked.boundaries]
+            noise = stratified.variance(self.scenario.base_rate, asked.negatives)
+            self._blocks[key] = self._score(self.at(asked.start), ends, asked.share, noise, repr(key))
         return self._blocks[key]
 
-    def _score(self, start: float, ends: Sequence[float], share: float, key: str) -> Blocks:
+    def _score(self, start: float, ends: Sequence[float], share: float, noise: float, key: str) -> Blocks:
+        """``noise``: variance of a row's loss over that of a row among all."""
         s = self.scenario
         edges = [start, *ends]
         first, last = int(start + 1e-9), ceil(ends[-1] - 1e-9)
@@ -126,7 +128,7 @@ class Stream:
         expected = np.array([share * self.rows(a, b) for a, b in zip(edges[:-1], ends, strict=True)])
         n = np.maximum(draws.poisson(expected), 1 * (expected > 0.5))
         positives = np.minimum(draws.poisson(n * s.base_rate), n)
-        per_cell = np.maximum(share * s.rows_per_cycle / CELLS, 1.0)
+        per_cell = np.maximum(share * s.rows_per_cycle / CELLS / noise, 1.0)
         noisy = level * np.maximum(1.0 + s.row_noise / sqrt(per_cell) * common, 0.1)
         calibration = 1.0 + 0.05 * np.cos(2.0 * pi * np.array(ends) / 20.0)
         return Blocks(

@@ -27,7 +27,7 @@ from random import Random
 
 from dataefficient.contract import Policy
 from dataefficient.planner.knobs import Point
-from dataefficient.simulator.scenario import SIZES, Scenario
+from dataefficient.simulator.scenario import MILDEST_RATE, SIZES, Scenario
 
 COLD_HARM_LIMIT = 4.0
 """A cold start suffers from sampling at most so many times what a long lineage does."""
@@ -113,7 +113,7 @@ class Truth:
         if ramp is None or cycle < ramp.cycle:
             return 1.0, 0.0
         part = min(1.0, (cycle - ramp.cycle + 1) / ramp.cycles)
-        mildest = min(self.scenario.sampling_harm(policy, 0.5) for policy in _POLICIES)
+        mildest = min(self.scenario.sampling_harm(policy, MILDEST_RATE) for policy in _POLICIES)
         factor = 1.0 + part * max(0.0, ramp.final / mildest - 1.0)
         return factor, part * max(0.0, ramp.final - min(self.scenario.size_harm[:-1]))
 

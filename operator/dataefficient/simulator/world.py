@@ -27,6 +27,7 @@ from dataefficient.contract import (
     Seconds,
 )
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome, RunPlan
+from dataefficient.planner import stratified
 from dataefficient.planner.knobs import Point
 from dataefficient.simulator.scenario import SIZES, Scenario
 from dataefficient.simulator.stream import Blocks, Stream
@@ -138,7 +139,8 @@ class World:
         evaluation, at = request.evaluation, self.stream.at
         if evaluation is None:
             return 0.0
-        return evaluation.share * self.stream.rows(at(evaluation.start), at(evaluation.end))
+        part = stratified.scored(self.scenario.base_rate, evaluation.negatives)
+        return evaluation.share * part * self.stream.rows(at(evaluation.start), at(evaluation.end))
 
     def _scored(self, request: RunRequest) -> float:
         """Rows scored times models."""
@@ -220,7 +222,7 @@ class World:
         return self._train(at, self._begun(leader, leader))
 
     def _rows(self, request: RunRequest, evaluated: Evaluated | None) -> Rows:
-        scored = sum(evaluated.n) if evaluated is not None else 0
+        scored = round(self._evaluated(request)) if evaluated is not None else 0
         read = round(self._read(request))
         train = request.train
         if train is None:
@@ -264,7 +266,7 @@ class World:
         return Evaluated(n=blocks.n, positives=blocks.positives, digest=blocks.digest, models=scored)
 
     def _blocks(self, evaluation: Evaluation) -> Blocks:
-        return self.stream.blocks(evaluation.start, evaluation.boundaries, evaluation.share, evaluation.salt)
+        return self.stream.blocks(evaluation)
 
     def _frozen(self, model: Knowledge, times: tuple[float, ...]) -> list[float]:
         gap = self.truth.gap(model)

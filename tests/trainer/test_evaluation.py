@@ -1,0 +1,93 @@
+"""Scoring a part of the negatives: what is scored, and what it says of all rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dataefficient.contract import Role
+from trainer.synthetic import FEATURES, evaluation, launch, make_request, training
+
+
+@pytest.fixture(scope="module")
+def checkpoint(stream, tmp_path_factory):
+    return launch(make_request(stream, tmp_path_factory.mktemp("frozen"), train=training(0, 5))).checkpoint
+
+
+def scored(stream, folder, checkpoint, **how):
+    request = make_request(
+        stream,
+        folder,
+        run="c001-score",
+        train=None,
+        evaluation=evaluation(share=0.8, **how),
+        start=checkpoint,
+        config={**FEATURES, "slices": ["item"]},
+    )
+    return launch(request)
+
+
+@pytest.fixture(scope="module")
+def reports(stream, checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scored")
+    return {part: scored(stream, folder / str(part), checkpoint, negatives=part) for part in (1.0, 0.4, 0.2)}
+
+
+def test_counts_are_those_of_all_rows_and_only_a_part_is_scored(reports):
+    whole = reports[1.0].evaluated
+    positives, negatives = sum(whole.positives), sum(whole.n) - sum(whole.positives)
+    for part, report in reports.items():
+        assert report.evaluated.n == whole.n
+        assert report.evaluated.positives == whole.positives
+        assert report.rows.evaluated == pytest.approx(positives + part * negatives, rel=0.05)
+
+
+def test_each_block_says_what_all_of_its_rows_would_but_for_the_negatives_chance(reports):
+    whole = reports[1.0].evaluated.models["start"]
+    for part in (0.4, 0.2):
+        sums = reports[part].evaluated.models["start"]
+        # A negative loses 0.15 nats, give or take 0.1; some 200 of a block's 1,300 are scored, or more.
+        assert np.array(sums.loss) == pytest.approx(np.array(whole.loss), rel=0.1)
+        assert np.array(sums.predicted) == pytest.approx(np.array(whole.predicted), rel=0.1)
+        assert sum(sums.loss) == pytest.approx(sum(whole.loss), rel=0.02)
+        assert sums.auc == pytest.approx(whole.auc, abs=0.02)
+
+
+def test_a_smaller_part_is_nested_in_a_larger_one_and_has_a_digest_of_its_own(
+    stream, reports, checkpoint, tmp_path
+):
+    counts = [reports[part].rows.evaluated for part in (0.2, 0.4, 1.0)]
+    assert counts == sorted(set(counts))
+    assert len({report.evaluated.digest for report in reports.values()}) == 3
+    again = scored(stream, tmp_path, checkpoint, negatives=0.4)
+    assert again.evaluated == reports[0.4].evaluated
+
+
+def test_slices_count_the_rows_that_the_scored_ones_stand_for(reports):
+    for part in (0.4, 0.2):
+        for found in reports[part].evaluated.slices:
+            assert found.n == pytest.approx(sum(reports[part].evaluated.n) / 25, rel=0.35)
+            assert 0.1 < found.loss / found.n < 1.0
+
+
+def test_a_block_without_scored_negatives_takes_them_to_be_as_all_others_are(stream, tmp_path, checkpoint):
+    blocks = {"start": 7.4, "end": 7.5, "blocks": 16}
+    few = scored(stream, tmp_path / "few", checkpoint, negatives=0.02, **blocks)
+    whole = scored(stream, tmp_path / "whole", checkpoint, **blocks)
+    assert few.rows.evaluated < sum(few.evaluated.positives) + 16, "some block has no scored negative"
+    assert few.evaluated.n == whole.evaluated.n
+    losses = np.array(few.evaluated.models["start"].loss)
+    assert np.all(losses[np.array(few.evaluated.n) > 0] > 0.0)
+
+
+def test_riders_and_forks_score_the_same_part(stream, tmp_path):
+    part = evaluation(negatives=0.3)
+    leader = make_request(stream, tmp_path / "leader", evaluation=part)
+    fork = replace(
+        make_request(stream, tmp_path / "fork", train=training(5, 10), evaluation=part),
+        run="c000-trial",
+        role=Role.TRIAL,
+        fork=True,
+    )
+    report = launch(replace(leader, riders=(fork,)))
+    assert report.evaluated.models["c000-trial"] == report.evaluated.models["self"]
