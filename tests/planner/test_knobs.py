@@ -14,10 +14,10 @@ SIZES = st.lists(st.integers(1, 1000), min_size=1, max_size=5, unique=True).map(
 BOUNDS = st.tuples(st.floats(0.001, 1.0), st.floats(0.001, 1.0)).map(lambda pair: tuple(sorted(pair)))
 
 
-def test_rates_are_halvings_down_to_the_lowest_that_is_allowed():
-    assert ladder(0.05, 1.0) == (1.0, 0.5, 0.25, 0.125, 0.0625)
-    assert ladder(0.25, 0.5) == (0.5, 0.25)
-    assert ladder(0.3, 0.5) == (0.5,)
+def test_rates_are_halvings_and_one_between_each_two_down_to_the_lowest_that_is_allowed():
+    assert ladder(0.05, 1.0) == (1.0, 0.71, 0.5, 0.35, 0.25, 0.18, 0.125, 0.088, 0.0625)
+    assert ladder(0.25, 0.5) == (0.5, 0.35, 0.25)
+    assert ladder(0.4, 0.5) == (0.5,)
     assert ladder(1.0, 1.0) == (1.0,)
 
 
@@ -27,8 +27,9 @@ def test_rates_descend_from_the_highest_and_stay_inside_their_bounds(bounds):
     rates = ladder(low, high)
     assert rates[0] == high
     assert all(low <= rate <= high for rate in rates)
-    assert all(after == before / 2 for before, after in itertools.pairwise(rates))
-    assert rates[-1] / 2 < low
+    assert list(rates) == sorted(set(rates), reverse=True)
+    assert all(half == rate / 2 for rate, half in itertools.pairwise(rates[::2]))
+    assert rates[-1] / 1.5 < low
 
 
 @given(BOUNDS, SIZES, POLICIES)

@@ -1,13 +1,15 @@
 """The knobs and their notches: which plans there are to choose from.
 
-A :class:`Point` is one setting of policy, rate and size. Rates form a ladder of halvings, since a
-finer one could not be told apart on the streams that this is for (``docs/adr``). Nothing here
-knows what a point costs or loses.
+A :class:`Point` is one setting of policy, rate and size. Rates form a ladder whose neighbours need not be
+told apart: what was measured of one tells of those above it (``law``). Nothing here knows what a point costs
+or loses.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, count, takewhile
+from math import sqrt
 
 from dataefficient.contract import Policy
 
@@ -53,12 +55,11 @@ class Knobs:
 
 
 def ladder(low: float, high: float) -> tuple[float, ...]:
-    """Halvings of ``high`` down to ``low``; ``low`` itself ends it when the next halving would fall below.
+    """``high`` and its halvings, with one rate between each two, rounded to two digits; none below ``low``.
 
-    >>> ladder(0.05, 1.0)
-    (1.0, 0.5, 0.25, 0.125, 0.0625)
+    >>> ladder(0.2, 1.0)
+    (1.0, 0.71, 0.5, 0.35, 0.25)
     """
-    rates = [high]
-    while rates[-1] / 2 >= low:
-        rates.append(rates[-1] / 2)
-    return tuple(rates)
+    halvings = (high / 2**i for i in count())
+    rates = chain.from_iterable((half, float(f"{half / sqrt(2.0):.2g}")) for half in halvings)
+    return tuple(takewhile(lambda rate: rate >= low, rates))
