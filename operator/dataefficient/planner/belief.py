@@ -163,14 +163,15 @@ class Evidence:
         stale = np.array([min(max(cycle - c.cycle, 0), WORN_OUT) for c in contrasts])
         moved = [0.0 if c.age is None and not c.cold else weight(c.gap, tolerance) for c in contrasts]
         own = np.array(moved) * wear.cycles
-        noise = noise + wandering**2 * stale + own**2
+        noise = np.broadcast_to(noise + own**2, shares.shape)
         self._scale = self._found = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
         self._condition(design, gaps, noise, *self._prior())
         # How far plans and policies may lie from the law, and what is thought possible, go with how large the
-        # harm proves to be: nobody knows its order of magnitude, and a normal prior would hold on to its own.
+        # harm proved to be: nobody knows its order of magnitude, and a normal prior would hold on to its own,
+        # or come back to it as what was measured goes out of date.
         self._scale = self._found_scale()
         self._found = self._scale / EXPECTED
-        self._condition(design, gaps, noise, *self._prior())
+        self._condition(design, gaps, noise + wandering**2 * stale, *self._prior())
 
     def _found_scale(self) -> Matrix:
         """Root mean square of each policy's harm relative to its prior mean, (components, policies)."""
