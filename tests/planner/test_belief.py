@@ -249,6 +249,27 @@ def test_harm_by_orders_of_magnitude_above_what_was_expected_is_believed():
     assert 0.5 * share * 50 * TOLERANCE < belief.mean < 2.0 * share * 50 * TOLERANCE
 
 
+def test_harm_that_proved_large_is_believed_as_large_when_it_is_out_of_date():
+    """It may have grown or shrunk since, but does not come back to what was thought before any data."""
+    looks = [look(QUARTER, 50 * TOLERANCE, se=TOLERANCE / 5) for _ in range(2)]
+    new, old = (believed(looks, QUARTER, cycle=cycle, wear=Wear(0.1, 0.0006)) for cycle in (10, 40))
+    assert old.mean == pytest.approx(new.mean, rel=0.2)
+    assert old.sd > 2.0 * new.sd
+
+
+def test_what_a_look_will_show_is_foreseen_with_its_noise():
+    contrasts = growing(0.5, 0.002)
+    seen = evidence(contrasts, wear=Wear(0.0, 0.0, cycles=0.0002))
+    for error in (1e-4, 1e-3):
+        foreseen = seen.foreseen(look(QUARTER, 0.0, age=20, se=error))
+        belief = foreseen.beliefs()[0]
+        assert belief.mean == pytest.approx(0.002, rel=0.1)
+        assert belief.sd > max(error, 0.0002)
+        assert float(foreseen.below(belief.mean + 5.0 * belief.sd)[0]) > 0.9999
+    other, same = (seen.foreseen(look(point, 0.0, age=20)).beliefs()[0] for point in (NEGATIVES, QUARTER))
+    assert other.sd > same.sd
+
+
 def test_what_one_policy_costs_tells_of_another_whose_sample_is_as_good():
     before = evidence([]).ahead(FULL, (NEGATIVES,), FOR_EVER).beliefs()[0]
     seen = believed([look(HALF, 4 * TOLERANCE)], NEGATIVES)

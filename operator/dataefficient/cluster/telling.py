@@ -23,6 +23,7 @@ WARNINGS = frozenset(
         "WaitsForWindow",
         "ControlUnaffordable",
         "ControlPromoted",
+        "HarmGrew",
         "NotRunNow",
         "NotRolledBack",
     }

@@ -29,7 +29,7 @@ from dataefficient.cycle.model import (
     RunSummary,
 )
 from dataefficient.cycle.saving import add_cycle
-from dataefficient.planner.contrasts import Contrast, Spell, after
+from dataefficient.planner.contrasts import Contrast, Past, Spell, after
 from dataefficient.planner.knobs import Point
 
 SAVED_UP = 15
@@ -112,6 +112,12 @@ def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[M
     if not gate.published:
         notes.add("Rejected", f"Not published. {gate.reason}")
         told = (*memory.contrasts, *_told_by(k, gate, plan.point))[-CONTRASTS:]
+        grown = _grown(k, gate, plan.point)
+        if grown is not None and "HarmGrew" in notes.codes:
+            told = (*told, grown)[-CONTRASTS:]
+        elif grown is not None:
+            notes.add("HarmGrew", f"{plan.point} cost less before: what was measured then counts no more")
+            told = (grown,)
         return replace(memory, rejections=memory.rejections + 1, trial=None, contrasts=told), gate
     crowned = _crown(k, candidate, plan.point)
     if memory.successor is not None and memory.successor.cycle < memory.cycle - 1:
@@ -132,6 +138,21 @@ def _told_by(k: Knowledge, gate: Gate, point: Point) -> tuple[Contrast, ...]:
     return (
         Contrast((Spell(point, 1.0),), champion.past, k.memory.cycle, 1.0, gap, gate.standard_error or gap),
     )
+
+
+def _grown(k: Knowledge, gate: Gate, point: Point) -> Contrast | None:
+    """What a candidate tells that is rejected though its champion was trained under the same plan.
+
+    It knows newer rows, so full data would have been no worse than the champion: the plan loses at least so
+    much within one cycle, which it did not do before.
+    """
+    champion, gap = k.memory.champion, gate.gap
+    if champion is None or k.memory.successor is not None or gap is None or gap <= gate.allowed:
+        return None
+    if point != champion.point or point.rate == k.reference.rate:
+        return None
+    full: Past = (Spell(k.reference, 1.0),)
+    return Contrast((Spell(point, 1.0),), full, k.memory.cycle, 1.0, gap, gate.standard_error or gap)
 
 
 def _crown(k: Knowledge, report: RunReport, point: Point) -> Memory:

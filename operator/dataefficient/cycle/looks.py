@@ -21,6 +21,9 @@ from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
 CONTRASTS = 64
+UNFORESEEN = 1e-6
+"""A look tells of a change once so much was less likely than this by all that was seen before, and is a
+tolerance more than was expected: five standard errors, since the cycles' own effect is known roughly."""
 HOPELESS = 0.08
 """A trial is refused once the chance that its plan is inside the tolerance is smaller."""
 
@@ -96,7 +99,10 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         if trial.cold:
             contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)
         trial = replace(trial, looks=trial.looks + 1)
-        memory = replace(memory, trial=trial, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
+        earlier = memory.contrasts
+        if has_changed(k, contrast, notes):
+            earlier = ()
+        memory = replace(memory, trial=trial, contrasts=(*earlier, contrast)[-CONTRASTS:])
     k = replace(k, memory=memory)
     if trial.watch:
         return _watched(k, trial, notes)
@@ -112,6 +118,24 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         return replace(memory, trial=task, refused_in_row=0)
     refused = _refused(k, trial, (certified, inside), notes)
     return memory if refused is None else _dropped(k, trial, refused, notes)
+
+
+def has_changed(k: Knowledge, look: Contrast, notes: Notes) -> bool:
+    """Whether a look shows that a plan costs more than it did when it was looked at before.
+
+    Else it would count as one look among many, and its surprise as noise: for as long as it takes to outvote
+    what is no longer true, too little data would be trained on.
+    """
+    plan = look.mine[-1].point
+    if look.cold or all(c.mine[-1].point != plan or c.cold for c in k.memory.contrasts):
+        return False
+    foreseen = k.evidence.foreseen(look)
+    expected = foreseen.beliefs()[0].mean
+    if look.gap - expected < k.tolerance or 1.0 - float(foreseen.below(look.gap)[0]) > UNFORESEEN:
+        return False
+    told = f"{plan} shows {look.gap:+.2%} where {expected:+.2%} was to be expected"
+    notes.add("HarmGrew", f"{told}: what was measured before counts no more")
+    return True
 
 
 def _refused(k: Knowledge, trial: Branch, chances: tuple[float, float], notes: Notes) -> Point | None:

@@ -281,6 +281,17 @@ class Evidence:
             row[:, self._first_cold + self._colds[contrast.cold]] += self._rho**contrast.cold_age
         return row
 
+    def foreseen(self, contrast: Contrast) -> Mixture:
+        """What was to be expected of a look before it was taken, with its noise and its cycle's effect."""
+        row = self._row(contrast)
+        mean = np.einsum("rk,rk->r", row, self._mean)
+        variance = np.einsum("rk,rkl,rl->r", row, self._covariance, row)
+        for point in contrast.points - self._own.keys() - {self._knobs.reference}:
+            variance = variance + self._deviation(point)
+        moves = np.array([weight(gap, self._tolerance) for gap in mean]) * self._wear.cycles
+        variance = variance + contrast.standard_error**2 + moves**2
+        return Mixture(self.weights, mean[None, :], np.sqrt(variance)[None, :])
+
     def carry_over(self, quantile: float) -> float:
         """Quantile of rho."""
         by_rho = self.weights.reshape(len(CARRY_OVERS), len(EXPONENTS)).sum(axis=1)
