@@ -254,7 +254,7 @@ def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float)
     """Begins a branch at a neighbouring rate where the plan in force is not sure; cheaper than a control.
 
     By the law of the rate the two tell what the plan in force loses, and as the branch grows old, how slowly
-    harm builds up. A lower rate is the cheaper neighbour; at the lowest it is the next higher one.
+    harm builds up. A lower rate is the cheaper neighbour; at the lowest it is twice the rate.
     """
     assert planned.plan is not None
     assert k.next_interval is not None
@@ -262,7 +262,7 @@ def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float)
     if not k.wavers(WATCH) or now.rate == k.reference.rate:
         return planned
     lower = [r for r in k.knobs.rates if r < now.rate and r >= now.rate * WATCH_FACTOR]
-    rate = min(lower) if lower else min(r for r in k.knobs.rates if r > now.rate)
+    rate = min(lower or [r for r in k.knobs.rates if r >= 2.0 * now.rate] or [k.reference.rate])
     point = replace(now, rate=rate)
     if rate == k.reference.rate:
         point = replace(point, policy=k.reference.policy)
