@@ -22,6 +22,10 @@ HOST = "docker.io/det-e2e"
 """Names of images begin with it; nothing is ever asked there."""
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 SETTINGS = Path("/etc/pip.conf")
+ATTEMPTS = 2
+"""To build an image: hundreds of packages are fetched, and what was made of them is kept."""
+LINES, LINE = 20, 300
+"""How much is shown of what a failed build said, from its end, and of each line."""
 
 
 def say(text: str) -> None:
@@ -114,29 +118,28 @@ def build(
     """
     began = time.monotonic()
     image = f"{HOST}/{name}:{tag}"
-    done = subprocess.run(
-        [
-            buildctl,
-            "build",
-            "--progress=plain",
-            "--frontend=dockerfile.v0",
-            f"--local=context={context}",
-            f"--local=dockerfile={recipe or context}",
-            "--opt=image-resolve-mode=local",
-            *options,
-            # Compressing six gigabytes that never leave the machine would take minutes.
-            f"--output=type=image,name={image},unpack=true,compression=uncompressed",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        say(f"{name} cannot be built:\n{done.stdout[-4000:]}")
-        raise SystemExit(1)
-    say(f"image {name} took {time.monotonic() - began:.0f} s")
-    return image
+    command = [
+        buildctl,
+        "build",
+        "--progress=plain",
+        "--frontend=dockerfile.v0",
+        f"--local=context={context}",
+        f"--local=dockerfile={recipe or context}",
+        "--opt=image-resolve-mode=local",
+        *options,
+        # Compressing six gigabytes that never leave the machine would take minutes.
+        f"--output=type=image,name={image},unpack=true,compression=uncompressed",
+    ]
+    for attempt in range(1, ATTEMPTS + 1):
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode == 0:
+            say(f"image {name} took {time.monotonic() - began:.0f} s")
+            return image
+        told = "\n".join(line[:LINE] for line in done.stdout.splitlines()[-LINES:])
+        say(f"{name} cannot be built, attempt {attempt} of {ATTEMPTS}:\n{told}")
+    raise SystemExit(1)
 
 
 def write(folder: Path, recipe: str) -> None:
