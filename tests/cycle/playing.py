@@ -88,7 +88,7 @@ def with_riders(plan, random, **how):
     return parse_report(to_json(report), plan.request)
 
 
-def made_up_report(plan, random, *, harm=lambda point: 0.0, noise=0.001, level=0.45):
+def made_up_report(plan, random, *, harm=lambda point: 0.0, noise=0.001, level=0.45, scores_all=False):
     """A report that keeps the contract: losses from ``harm(point)`` and noise that no other run shares.
 
     What a checkpoint's plan lost is in its digest, so that it is lost again where it is scored frozen.
@@ -104,13 +104,15 @@ def made_up_report(plan, random, *, harm=lambda point: 0.0, noise=0.001, level=0
             0 if train.end >= evaluation.end else round(ROWS_PER_WEEK * (evaluation.end - train.end) / WEEK)
         )
         evaluated = _evaluated(request, plan.point, random, harm, noise, level)
-        scored = sum(evaluated.n) * len(evaluated.models)
-    busy = kept * (1e-5 + 1e-6 * request.size) + 1e-6 * scored + 2e-6 * read
-    seconds = Seconds(2.0, 2e-6 * read, kept * (1e-5 + 1e-6 * request.size), 1e-6 * scored, 2.0 + busy)
+        part = 1.0 if scores_all else evaluation.negatives
+        scored = round(sum(p + part * (n - p) for n, p in zip(evaluated.n, evaluated.positives, strict=True)))
+    scoring = 1e-6 * scored * len(evaluated.models) if evaluated else 0.0
+    busy = kept * (1e-5 + 1e-6 * request.size) + scoring + 2e-6 * read
+    seconds = Seconds(2.0, 2e-6 * read, kept * (1e-5 + 1e-6 * request.size), scoring, 2.0 + busy)
     digest = f"{request.run}-{plan.attempt}-{random.randrange(10**9)}:{harm(plan.point)}"
     report = RunReport(
         run=request.run,
-        rows=Rows(read, kept, 0, read // 5, kept // 5, sum(evaluated.n) if evaluated else 0, float(kept)),
+        rows=Rows(read, kept, 0, read // 5, kept // 5, scored, float(kept)),
         seconds=seconds,
         checkpoint=CheckpointRef(request.output, digest),
         position=train.end,

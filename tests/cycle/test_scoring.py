@@ -74,6 +74,15 @@ def test_of_rare_positives_all_are_scored_and_of_the_negatives_a_part():
     assert [e.negatives for e in later] == pytest.approx([stratified.negatives(0.2)] * len(later), rel=0.01)
 
 
+def test_a_trainer_that_scores_all_negatives_is_asked_to_from_then_on():
+    player = Player(resource(cycles=3), lambda plan: success(plan, scores_all=True))
+    player.play()
+    asked = [p.request.evaluation.negatives for p in player.launches if p.request.evaluation]
+    assert player.memory.scores_all
+    assert min(asked) < 1.0
+    assert asked[-1] == 1.0
+
+
 def test_where_positives_are_rare_more_is_told_for_the_same_cost():
     k = dear()
     common, rare = (replace(k, memory=replace(k.memory, contrasts=(), positives=p)) for p in (0.3, 0.01))

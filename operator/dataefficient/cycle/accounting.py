@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
-from dataefficient.contract import Role, Seconds
+from dataefficient.contract import Role, RunReport, RunRequest, Seconds
 from dataefficient.cycle import measuring, riding
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import SHORTEST
@@ -61,6 +61,7 @@ def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:
         k.memory,
         running=tuple(r for r in k.memory.running if r is not plan),
         takes_riders=outcome.report.takes_riders and not k.memory.crashed_with_riders,
+        scores_all=k.memory.scores_all or _scores_all(plan.request, outcome.report),
     )
     events: list[str] = []
     parts = riding.apart(plan.request, outcome)
@@ -117,6 +118,16 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
     if "-probe-" in outcome.run:
         memory = measuring.learn_probe(replace(k, memory=memory), outcome, plan.point)
     return memory
+
+
+def _scores_all(request: RunRequest, report: RunReport) -> bool:
+    """Whether a trainer scored all negatives though a part was asked for, which it may."""
+    asked, found = request.evaluation, report.evaluated
+    if asked is None or asked.negatives == 1.0 or found is None:
+        return False
+    rows, positives = sum(found.n), sum(found.positives)
+    part = positives + asked.negatives * (rows - positives)
+    return report.rows.evaluated > (part + rows) / 2.0
 
 
 def _newest(measured: tuple[Measured, ...]) -> tuple[Measured, ...]:

@@ -413,6 +413,8 @@ class Memory:
     """The same where branches are compared; None: no other."""
     evaluation_negatives: float = 1.0
     """Share of the negatives among those rows that is scored."""
+    scores_all: bool = False
+    """Whether the trainer was seen to score all negatives, whatever part is asked for."""
     ledger: Ledger = field(default_factory=Ledger)
     history: tuple[CycleRecord, ...] = ()
     heard: tuple[Heard, ...] = ()

@@ -2,7 +2,7 @@
 
 What the publish gate asks is answered by few rows. What a branch is to tell takes many, and it is asked only
 now and then. A look costs its branch's training too, which is lost if the rows are too few to tell anything.
-Where positives are rare all of them are scored and a part of the negatives.
+Where positives are rare all of them are scored and a part of the negatives, if the trainer does that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def with_shares(k: Knowledge) -> Memory:
     """
     rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
     positives = k.memory.positives
-    part = stratified.negatives(positives)
+    part = 1.0 if k.memory.scores_all else stratified.negatives(positives)
     whole = replace(k, memory=replace(k.memory, evaluation_share=1.0, evaluation_negatives=part))
     without = whole.run_cost(k.reference, k.cycle_rows)
     model = max((whole.cycle_cost(k.reference) - without) / 2.0, 1e-9)
