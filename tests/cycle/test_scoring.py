@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cycle.playing import Player, carrying, resource, success
+from cycle.playing import ROWS_PER_WEEK, Player, carrying, resource, success
 from dataefficient.contract import Role
 from dataefficient.cycle.gate import gate_of
 from dataefficient.cycle.knowledge import Knowledge
@@ -71,7 +71,8 @@ def test_of_rare_positives_all_are_scored_and_of_the_negatives_a_part():
     player.play()
     first, *later = (p.request.evaluation for p in player.launches if p.request.evaluation)
     assert first.negatives == 1.0, "the share of positives is not known yet"
-    assert [e.negatives for e in later] == pytest.approx([stratified.negatives(0.2)] * len(later), rel=0.01)
+    part = stratified.negatives(0.2, ROWS_PER_WEEK)
+    assert [e.negatives for e in later] == pytest.approx([part] * len(later), rel=0.01)
 
 
 def test_a_trainer_that_scores_all_negatives_is_asked_to_from_then_on():

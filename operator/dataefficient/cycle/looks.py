@@ -101,7 +101,7 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         trial = replace(trial, looks=trial.looks + 1)
         earlier = memory.contrasts
         if has_changed(k, contrast, notes):
-            earlier = ()
+            earlier, trial = (), _asked_anew(trial, champion.point)
         memory = replace(memory, trial=trial, contrasts=(*earlier, contrast)[-CONTRASTS:])
     k = replace(k, memory=memory)
     if trial.watch:
@@ -136,6 +136,14 @@ def has_changed(k: Knowledge, look: Contrast, notes: Notes) -> bool:
     told = f"{plan} shows {look.gap:+.2%} where {expected:+.2%} was to be expected"
     notes.add("HarmGrew", f"{told}: what was measured before counts no more")
     return True
+
+
+def _asked_anew(trial: Branch, champion: Point) -> Branch:
+    """The trial that told of a change goes on: a stream that changes at once harms most at first.
+
+    It speaks again for what it spoke for, or as a watch did for the plan that was in force.
+    """
+    return replace(trial, looks=1, target=champion if trial.watch else trial.target, watch=False)
 
 
 def _refused(k: Knowledge, trial: Branch, chances: tuple[float, float], notes: Notes) -> Point | None:

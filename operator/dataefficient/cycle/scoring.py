@@ -35,7 +35,7 @@ def with_shares(k: Knowledge) -> Memory:
     """
     rows, allowed = max(k.cycle_rows, 1.0), float(k.spec.kpi.max_regression)
     positives = k.memory.positives
-    part = 1.0 if k.memory.scores_all else stratified.negatives(positives)
+    part = 1.0 if k.memory.scores_all else stratified.negatives(positives, rows)
     whole = replace(k, memory=replace(k.memory, evaluation_share=1.0, evaluation_negatives=part))
     without = whole.run_cost(k.reference, k.cycle_rows)
     model = max((whole.cycle_cost(k.reference) - without) / 2.0, 1e-9)

@@ -12,19 +12,21 @@ from __future__ import annotations
 AMPLE = 2.0
 """Times the optimum at which negatives are scored: some are taken for likely positives and lose much, which
 the mean share does not tell, and near the optimum the price of too many is small."""
-LEAST = 0.01
-"""Smallest share of the negatives: it costs a hundredth of what scoring all costs."""
+ENOUGH = 10_000.0
+"""Negatives that are scored at least, where there are so many: every time block needs some."""
 
 
-def negatives(positives: float | None) -> float:
+def negatives(positives: float | None, rows: float) -> float:
     """Share of the negatives to score, in (0, 1].
 
     Args:
         positives: share of positives among all rows; None: not known, then all are scored.
+        rows: rows that scores are to tell of.
     """
     if positives is None or positives >= 0.5:
         return 1.0
-    return float(f"{min(max(AMPLE * positives / (1.0 - positives), LEAST), 1.0):.3g}")
+    part = max(AMPLE * positives / (1.0 - positives), ENOUGH / max(rows, 1.0))
+    return float(f"{min(part, 1.0):.3g}")
 
 
 def scored(positives: float | None, part: float) -> float:
