@@ -27,7 +27,7 @@ from dataefficient.cycle.model import (
     RunOutcome,
     RunPlan,
 )
-from dataefficient.planner import budget
+from dataefficient.planner import budget, stratified
 
 MEASURED = 64
 ENTRIES = 64
@@ -125,9 +125,9 @@ def _scores_all(request: RunRequest, report: RunReport) -> bool:
     asked, found = request.evaluation, report.evaluated
     if asked is None or asked.negatives == 1.0 or found is None:
         return False
-    rows, positives = sum(found.n), sum(found.positives)
-    part = positives + asked.negatives * (rows - positives)
-    return report.rows.evaluated > (part + rows) / 2.0
+    rows = sum(found.n)
+    part = stratified.scored(sum(found.positives) / max(rows, 1), asked.negatives)
+    return report.rows.evaluated > rows * (part + 1.0) / 2.0
 
 
 def _newest(measured: tuple[Measured, ...]) -> tuple[Measured, ...]:

@@ -111,13 +111,11 @@ def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[M
         gate = replace(gate, published=False, reason=k.ruling.block[0])
     if not gate.published:
         notes.add("Rejected", f"Not published. {gate.reason}")
-        told = (*memory.contrasts, *_told_by(k, gate, plan.point))[-CONTRASTS:]
-        grown = _grown(k, gate, plan.point)
-        if grown is not None and "HarmGrew" in notes.codes:
-            told = (*told, grown)[-CONTRASTS:]
-        elif grown is not None:
+        told, look = memory.contrasts, _told_by(k, gate, plan.point)
+        if look is not None and plan.point == memory.champion.point and "HarmGrew" not in notes.codes:
             notes.add("HarmGrew", f"{plan.point} cost less before: what was measured then counts no more")
-            told = (grown,)
+            told = ()
+        told = told if look is None else (*told, look)[-CONTRASTS:]
         return replace(memory, rejections=memory.rejections + 1, trial=None, contrasts=told), gate
     crowned = _crown(k, candidate, plan.point)
     if memory.successor is not None and memory.successor.cycle < memory.cycle - 1:
@@ -125,34 +123,20 @@ def _publish(k: Knowledge, candidate: RunReport | None, notes: Notes) -> tuple[M
     return crowned, gate
 
 
-def _told_by(k: Knowledge, gate: Gate, point: Point) -> tuple[Contrast, ...]:
-    """What a rejected candidate tells of a plan that its champion was not trained under.
+def _told_by(k: Knowledge, gate: Gate, point: Point) -> Contrast | None:
+    """What a rejected candidate tells of its plan; None: nothing.
 
-    It knows newer rows than the frozen champion, so its plan loses at least so much within one cycle.
-    """
-    champion, gap = k.memory.champion, gate.gap
-    if champion is None or k.memory.successor is not None or gap is None or gap <= gate.allowed:
-        return ()
-    if point == champion.point or point.size != champion.point.size:
-        return ()
-    return (
-        Contrast((Spell(point, 1.0),), champion.past, k.memory.cycle, 1.0, gap, gate.standard_error or gap),
-    )
-
-
-def _grown(k: Knowledge, gate: Gate, point: Point) -> Contrast | None:
-    """What a candidate tells that is rejected though its champion was trained under the same plan.
-
-    It knows newer rows, so full data would have been no worse than the champion: the plan loses at least so
-    much within one cycle, which it did not do before.
+    It knows newer rows than the frozen champion, so its plan loses at least so much within one cycle. Where
+    the champion was trained under the same plan, full data would have been no worse than the champion is.
     """
     champion, gap = k.memory.champion, gate.gap
     if champion is None or k.memory.successor is not None or gap is None or gap <= gate.allowed:
         return None
-    if point != champion.point or point.rate == k.reference.rate:
+    same = point == champion.point
+    if point.size != champion.point.size or (same and point.rate == k.reference.rate):
         return None
-    full: Past = (Spell(k.reference, 1.0),)
-    return Contrast((Spell(point, 1.0),), full, k.memory.cycle, 1.0, gap, gate.standard_error or gap)
+    against: Past = (Spell(k.reference, 1.0),) if same else champion.past
+    return Contrast((Spell(point, 1.0),), against, k.memory.cycle, 1.0, gap, gate.standard_error or gap)
 
 
 def _crown(k: Knowledge, report: RunReport, point: Point) -> Memory:

@@ -100,7 +100,7 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
             contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)
         trial = replace(trial, looks=trial.looks + 1)
         earlier = memory.contrasts
-        if has_changed(k, contrast, notes):
+        if _has_changed(k, contrast, notes):
             earlier, trial = (), _asked_anew(trial, champion.point)
         memory = replace(memory, trial=trial, contrasts=(*earlier, contrast)[-CONTRASTS:])
     k = replace(k, memory=memory)
@@ -120,7 +120,7 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     return memory if refused is None else _dropped(k, trial, refused, notes)
 
 
-def has_changed(k: Knowledge, look: Contrast, notes: Notes) -> bool:
+def _has_changed(k: Knowledge, look: Contrast, notes: Notes) -> bool:
     """Whether a look shows that a plan costs more than it did when it was looked at before.
 
     Else it would count as one look among many, and its surprise as noise: for as long as it takes to outvote

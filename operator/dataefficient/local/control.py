@@ -147,9 +147,10 @@ def _cold(spec: Spec, template: RunRequest, size: int) -> RunRequest:
     quarter = (end - start) / 4
     first = end - quarter
     ends = [first + quarter * i / SELECTION_BLOCKS for i in range(1, SELECTION_BLOCKS)]
-    share = template.evaluation.share if template.evaluation else 0.1
-    salt = template.evaluation.salt if template.evaluation else f"{template.resource}/evaluation"
-    negatives = template.evaluation.negatives if template.evaluation else 1.0
+    blocks = (*ends, end)
+    evaluation = Evaluation(first, end, 0.1, f"{template.resource}/evaluation", blocks)
+    if template.evaluation is not None:
+        evaluation = replace(template.evaluation, start=first, end=end, boundaries=blocks)
     sampling = template.train.salt if template.train else f"{template.resource}/sampling"
     run = f"{CONTROL_PREFIX}c000-size-{size}"
     return replace(
@@ -158,7 +159,7 @@ def _cold(spec: Spec, template: RunRequest, size: int) -> RunRequest:
         run=run,
         role=Role.CONTROL,
         train=Train(start, end, Policy.UNIFORM, _rate(spec), sampling),
-        evaluation=Evaluation(first, end, share, salt, (*ends, end), negatives),
+        evaluation=evaluation,
         size=size,
         output=f"controls/size-{size}/{run}",
         start=None,
