@@ -180,7 +180,17 @@ class ControlPlane:
         self._servers.pop("kube-apiserver").stop()
 
     def start_api_server(self) -> None:
-        """Bring the API server back at the same address, and wait until it is ready."""
+        """Bring the API server back at the same address; wait until it and what acts through it are ready.
+
+        The controllers and the scheduler start anew, as on a control plane that is upgraded: each of their
+        watches that was refused waits longer from time to time before it asks again, up to a minute.
+        """
+        for name in ("kube-controller-manager", "kube-scheduler"):
+            self._servers.pop(name).stop()
+        self._start_api_server()
+        self._start_managers()
+
+    def _start_api_server(self) -> None:
         server = self._run(
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{self._ports[0]}",
@@ -213,7 +223,7 @@ class ControlPlane:
             self._servers.pop(name).stop()
 
     def _start(self) -> None:
-        client, peer, _, controllers, scheduler = self._ports
+        client, peer, *_ = self._ports
         etcd = self._run(
             "etcd",
             f"--data-dir={self.folder / 'etcd'}",
@@ -225,7 +235,12 @@ class ControlPlane:
             "--unsafe-no-fsync=true",
         )
         etcd.await_ok(f"http://127.0.0.1:{client}/readyz")
-        self.start_api_server()
+        self._start_api_server()
+        self._start_managers()
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+
+    def _start_managers(self) -> None:
+        *_, controllers, scheduler = self._ports
         managers = [
             self._run(
                 "kube-controller-manager",
@@ -249,7 +264,6 @@ class ControlPlane:
         ]
         for manager, port in zip(managers, (controllers, scheduler), strict=True):
             manager.await_ok(f"https://127.0.0.1:{port}/healthz")
-        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
 
     def _run(self, name: str, *arguments: str) -> Server:
         server = Server([self._programs[name], *arguments], log=self.folder / f"{name}.log")

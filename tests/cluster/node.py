@@ -30,6 +30,7 @@ from cluster.pod_life import Ending, PodLife
 
 CAPACITY = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "100Gi", "pods": "500"}
 LEASE_SECONDS = 10
+READY_SECONDS = 30
 RETRY_SECONDS = 0.2
 WATCH_SECONDS = 1  # how often the watch starts afresh, and so how soon it notices that the node stops
 
@@ -88,9 +89,10 @@ class TestNode:
         """
         node = cls(cluster, name=name, folder=folder, capacity=capacity or {}, workdir=workdir or folder)
         node._register(dict(labels or {}), taints or [])
-        for thread in node._threads:
-            thread.start()
         try:
+            node._untaint()
+            for thread in node._threads:
+                thread.start()
             yield node
         finally:
             node._stop()
@@ -156,12 +158,11 @@ class TestNode:
         }
         self._core.create_node(body)
         self._core.patch_node_status(self.name, {"status": body["status"]})
-        self._untaint()
 
     def _untaint(self) -> None:
         """Without the taint that every new node has until the controllers have seen that it is Ready."""
         for event in watch.Watch().stream(
-            self._core.list_node, field_selector=f"metadata.name={self.name}", timeout_seconds=30
+            self._core.list_node, field_selector=f"metadata.name={self.name}", timeout_seconds=READY_SECONDS
         ):
             taints = event["raw_object"]["spec"].get("taints") or []
             if not any(taint["key"] == "node.kubernetes.io/not-ready" for taint in taints):
@@ -214,7 +215,8 @@ class TestNode:
     def _stop(self) -> None:
         self._stopping.set()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # it was started
+                thread.join()
         # Only now is it certain that no further life begins.
         for life in self._lives.values():
             life.end(Ending("Deleted", "", grace=0, delete=True))

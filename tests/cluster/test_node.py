@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cluster.control_plane import ControlPlane
+from cluster import node as node_module
+from cluster.control_plane import ControlPlane, KubectlError
 from cluster.node import TestNode
 
 FOREVER = "import time; print('here', flush=True); time.sleep(600)"
@@ -245,6 +246,26 @@ def test_pods_report_across_a_restart_of_the_api_server(
     cluster.stop_api_server()
     cluster.start_api_server()
     played.wait("condition=Complete", timeout=60)
+
+
+def test_a_node_is_ready_at_once_after_restarts_of_the_api_server(cluster: ControlPlane, tmp_path: Path):
+    for restart in range(3):
+        cluster.stop_api_server()
+        cluster.start_api_server()
+        with TestNode.started(cluster, folder=tmp_path / f"node-{restart}", name=f"back-{restart}"):
+            pass
+
+
+def test_a_node_that_does_not_get_ready_is_taken_away(
+    cluster: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(node_module, "READY_SECONDS", 1)
+    taints = [{"key": "node.kubernetes.io/not-ready", "effect": "PreferNoSchedule"}]
+    node = TestNode.started(cluster, folder=tmp_path, name="late", taints=taints)
+    with pytest.raises(TimeoutError, match="late"), node:
+        pass
+    with pytest.raises(KubectlError, match="not found"):
+        cluster.get("node", "late")
 
 
 def test_a_node_that_goes_takes_its_processes_along(
