@@ -40,7 +40,9 @@ told = {
 }
 told_at = Path(request["output"] + ".json")
 told_at.parent.mkdir(exist_ok=True)
-told_at.write_text(json.dumps(told))
+whole = told_at.with_suffix(".whole")
+whole.write_text(json.dumps(told))
+whole.rename(told_at)  # who sees it sees all of it
 config = request["config"]
 if config.get("ignoresTerm"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
