@@ -456,6 +456,14 @@ def test_an_empty_interval_is_skipped_and_recorded():
     assert candidate.request.train.start == START + WEEK
 
 
+def test_a_schedule_that_ends_before_its_first_cycle_trains_the_history_and_is_done():
+    player = Player(resource(schedule=schedule(0.5), exploration={"share": "1"}))
+    player.play()
+    assert player.memory.step is Step.FINISHED
+    assert [r.cycle for r in player.memory.history] == [0]
+    assert player.memory.champion is not None
+
+
 def test_an_empty_history_stops_with_the_fields_that_say_where_it_lies():
     player = Player(resource(), failing(("-pilot", FailureKind.EMPTY_INTERVAL, 9)))
     player.play()

@@ -34,7 +34,7 @@ SITUATIONS = st.builds(
     level=st.none() | st.floats(0.3, 0.6),
     distance=st.floats(0.0, 0.01),
     affordable=st.none() | st.floats(0.0, 1000.0),
-    resolvable=st.booleans(),
+    unresolved=st.none() | st.just("nothing can be told on this stream"),
 )
 
 
@@ -109,9 +109,10 @@ def test_a_target_that_no_plan_reaches_gets_all_the_rows_and_says_so():
 
 
 def test_a_stream_that_cannot_tell_the_tolerance_gets_all_its_rows_and_says_so():
-    choice = chosen(UNKNOWN, situation(resolvable=False))
+    choice = chosen(UNKNOWN, situation(unresolved="nothing can be told on this stream"))
     assert choice.point == REFERENCE
     assert choice.code == "NotResolvable"
+    assert choice.reason == "Full data: nothing can be told on this stream"
 
 
 def test_a_budget_below_the_certain_plans_gets_the_plan_that_is_expected_to_lose_the_least():

@@ -29,15 +29,15 @@ def test_a_difference_that_is_the_same_in_every_block_is_known_exactly():
     assert result.standard_error == pytest.approx(0.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 7])
-def test_fewer_than_eight_blocks_decide_nothing(blocks):
+@pytest.mark.parametrize("blocks", [0, 1, 5])
+def test_fewer_than_six_blocks_decide_nothing(blocks):
     assert paired([1.0] * blocks, [1.0] * blocks, [1] * blocks) is None
 
 
 def test_blocks_without_rows_do_not_count():
     a, b = [1.0] * 8 + [0.0] * 8, [1.0] * 8 + [0.0] * 8
     assert paired(a, b, [3] * 8 + [0] * 8).blocks == 8
-    assert paired(a, b, [3] * 7 + [0] * 9) is None
+    assert paired(a, b, [3] * 5 + [0] * 11) is None
 
 
 def test_a_comparator_without_any_loss_decides_nothing():

@@ -81,8 +81,8 @@ def test_a_block_without_predictions_leaves_what_was_measured(missing, whose):
     assert ahead(*models, WANDERING) == measured(*models)
 
 
-def test_fewer_than_eight_blocks_decide_nothing():
-    shares = WANDERING[:7]
+def test_fewer_than_six_blocks_decide_nothing():
+    shares = WANDERING[:5]
     assert ahead(constant(0.21, shares), constant(0.2, shares), shares) is None
 
 

@@ -123,7 +123,7 @@ def test_fewer_than_eight_common_blocks_give_no_difference():
     found = state(controls=[control]).comparisons[0]
     assert found.whole is not None
     assert found.kpi is None
-    assert "fewer than 8 common time blocks" in found.kpi_reason
+    assert "fewer than 6 common time blocks" in found.kpi_reason
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -47,6 +47,11 @@ def interval(schedule: Schedule, cycle: int) -> Interval | None:
     return Interval(start, end)
 
 
+def first_period(schedule: Schedule) -> Interval:
+    """The interval of cycle 1, which tells how long a cycle is, whether or not ``endTime`` lets it be run."""
+    return Interval(_boundary(schedule, 0), _boundary(schedule, 1))
+
+
 def due(schedule: Schedule, cycle: int) -> datetime:
     """When ``cycle`` may begin: the end of its interval plus ``labelDelaySeconds``.
 

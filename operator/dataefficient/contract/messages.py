@@ -27,8 +27,8 @@ PROGRESS_VARIABLE = "DATAEFFICIENT_PROGRESS"
 
 MAX_REPORT_BYTES = 3072
 MAX_BLOCKS = 16
-MIN_PAIRED_BLOCKS = 8
-"""Fewer common time blocks than this decide nothing."""
+MIN_PAIRED_BLOCKS = 6
+"""Fewer common time blocks than this decide nothing. A week of whole days has seven."""
 MAX_FROZEN = 4
 MAX_SLICES = 8
 MAX_RIDERS = 3

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 
-from dataefficient.api.schedule import Interval, interval
+from dataefficient.api.schedule import Interval, first_period, interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.covering import headroom
@@ -179,15 +179,13 @@ class Costing:
     @cached_property
     def cycle_rows(self) -> float:
         """Rows of one ordinary cycle."""
-        first = interval(self.spec.schedule, 1)
-        assert first is not None
+        first = first_period(self.spec.schedule)
         return self.rows(first.start, first.end)
 
     @cached_property
     def cycle_length(self) -> timedelta:
         """Event time of one ordinary cycle."""
-        first = interval(self.spec.schedule, 1)
-        assert first is not None
+        first = first_period(self.spec.schedule)
         return first.end - first.start
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dataefficient.api.measure import Guardrail, GuardrailMetric
-from dataefficient.contract import Evaluated, Scored
+from dataefficient.contract import MIN_PAIRED_BLOCKS, Evaluated, Scored
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import GATE_BLOCKS
 from dataefficient.cycle.model import Gate
@@ -17,6 +17,7 @@ from dataefficient.planner.evidence import paired
 BEYOND_NOISE = 0.99
 """Confidence with which a candidate must be worse than ``kpi.maxRegression`` allows to be held back. There is
 a gate in every cycle, and whoever is held back wrongly was paid for in vain."""
+TOO_FEW_BLOCKS = f"fewer than {MIN_PAIRED_BLOCKS} time blocks have rows to compare on"
 SERVED = ("champion", "start")
 """Names that the frozen champion has in a report, the first one where a branch had won."""
 
@@ -47,14 +48,14 @@ def gate_of(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
     """
     allowed = float(k.spec.kpi.max_regression)
     mine, champion = evaluated.models[model], served(evaluated)
-    difference = paired(mine.loss, champion.loss, evaluated.n, blocks=GATE_BLOCKS)
-    if difference is None:
-        reason = f"{label} is published unheld: fewer than 8 time blocks have rows to compare on"
-        return Gate(None, None, allowed, published=True, reason=reason)
-    gap, error = difference.gap, difference.standard_error
+    difference = paired(mine.loss, champion.loss, evaluated.n, blocks=_blocks(evaluated))
+    gap, error = (difference.gap, difference.standard_error) if difference is not None else (None, None)
     for guardrail in k.spec.guardrails:
         if broken := _broken(guardrail, evaluated, model):
             return Gate(gap, error, allowed, published=False, reason=broken)
+    if difference is None or gap is None:
+        reason = f"{label} is published unheld: {TOO_FEW_BLOCKS}"
+        return Gate(None, None, allowed, published=True, reason=reason)
     told = f"{label} against the frozen champion: {gap:+.2%}"
     if gap <= allowed:
         return Gate(gap, error, allowed, published=True, reason=f"{told}, which stays within {allowed:.2%}")
@@ -63,6 +64,15 @@ def gate_of(k: Knowledge, evaluated: Evaluated, model: str, label: str) -> Gate:
     verb = "is not surely more than" if noisy else "exceeds"
     reason = f"{told} (standard error {error:.2%}), which {verb} {allowed:.2%}"
     return Gate(gap, error, allowed, published=noisy, reason=reason)
+
+
+def _blocks(evaluated: Evaluated) -> slice:
+    """The last third, or all where too few blocks of that have rows, as where times are whole days.
+
+    All blocks tell less, since a candidate was hardly trained when it scored the first of them.
+    """
+    filled = sum(1 for n in evaluated.n[GATE_BLOCKS] if n)
+    return GATE_BLOCKS if filled >= MIN_PAIRED_BLOCKS else slice(None)
 
 
 def _broken(guardrail: Guardrail, evaluated: Evaluated, model: str) -> str | None:
@@ -90,10 +100,10 @@ def _broken(guardrail: Guardrail, evaluated: Evaluated, model: str) -> str | Non
 
 
 def _metric(metric: GuardrailMetric, evaluated: Evaluated, scored: Scored) -> float | None:
-    n = sum(evaluated.n[GATE_BLOCKS])
-    positives = sum(evaluated.positives[GATE_BLOCKS])
+    blocks = _blocks(evaluated)
+    n, positives = sum(evaluated.n[blocks]), sum(evaluated.positives[blocks])
     if metric is GuardrailMetric.AUC:
         return scored.auc
     if metric is GuardrailMetric.CALIBRATION:
-        return sum(scored.predicted[GATE_BLOCKS]) / positives if positives else None
-    return sum(scored.loss[GATE_BLOCKS]) / n if n and metric is GuardrailMetric.LOG_LOSS else None
+        return sum(scored.predicted[blocks]) / positives if positives else None
+    return sum(scored.loss[blocks]) / n if n and metric is GuardrailMetric.LOG_LOSS else None

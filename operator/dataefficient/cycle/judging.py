@@ -61,7 +61,9 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
         rung, spread = measuring.own_level(candidate)
         memory = replace(memory, levels=(rung.loss,), level_spread=spread)
     if candidate is not None and memory.cycle > 0:
-        memory = replace(memory, row_rate=_row_rate(k, candidate))
+        memory = replace(
+            memory, row_rate=_row_rate(k, candidate), time_blocks=measuring.filled_blocks(candidate)
+        )
     record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error))
     memory = add_cycle(replace(k, memory=replace(k.memory, row_rate=memory.row_rate)), memory, record)
     account = memory.account

@@ -13,9 +13,10 @@ from math import hypot, sqrt
 from statistics import NormalDist, median
 
 from dataefficient.api.spec import Mode
+from dataefficient.contract import MIN_PAIRED_BLOCKS
 from dataefficient.cycle.costing import Costing
 from dataefficient.cycle.figures import Ask
-from dataefficient.cycle.launch import evaluation_share
+from dataefficient.cycle.launch import BLOCKS, evaluation_share
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import scatter, stratified
@@ -307,11 +308,26 @@ class Knowledge(Costing):
         return self.se_cycle / sqrt(RESOLVING_CYCLES)
 
     @property
-    def resolvable(self) -> bool:
-        """Whether the stream can tell a distance of the tolerance; what was never measured has a chance."""
+    def unresolved(self) -> str | None:
+        """Why a distance of the tolerance cannot be told on this stream; None: it seems that it can."""
+        blocks = self.memory.time_blocks
+        if blocks is not None and blocks < MIN_PAIRED_BLOCKS:
+            return (
+                f"only {blocks} of the {2 * BLOCKS} time blocks of a cycle have rows, and models are "
+                f"compared on {MIN_PAIRED_BLOCKS} at least. If times are whole days or hours, name a finer "
+                "column in data.time, or raise schedule.everySeconds"
+            )
         measured = any(c.age is not None for c in self.memory.contrasts)
+        # What was never measured has a chance.
         margin = 1.0 if measured else UNMEASURED_MARGIN
-        return self.resolution <= margin * self.tolerance / 3.0
+        if self.resolution <= margin * self.tolerance / 3.0:
+            return None
+        return f"a distance of {self.tolerance:.2%} cannot be told on this stream"
+
+    @property
+    def resolvable(self) -> bool:
+        """Whether the stream can tell a distance of the tolerance."""
+        return self.unresolved is None
 
     def situation(self, affordable: float | None) -> Situation:
         """The choice's terms for the cycle being planned."""
@@ -322,7 +338,7 @@ class Knowledge(Costing):
             level=self.level,
             distance=self.memory.distance,
             affordable=affordable,
-            resolvable=self.resolvable,
+            unresolved=self.unresolved,
         )
 
     def terms(self, se: float) -> Terms:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dataefficient.contract import Evaluated, RunReport
 from dataefficient.cycle.branches import WATCH, WATCH_FACTOR, refuse
-from dataefficient.cycle.gate import Notes, gate_of, served
+from dataefficient.cycle.gate import TOO_FEW_BLOCKS, Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion, Memory
 from dataefficient.cycle.seeking import goes_on
@@ -42,7 +42,7 @@ def judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     rows = candidate.evaluated
     difference = paired_ahead(served(rows), models["control"], rows.n, rows.positives)
     if difference is None:
-        notes.add("ControlUndecided", "The control could not be compared: fewer than 8 time blocks have rows")
+        notes.add("ControlUndecided", f"The control could not be compared: {TOO_FEW_BLOCKS}")
         return memory
     full: Past = (Spell(k.reference, float(control.age)),)
     cold_age = control.cold_age + memory.cycle - 1 - control.began if control.cold else 0.0

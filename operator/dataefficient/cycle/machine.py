@@ -230,14 +230,17 @@ def _measure(turn: _Turn) -> bool:
 def _pilots(turn: _Turn) -> bool | None:
     """The first runs of all, which nothing is known without; None: they are over and taken in."""
     ended = {o.run: o for o in turn.memory.done}
-    pilot = ended.get(name(0, "pilot"))
+    first = measuring.pilot(turn.know())
+    pilot = ended.get(first.name)
     if pilot is not None and pilot.report is None:
         return _stop_for(turn, pilot)
     if turn.spec.suspend:
         turn.say("Suspended", SUSPENDED)
         return False
     if pilot is None:
-        if turn.launch([measuring.pilot(turn.know())]):
+        if ended:
+            turn.say("EmptyInterval", measuring.longer(turn.memory))
+        if turn.launch([first]):
             return False
         return turn.exhausted(f"{turn.know().headroom.part} leaves nothing for a first run")
     second = measuring.owes_small_pilot(turn.know())

@@ -20,7 +20,7 @@ from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.figures import ColdStart, Forecast, Surface
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, devices, name
-from dataefficient.cycle.model import Convergence, Memory, Rung, RunOutcome, RunPlan
+from dataefficient.cycle.model import Convergence, FailureKind, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.cycle.riding import carpool
 from dataefficient.cycle.scoring import with_shares
 from dataefficient.planner import convergence as converging
@@ -31,8 +31,9 @@ from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.surface import fit_surface
 
-PILOT = 64
-"""The pilot trains on the last 1/64 of the history before the common window."""
+PILOTS = (64, 16, 4, 1)
+"""The pilot trains on the last 1/64 of the history before the common window; where no row lies there, as
+where times are whole days, on the last 1/16, and so on."""
 RUNGS = (32, 16, 8, 4, 2, 1)
 """Rungs train on the last 1/32, 1/16, ... of it."""
 MIN_RUNGS = 3
@@ -58,28 +59,46 @@ def window(k: Knowledge) -> tuple[datetime, datetime, datetime]:
 
     The window is as long as a cycle, at most a quarter of the history.
     """
-    history, first = interval(k.spec.schedule, 0), interval(k.spec.schedule, 1)
+    history = interval(k.spec.schedule, 0)
     assert history is not None
-    quarter = (history.end - history.start) / 4
-    length = quarter if first is None else min(first.end - first.start, quarter)
+    length = min(k.cycle_length, (history.end - history.start) / 4)
     return history.start, history.end - length, history.end
 
 
 def pilot(k: Knowledge) -> Wanted:
     """The first run: nothing is known of the stream."""
     start, middle, end = window(k)
-    train = (middle - (middle - start) / PILOT, middle)
-    return Wanted(name(0, "pilot"), Role.PROBE, k.reference, train, (middle, end))
+    part = pilot_part(k.memory)
+    train = (middle - (middle - start) / part, middle)
+    return Wanted(_pilot_name(part), Role.PROBE, k.reference, train, (middle, end))
+
+
+def pilot_part(memory: Memory) -> int:
+    """The pilot takes the last 1/part: the first of `PILOTS` that is not known to be empty, or the whole."""
+    empty = {o.run for o in memory.done if o.failure and o.failure.kind is FailureKind.EMPTY_INTERVAL}
+    return next((part for part in PILOTS if _pilot_name(part) not in empty), PILOTS[-1])
+
+
+def longer(memory: Memory) -> str:
+    """That the pilot takes more, since shorter ones were empty."""
+    part = pilot_part(memory)
+    shorter = PILOTS[PILOTS.index(part) - 1]
+    taken = f"the last 1/{part}" if part > 1 else "all of it"
+    return (
+        f"No row lies in the last 1/{shorter} of the history that runs are tried on; the pilot takes {taken}"
+    )
+
+
+def _pilot_name(part: int) -> str:
+    return name(0, "pilot" if part == PILOTS[0] else f"part-{part}-pilot")
 
 
 def small_pilot(k: Knowledge) -> Wanted | None:
-    """A second, shorter pilot at the smallest size: cost is affine in size, which takes two sizes."""
+    """A second pilot on the same rows at the smallest size: cost is affine in size, which takes two sizes."""
     if len(k.knobs.sizes) == 1:
         return None
-    start, middle, end = window(k)
-    train = (middle - (middle - start) / (2 * PILOT), middle)
     point = replace(k.reference, size=k.knobs.sizes[0])
-    return Wanted(name(0, "pilot-small"), Role.PROBE, point, train, (middle, end), compared=True)
+    return replace(pilot(k), name=name(0, "pilot-small"), point=point, compared=True)
 
 
 def owes_small_pilot(k: Knowledge) -> Wanted | None:
@@ -98,9 +117,10 @@ def in_own_process(k: Knowledge, second: Wanted) -> Wanted | None:
 def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     """Memory with the row rate, the evaluation shares and the exploration account settled."""
     start, middle, end = window(k)
-    trained_span = (middle - start).total_seconds() / PILOT
+    trained_span = (middle - start).total_seconds() / pilot_part(k.memory)
     rows_span = trained_span + (end - middle).total_seconds()
-    k = replace(k, memory=replace(k.memory, row_rate=report.rows.read / rows_span))
+    blocks = filled_blocks(report) if end - middle >= k.cycle_length else None
+    k = replace(k, memory=replace(k.memory, row_rate=report.rows.read / rows_span, time_blocks=blocks))
     # Starting a process for the pilot is no experiment: without it nothing is known at all.
     worked = devices(k.spec) * sum(m.reading + m.training + m.evaluating for m in k.memory.measured)
     account = max(_advance(k) - worked, 0.0)
@@ -128,7 +148,8 @@ def rungs(k: Knowledge) -> list[Wanted]:
     start, middle, end = window(k)
     wanted: list[Wanted] = []
     left = RUNG_SHARE * purse(k)
-    for part in RUNGS:
+    parts = [part for part in RUNGS if part < pilot_part(k.memory)]
+    for part in parts:
         train = (middle - (middle - start) / part, middle)
         cost = probe_cost(k, k.reference, train, together=k.memory.takes_riders)
         if cost > left or k.rows(*train) < 1.0:
@@ -139,7 +160,7 @@ def rungs(k: Knowledge) -> list[Wanted]:
             label, Role.PROBE, k.reference, train, (middle, end), forecast_seconds=cost, compared=True
         )
         wanted.append(rung)
-        if part == RUNGS[0] and cost <= left:
+        if part == parts[0] and cost <= left:
             left -= cost
             wanted.append(replace(rung, name=name(k.memory.cycle, "replica"), other_seed=True))
     return wanted if len(wanted) > MIN_RUNGS else []
@@ -275,11 +296,16 @@ def learn_curve(k: Knowledge) -> Memory:
         return replace(memory, convergence=unknown)
     largest, spread = own_level(rung_reports[-1])
     longest = max(k.rows(start, middle), float(largest.rows))
-    pilot_report = reports.get(name(0, "pilot"))
+    pilot_report = reports.get(_pilot_name(pilot_part(k.memory)))
     if pilot_report is not None and same_rows(pilot_report, rung_reports[0]):
         rung_reports.insert(0, pilot_report)
     memory = replace(memory, convergence=replace(_converge(k, rung_reports, longest), cycle=cycle))
     return memory if cycle > 0 else replace(memory, levels=(largest.loss,), level_spread=spread)
+
+
+def filled_blocks(report: RunReport) -> int | None:
+    """Time blocks in which rows were scored; None: nothing was to be scored."""
+    return None if report.evaluated is None else sum(1 for n in report.evaluated.n if n)
 
 
 def scored(report: RunReport) -> bool:

@@ -395,6 +395,8 @@ class Memory:
     """Rows of the stream per second of event time."""
     positives: float | None = None
     """Share of positives among the rows that the latest candidate was scored on."""
+    time_blocks: int | None = None
+    """Time blocks of a cycle that had rows, as its models were scored last."""
     levels: tuple[float, ...] = ()
     """Served log loss of the latest cycles, oldest first."""
     level_spread: float = 0.0

@@ -211,7 +211,7 @@ def _unfinished(results: Results, facts: Facts) -> Verdict:
 def _quality(results: Results, pace: float, share: float) -> Quality:
     runs = of_arm(results, plan.reference(pace))
     gains = [g for m in runs if (g := against_constant(m, share)) is not None]
-    assert gains, "the layout has at least eight blocks"
+    assert gains, "the layout has blocks enough"
     aucs = [m.auc for m in runs if m.auc is not None]
     return Quality(
         log_loss=sum(sum(m.loss) for m in runs) / len(runs) / sum(runs[0].n),

@@ -28,7 +28,7 @@ class Situation:
         level: forecast level of the lineage in force; None: unknown.
         distance: expected distance of the lineage in force.
         affordable: most device-seconds the next candidate may cost; None: no budget.
-        resolvable: whether the evaluation rows can tell a distance of the tolerance at all.
+        unresolved: why no distance of the tolerance can be told on this stream; None: it can be.
     """
 
     tolerance: float
@@ -37,7 +37,7 @@ class Situation:
     level: float | None = None
     distance: float = 0.0
     affordable: float | None = None
-    resolvable: bool = True
+    unresolved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _refusal(point: Point, reference: Point, stake: Stake, cost: float, situatio
     if point != reference:
         bound = stake.bound
         if bound is None:
-            cause = "" if situation.resolvable else ": the evaluation rows cannot tell so small a distance"
+            cause = ": no distance can be told on this stream" if situation.unresolved else ""
             return f"Never measured{cause}"
         if bound > situation.limit:
             return f"Its distance may be {bound:.2%}; {situation.limit:.2%} are allowed"
@@ -140,10 +140,8 @@ def _refusal(point: Point, reference: Point, stake: Stake, cost: float, situatio
 
 def _why(best: Point, reference: Point, stake: Stake, situation: Situation, count: int) -> tuple[str, str]:
     if best == reference:
-        if not situation.resolvable:
-            return "NotResolvable", (
-                f"Full data: a distance of {situation.tolerance:.2%} cannot be told on this stream"
-            )
+        if situation.unresolved:
+            return "NotResolvable", f"Full data: {situation.unresolved}"
         return "NothingCheaperCertified", "Full data: no cheaper plan is certain to stay inside the tolerance"
     bound = stake.bound or 0.0
     return "CheapestInsideTolerance", (

@@ -62,7 +62,7 @@ def paired(
         blocks: which blocks count.
 
     Returns:
-        None with fewer than 8 non-empty blocks or a comparator without loss: that decides nothing.
+        None with fewer than 6 non-empty blocks or a comparator without loss: that decides nothing.
     """
     rows = np.asarray(n[blocks])
     a, b = np.asarray(loss_a[blocks], float)[rows > 0], np.asarray(loss_b[blocks], float)[rows > 0]

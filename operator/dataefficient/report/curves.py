@@ -9,7 +9,6 @@ from math import exp, log
 
 import numpy as np
 
-from dataefficient.api.schedule import interval
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Memory
 from dataefficient.planner.curves import fit_curve
@@ -75,7 +74,7 @@ def harms(k: Knowledge) -> tuple[Harm, ...]:
 
 def surface(k: Knowledge) -> Surface | None:
     """Gap and cost of every plan; None before anything was costed."""
-    if k.costs is None or not k.memory.row_rate or interval(k.spec.schedule, 1) is None:
+    if k.costs is None or not k.memory.row_rate:
         return None
     verdicts = {o.point: o.verdict for o in k.memory.plan.options} if k.memory.plan else {}
     cells = []

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
-from dataefficient.contract import Role
+from dataefficient.contract import MIN_PAIRED_BLOCKS, Role
 from dataefficient.planner.evidence import Paired, paired
 from dataefficient.planner.knobs import Point
 from dataefficient.report.measure import (
@@ -292,7 +292,7 @@ class _Quality:
         )
         pair = self._joined("loss")
         if pair is None:
-            return f"not measured: fewer than 8 common time blocks{left_out}"
+            return f"not measured: fewer than {MIN_PAIRED_BLOCKS} common time blocks{left_out}"
         rows = sum(us.n for us, _ in self.pairs.values())
         return f"{rows:,} common rows in {pair.blocks} time blocks of {span(tuple(self.pairs))}{left_out}"
 
