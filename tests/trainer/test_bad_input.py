@@ -92,7 +92,11 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
         ({"hashBuckets": 1}, "trainer.config.hashBuckets: expected an integer from 2"),
         ({"batchSize": 0}, "trainer.config.batchSize: expected an integer from 1"),
         ({"learningRate": 0}, "trainer.config.learningRate: expected a number from 1e-06"),
-        ({"format": "orc"}, "trainer.config.format: 'orc' is not one of parquet, csv, criteo"),
+        ({"format": "orc"}, "trainer.config.format: 'orc' is not one of parquet, csv, tsv, criteo"),
+        ({"time": {"format": "%H"}}, "trainer.config.time.format: '%H' has no year"),
+        ({"time": {"format": "%Y%Q"}}, "trainer.config.time.format: '%Y%Q' has %Q; allowed are %Y, %y"),
+        ({"time": {"format": "%Y%"}}, "trainer.config.time.format: '%Y%' has %; allowed are %Y, %y"),
+        ({"time": {"format": "%Y", "unit": "s"}}, "trainer.config.time: give only one of"),
         ({"time": {"unit": "s", "parts": {"year": "y"}}}, "trainer.config.time: give only one of"),
         (
             {"label": {"atleast": 1}},
@@ -237,6 +241,12 @@ def test_unreadable_truncated_and_foreign_files_are_data_errors(stream, tmp_path
         assert part in line, line
     code, line = fails(make_request("nowhere://bucket/x.parquet", tmp_path / "out"))
     assert (code, line[:10]) == (65, "data.uri: ")
+
+
+def test_a_form_for_a_column_of_times_is_refused(stream, tmp_path, fails):
+    code, line = fails(make_request(stream, tmp_path, config={**FEATURES, "time": {"format": "%Y%m%d"}}))
+    assert code == 65
+    assert line.startswith("trainer.config.time.format: column 'at' has the type timestamp"), line
 
 
 def test_an_integer_time_asks_for_its_unit(stream, tmp_path, fails):

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pc
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,7 +18,7 @@ from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request
 @pytest.fixture
 def as_csv(stream, tmp_path):
     path = tmp_path / "clicks.csv"
-    pc.write_csv(pq.read_table(stream), path)
+    pa_csv.write_csv(pq.read_table(stream), path)
     return path
 
 
@@ -68,7 +69,7 @@ def test_a_time_is_assembled_from_its_parts(stream, tmp_path):
             **{name: rows[name] for name in ("id", "user", "item", "price", "click")},
         }
     )
-    pc.write_csv(parts, tmp_path / "parts.csv")
+    pa_csv.write_csv(parts, tmp_path / "parts.csv")
     config = {**FEATURES, "time": {"parts": {"year": "y", "month": "m", "day": "d", "minute": "minutes"}}}
     whole = rows.set_column(0, "at", pa.array(times, pa.timestamp("us")))
     pq.write_table(whole, tmp_path / "t.parquet")
@@ -79,7 +80,34 @@ def test_a_time_is_assembled_from_its_parts(stream, tmp_path):
     assert loss(found) == pytest.approx(loss(wanted), rel=0.05)
 
 
-def test_criteo_rows_get_their_time_by_position(tmp_path):
+@pytest.mark.parametrize("form", ["%y%m%d%H", "%d/%m/%Y %H h"])
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_time_is_read_in_the_form_that_is_named(stream, tmp_path, form, ending):
+    rows = pq.read_table(stream)
+    hours = pc.floor_temporal(rows["at"], unit="hour")
+    written = pc.strftime(hours, form)
+    written = written.cast("int64") if form == "%y%m%d%H" else written
+    path = tmp_path / f"written.{ending}"
+    (pq.write_table if ending == "parquet" else pa_csv.write_csv)(rows.set_column(0, "at", written), path)
+    pq.write_table(rows.set_column(0, "at", hours), tmp_path / "t.parquet")
+    every = evaluation(share=1.0)
+    config = {**FEATURES, "time": {"format": form}}
+    wanted = launch(make_request(tmp_path / "t.parquet", tmp_path / "one", evaluation=every))
+    found = launch(make_request(path, tmp_path / "two", config=config, evaluation=every))
+    assert found.evaluated.n == wanted.evaluated.n
+    assert loss(found) == pytest.approx(loss(wanted), rel=0.05)
+
+
+def test_a_tsv_with_a_header_has_the_columns_that_it_names(stream, tmp_path):
+    path = tmp_path / "clicks.tsv"
+    pa_csv.write_csv(pq.read_table(stream), path, pa_csv.WriteOptions(delimiter="\t"))
+    found, wanted = (launch(make_request(uri, tmp_path / uri.suffix[1:])) for uri in (path, stream))
+    assert found.rows.read == wanted.rows.read
+    assert loss(found) == pytest.approx(loss(wanted), rel=0.05)
+
+
+@pytest.mark.parametrize(("name", "named"), [("train.txt.gz", {"format": "criteo"}), ("train.tsv.gz", {})])
+def test_criteo_rows_get_their_time_by_position(tmp_path, name, named):
     random = np.random.default_rng(0)
     rows = 9_000
     good = random.random(rows) < 0.5
@@ -91,14 +119,14 @@ def test_criteo_rows_get_their_time_by_position(tmp_path):
         "\t".join([str(int(labels[i])), *numbers[i], "68fd1e64" if good[i] else "8cf07265", *texts[i]])
         for i in range(rows)
     ]
-    path = tmp_path / "train.txt.gz"
+    path = tmp_path / name
     path.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), 1))
     ends = tuple(datetime(2024, 1, 1, hour, tzinfo=UTC) for hour in (2, 3))
     request = make_request(
         path,
         tmp_path / "run",
         data=Data(str(path), "at", "label", ("C1", "C2", "C3", "I1")),
-        config={"format": "criteo", "time": {"rowStart": "2024-01-01T00:00:00Z"}, "batchSize": 128},
+        config={**named, "time": {"rowStart": "2024-01-01T00:00:00Z"}, "batchSize": 128},
         train=Train(datetime(2024, 1, 1, tzinfo=UTC), ends[1], Policy.UNIFORM, 1.0, "s"),
         evaluation=Evaluation(datetime(2024, 1, 1, 1, 30, tzinfo=UTC), ends[1], 1.0, "e", ends),
     )

@@ -6,6 +6,7 @@ Unknown keys are refused with those that are allowed. What a field means for the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +17,9 @@ from dataefficient_trainer.errors import UserError
 
 PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
 """Parts of a time that ``features.derived`` can take; each becomes a categorical field, in UTC."""
-FORMATS = ("parquet", "csv", "criteo")
+FORMATS = ("parquet", "csv", "tsv", "criteo")
+DIRECTIVES = "YymdjbHIpMSz"
+"""Letters that may follow % in ``time.format``: those of C's strptime that a log needs."""
 TIME_PARTS = ("year", "month", "day", "hour", "minute")
 
 
@@ -64,6 +67,8 @@ class Time:
     """
     unit: str | None = None
     """Unit of an integer time column since 1970: s, ms, us or ns."""
+    format: str | None = None
+    """How the digits or the text of the time column are to be read, as in strptime: ``%y%m%d%H``."""
     row_start: datetime | None = None
     """For files without a time (Criteo): the time of the first row."""
     row_seconds: float = 1.0
@@ -79,7 +84,7 @@ class Config:
     label: Label = Label()
     time: Time = Time()
     format: str | None = None
-    """parquet, csv or criteo; None: by the file name's ending."""
+    """One of ``FORMATS``; None: by the file name's ending, and a TSV without a header is Criteo's."""
     hash_buckets: int = 16_384
     """Buckets of each hashed field; bucket 0 is the missing value."""
     batch_size: int | None = None
@@ -196,24 +201,37 @@ def _label(value: Any, path: str) -> Label:
     return Label(column, at_least)
 
 
+def _time_format(value: Any, path: str) -> str:
+    text = _text(value, path)
+    letters = re.findall("%(.?)", text.replace("%%", ""))
+    for letter in letters:
+        if letter not in DIRECTIVES or not letter:
+            known = ", ".join(f"%{one}" for one in DIRECTIVES)
+            raise UserError(f"{path}: {text!r} has %{letter}; allowed are {known}")
+    if not {"Y", "y"} & set(letters):
+        raise UserError(f"{path}: {text!r} has no year (%Y or %y); a time needs at least its year")
+    return text
+
+
 def _time(value: Any, path: str) -> Time:
-    body = _object(value, path, ("parts", "unit", "rowStart", "rowSeconds"))
+    body = _object(value, path, ("parts", "unit", "format", "rowStart", "rowSeconds"))
     parts = _named(body.get("parts", {}), f"{path}.parts", _text)
     for name in parts:
         _choice(name, f"{path}.parts", TIME_PARTS)
     if parts and "year" not in parts:
         raise UserError(f"{path}.parts.year: missing; a time needs at least its year")
     unit = _choice(body["unit"], f"{path}.unit", ("s", "ms", "us", "ns")) if "unit" in body else None
+    pattern = _time_format(body["format"], f"{path}.format") if "format" in body else None
     row_start = None
     if "rowStart" in body:
         try:
             row_start = parse_time(body["rowStart"])
         except ContractError as error:
             raise UserError(f"{path}.rowStart: {error}") from None
-    if sum((bool(parts), unit is not None, row_start is not None)) > 1:
-        raise UserError(f"{path}: give only one of parts, unit and rowStart")
+    if sum((bool(parts), unit is not None, pattern is not None, row_start is not None)) > 1:
+        raise UserError(f"{path}: give only one of parts, unit, format and rowStart")
     seconds = _number(body.get("rowSeconds", 1.0), f"{path}.rowSeconds", 1e-6)
-    return Time(parts, unit, row_start, seconds)
+    return Time(parts, unit, pattern, row_start, seconds)
 
 
 def parse(value: Mapping[str, Any], path: str = "trainer.config") -> Config:

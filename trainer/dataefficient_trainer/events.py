@@ -51,6 +51,15 @@ def instant(microseconds: int) -> str:
     return f"{np.datetime64(int(microseconds), 'us').astype('M8[s]')}Z"
 
 
+def written_times(array: Any, form: str) -> Any:
+    """Timestamps of digits or text of the form ``form`` (as in strptime); null where they have another."""
+    text = array.cast(pa.string())
+    # Numbers lose the zeros that they begin with: 3 o'clock of 2009-01-05 in %y%m%d%H is 9010503.
+    wide = len(datetime(2000, 1, 1, tzinfo=UTC).strftime(form))
+    text = pc.if_else(pc.match_substring_regex(text, r"^\d+$"), pc.utf8_lpad(text, wide, "0"), text)
+    return pc.strptime(text, format=form, unit="us", error_is_null=True)
+
+
 @dataclass
 class Piece:
     """Rows of one record batch that lie in the interval."""
@@ -172,10 +181,16 @@ class Stream:
     def _check_time_type(self) -> None:
         kind = self.source.columns[self.data.time]
         text = self.source.format != "parquet" or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        if pa.types.is_integer(kind) and self.config.time.unit is None:
+        form = self.config.time.format
+        if form is not None and not (text or pa.types.is_integer(kind)):
             raise DataError(
-                f"data.time: column {self.data.time!r} holds integers ({kind}); "
-                "set trainer.config.time.unit to s, ms, us or ns"
+                f"trainer.config.time.format: column {self.data.time!r} has the type {kind}, neither text "
+                "nor an integer; leave format out"
+            )
+        if pa.types.is_integer(kind) and self.config.time.unit is None and form is None:
+            raise DataError(
+                f"data.time: column {self.data.time!r} holds integers ({kind}); set trainer.config.time.unit "
+                "to s, ms, us or ns, or trainer.config.time.format to how its digits are read, as %Y%m%d%H"
             )
         if not (text or pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise DataError(
@@ -190,7 +205,7 @@ class Stream:
             rows = self.read_rows + np.arange(batch.num_rows, dtype=np.float64)
             return micros(time.row_start) + (rows * time.row_seconds * 1e6).astype(np.int64)
         if not time.parts:
-            return self._times(batch.column(self.data.time))
+            return self._times(batch.column(self.data.time), form=time.format)
         parts = {name: numbers(batch.column(column), Cells()) for name, column in time.parts.items()}
         missing = np.any([np.isnan(values) for values in parts.values()], axis=0)
         part = {name: np.where(missing, 1, values).astype(np.int64) for name, values in parts.items()}
@@ -200,13 +215,15 @@ class Stream:
         times = (months.astype(np.int64) + part.get("day", one) - 1) * 1440 + minutes
         return np.where(missing, MISSING_TIME, times * 60_000_000)
 
-    def _times(self, array: Any) -> Times:
+    def _times(self, array: Any, form: str | None = None) -> Times:
         """Microseconds since 1970 of a time column; times without a zone are UTC."""
         if pa.types.is_dictionary(array.type):
-            table = np.append(self._times(array.dictionary), MISSING_TIME)
+            table = np.append(self._times(array.dictionary, form), MISSING_TIME)
             codes = pc.fill_null(array.indices.cast(pa.int64()), len(array.dictionary))
             return np.asarray(table[codes.to_numpy(zero_copy_only=False)])
-        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        if form is not None:
+            array = written_times(array, form)
+        elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             if self.config.time.unit is not None:
                 array = pc.if_else(pc.match_substring_regex(array, r"^-?\d{1,18}$"), array, None).cast(
                     pa.int64()

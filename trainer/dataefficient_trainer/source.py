@@ -28,6 +28,7 @@ SORT_BYTES = 64 << 20
 """The same for CSV files, by size as stored; compressed ones count eight times."""
 CRITEO = ("label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27)))
 """Column names of a Criteo-format TSV, which has no header."""
+_LONGEST_LINE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 Spans = list[tuple[int, int]]
@@ -80,7 +81,7 @@ def _format(path: str, given: str | None) -> str:
     name = path.lower()
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
-    for ending, kind in ((".parquet", "parquet"), (".pq", "parquet"), (".csv", "csv"), (".tsv", "criteo")):
+    for ending, kind in ((".parquet", "parquet"), (".pq", "parquet"), (".csv", "csv"), (".tsv", "tsv")):
         if name.endswith(ending):
             return kind
     raise DataError(f"data.uri: the format of {path} is not clear from its name; set trainer.config.format")
@@ -118,6 +119,8 @@ def open_source(uri: str, given_format: str | None) -> Source:
     files = _list(uri)
     kind = _format(files[0].path, given_format)
     try:
+        if kind == "tsv" and given_format is None and _is_criteo(files[0]):
+            kind = "criteo"
         if kind == "parquet":
             with files[0].open() as handle:
                 schema = pq.read_schema(handle)
@@ -129,21 +132,32 @@ def open_source(uri: str, given_format: str | None) -> Source:
     return Source(uri, kind, files, {name: schema.field(name).type for name in schema.names})
 
 
+def _is_criteo(file: File) -> bool:
+    """Whether the first line is a row of Criteo's format and no header: a label and 39 values."""
+    with _text_of(file) as handle:
+        first = handle.readline(_LONGEST_LINE).split(b"\t")
+    return len(first) == len(CRITEO) and first[0] in {b"0", b"1"}
+
+
+def _text_of(file: File) -> Any:
+    """The bytes of a text file, unpacked."""
+    return fsspec.core.OpenFile(file.fs, file.path, mode="rb", compression="infer").open()
+
+
 def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -> Any:
-    """Open a CSV or Criteo reader; the wanted columns come as text, so that a bad cell stops nothing."""
+    """Open a reader of lines; the wanted columns come as text, so that a bad cell stops nothing."""
 
     def refuse(row: Any) -> str:  # noqa: ARG001
         refused.append(1)
         return "skip"
 
-    handle = fsspec.core.OpenFile(file.fs, file.path, mode="rb", compression="infer").open()
     return csv.open_csv(
-        handle,
+        _text_of(file),
         read_options=csv.ReadOptions(
             use_threads=False, block_size=4 << 20, column_names=list(CRITEO) if kind == "criteo" else None
         ),
         parse_options=csv.ParseOptions(
-            delimiter="\t" if kind == "criteo" else ",", invalid_row_handler=refuse, newlines_in_values=False
+            delimiter="," if kind == "csv" else "\t", invalid_row_handler=refuse, newlines_in_values=False
         ),
         convert_options=csv.ConvertOptions(
             include_columns=columns,
