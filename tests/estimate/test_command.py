@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pytest
 from click.testing import CliRunner
 
@@ -109,6 +110,20 @@ def test_page_json_and_resource_are_written(write, table, pretended_trainer, tmp
     spec = load_resource(resource).spec
     assert spec.data.label == "clicked"
     assert Path(command_of(spec, tmp_path).argv[0]).is_file()
+
+
+def test_the_resource_says_how_digits_are_times_and_what_a_bare_name_holds(
+    table, pretended_trainer, tmp_path
+):
+    hours = pc.strftime(table["ts"], "%y%m%d%H").cast("int64")
+    packed, resource = tmp_path / "train.gz", tmp_path / "det.yaml"
+    with pa.CompressedOutputStream(str(packed), "gzip") as file:
+        pa_csv.write_csv(table.set_column(0, "ts", hours), file)
+    result = run(*basic(str(packed), "--write-resource", str(resource)), trainer=pretended_trainer)
+    assert result.exit_code == 0, result.output
+    config = load_resource(resource).spec.trainer.config
+    assert config["time"] == {"format": "%y%m%d%H"}
+    assert config["format"] == "csv"
 
 
 def test_an_interrupt_ends_with_what_is_known_and_leaves_no_process(

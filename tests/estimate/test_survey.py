@@ -8,6 +8,7 @@ from dataefficient.estimate.columns import Use, parse
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.log import Roles, open_log
 from dataefficient.estimate.survey import Options, prepare
+from dataefficient.estimate.times import TimeColumn
 
 ROLES = Roles("ts", "clicked")
 
@@ -95,6 +96,73 @@ def test_integer_times_are_read_in_the_unit_they_fit(write, table, tmp_path):
     found = look(write(table.set_column(0, "ts", seconds)), tmp_path)
     assert found.working.time_unit == "s"
     assert found.working.times[0] // 1_000_000 == seconds[0].as_py()
+
+
+def whole_seconds(table):
+    return table["ts"].cast(pa.timestamp("s", "UTC"), safe=False)
+
+
+@pytest.mark.parametrize("form", ["%y%m%d%H", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_integers_that_are_digits_of_a_calendar_are_read_so(write, table, tmp_path, form):
+    digits = pc.strftime(whole_seconds(table), form).cast("int64")
+    found = look(write(table.set_column(0, "ts", digits)), tmp_path)
+    assert found.working.time_format == form
+    assert found.working.time_unit is None
+    assert any(f"their digits were read as {form}" in n for n in found.notes)
+    hour = found.working.times // 3_600_000_000
+    assert hour.tolist() == pc.divide(table["ts"].cast("int64"), 3_600_000_000).to_pylist()
+
+
+def test_a_form_that_is_named_reads_text_and_goes_into_the_resource(write, table, tmp_path):
+    form = "%d/%m/%Y %H:%M:%S"
+    text = pc.strftime(whole_seconds(table), form)
+    text = pc.if_else(pa.array([i == 5 for i in range(table.num_rows)]), "soon", text)
+    roles = Roles("ts", "clicked", time_format=form)
+    found = look(write(table.set_column(0, "ts", text)), tmp_path, roles)
+    assert found.working.bad_times == 1
+    assert found.working.times[0] // 1_000_000 == table["ts"][0].as_py().timestamp() // 1
+
+
+def test_zeros_that_numbers_lose_at_their_front_are_given_back():
+    read = TimeColumn("ts", "%y%m%d%H").read(pa.chunked_array([[9_010_503, 14_102_100, None]]))
+    assert [t and t.isoformat() for t in read.to_pylist()] == [
+        "2009-01-05T03:00:00+00:00",
+        "2014-10-21T00:00:00+00:00",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "told"),
+    [
+        ([1, 2, 3], None, "no time since 1970"),
+        (["soon", "later"], None, "--time-format"),
+        ([20_010_131], "%H", "has no year"),
+        (["soon", "later"], "%Y%m%d", "soon, later is no time of this form"),
+        ([1.5], None, "not a time"),
+    ],
+)
+def test_what_is_no_time_is_refused_with_what_to_say(values, form, told):
+    with pytest.raises(EstimateError, match=told):
+        TimeColumn("ts", form).read(pa.chunked_array([values]))
+
+
+def test_a_form_for_a_column_of_times_is_refused(table):
+    with pytest.raises(EstimateError, match="leave the option out"):
+        TimeColumn("ts", "%Y").read(table["ts"])
+
+
+def test_seconds_since_1970_are_not_taken_for_a_calendar():
+    column = TimeColumn("ts", None)
+    column.read(pa.chunked_array([[1_401_580_800, 1_401_667_200]]))
+    assert (column.unit, column.form) == ("s", None)
+
+
+def test_a_file_whose_name_says_nothing_is_known_by_its_first_bytes(write, table, tmp_path):
+    assert open_log(write(table, "clicks")).format == "parquet"
+    with pa.CompressedOutputStream(str(tmp_path / "clicks.gz"), "gzip") as file:
+        pa_csv.write_csv(table, file)
+    assert open_log(str(tmp_path / "clicks.gz")).format == "csv"
 
 
 def test_csv_with_text_times_is_read(table, tmp_path):

@@ -17,6 +17,12 @@ from dataefficient.estimate.errors import EstimateError
 @click.argument("log")
 @click.option("--time", "time_column", required=True, metavar="COLUMN", help="Column of the event time.")
 @click.option(
+    "--time-format",
+    metavar="FORMAT",
+    help="How the digits or the text of the time are read, as in strptime: %y%m%d%H, or '%d/%m/%Y %H:%M'. "
+    "Default: what times, seconds since 1970 and days such as 20010131 are is found out.",
+)
+@click.option(
     "--label", required=True, metavar="COLUMN", help="Column of the label, 0 or 1 (clicked or not)."
 )
 @click.option(
@@ -75,6 +81,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
     time_column: str,
     label: str,
     label_at_least: float | None,
+    time_format: str | None,
     keys: tuple[str, ...],
     features: str | None,
     exclude: tuple[str, ...],
@@ -116,6 +123,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
             time=time_column,
             label=label,
             at_least=label_at_least,
+            time_format=time_format,
             key=_list(keys),
             features=features,
             exclude=_list(exclude),

@@ -22,14 +22,15 @@ import pyarrow.parquet as pq
 
 from dataefficient.contract import ExitCode
 from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.times import TimeColumn, some
 
 MAX_ROWS = 20_000_000
 """Rows of the working copy; of a longer log the last ones are taken."""
 ROWS_PER_GROUP = 65_536
 _CSV = (".csv", ".tsv")
+_PARQUET = (".parquet", ".pq")
+_PARQUET_MAGIC = b"PAR1"
 _COMPRESSED = (".gz", ".bz2", ".zst")
-_UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", float("inf")))
-_PER_MICROSECOND = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Roles:
     key: tuple[str, ...] = ()
     served: str | None = None
     at_least: float | None = None
+    time_format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Working:
     was_sorted: bool
     time_unit: str | None
     """Unit that was read out of an integer time column."""
+    time_format: str | None
+    """Form, as in strptime, in which digits or text were read as times."""
     columns: tuple[str, ...]
     """Those that the copy holds."""
     times: np.ndarray[Any, np.dtype[np.int64]]
@@ -86,11 +90,23 @@ def _line(error: BaseException) -> str:
     return words.rsplit("': ", 1)[-1].rstrip(".")[:160]
 
 
-def _kind(path: str) -> str:
+def format_in(path: str) -> str | None:
+    """The format that the ending of a name tells, csv or parquet; None: it tells nothing."""
     name = path.lower().rstrip("/")
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
-    return "csv" if name.endswith(_CSV) else "parquet"
+    if name.endswith(_CSV):
+        return "csv"
+    return "parquet" if name.endswith(_PARQUET) else None
+
+
+def _kind(path: str) -> str:
+    told = format_in(path)
+    if told is not None or not Path(path).is_file():
+        return told or "parquet"
+    # Such as train.gz: the file itself tells.
+    with Path(path).open("rb") as file:
+        return "parquet" if file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC else "csv"
 
 
 def open_log(path: str) -> Log:
@@ -112,8 +128,8 @@ def open_log(path: str) -> Log:
         rows = source.count_rows() if kind == "parquet" else None
     except (OSError, pa.ArrowException, ValueError) as error:
         raise EstimateError(
-            f"{path}: cannot be read as {kind}: {_line(error)}. Is the file complete, and is it Parquet or "
-            "CSV?",
+            f"{path}: cannot be read as {kind}: {_line(error)}. Is the file complete, is it Parquet or "
+            "CSV, and does its first line name the columns?",
             ExitCode.DATA_ERROR,
         ) from error
     columns = {name: source.schema.field(name).type for name in source.schema.names}
@@ -221,7 +237,8 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         state.bad_labels,
         state.bad_times,
         ordered,
-        state.unit,
+        state.time.unit,
+        state.time.form,
         tuple(state.names),
         times,
         labels,
@@ -236,7 +253,7 @@ class _Copy:
         self.read = self.kept = self.positives = self.bad_labels = self.bad_times = 0
         self.times: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self.labels: list[np.ndarray[Any, np.dtype[np.int8]]] = []
-        self.unit: str | None = None
+        self.time = TimeColumn(roles.time, roles.time_format)
         self.names: list[str] = []
 
     def run(self, log: Log, target: Path) -> None:
@@ -265,7 +282,7 @@ class _Copy:
     def _usable(self, batch: Any) -> Any:
         table = pa.Table.from_batches([batch])
         label = self._label(table[self.roles.label])
-        time = self._time(table[self.roles.time])
+        time = self.time.read(table[self.roles.time])
         good = pc.and_(pc.is_valid(label), pc.is_valid(time))
         self.bad_labels += label.null_count
         self.bad_times += time.null_count
@@ -286,7 +303,7 @@ class _Copy:
             column, number = column.cast(pa.float64()), True
         if not number and not pa.types.is_null(kind):
             raise EstimateError(
-                f"--label {name}: the column holds {kind} (such as {_some(column)}), not 0 and 1",
+                f"--label {name}: the column holds {kind} (such as {some(column)}), not 0 and 1",
                 ExitCode.USER_ERROR,
             )
         if pa.types.is_floating(column.type):
@@ -298,54 +315,8 @@ class _Copy:
             strange = pc.and_(strange, pc.is_valid(column))
             if pc.any(strange).as_py():
                 raise EstimateError(
-                    f"--label {name}: found {_some(column.filter(strange))} where only 0 and 1 are allowed; "
+                    f"--label {name}: found {some(column.filter(strange))} where only 0 and 1 are allowed; "
                     "name a 0/1 column, or say from which value on a row is positive: --label-at-least N",
                     ExitCode.USER_ERROR,
                 )
         return column.cast(pa.int8())
-
-    def _time(self, column: Any) -> Any:
-        name, kind, utc = self.roles.time, column.type, pa.timestamp("us", "UTC")
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            try:
-                column = column.cast(pa.timestamp("us"))
-            except pa.ArrowException:
-                try:
-                    column = column.cast(utc)
-                except pa.ArrowException as error:
-                    raise EstimateError(
-                        f"--time {name}: {_some(column)} is not a time such as 2001-01-31T08:15:00Z",
-                        ExitCode.USER_ERROR,
-                    ) from error
-        elif pa.types.is_integer(kind):
-            return self._integer_time(column).cast(utc)
-        elif pa.types.is_date(kind):
-            column = column.cast(pa.timestamp("us"))
-        elif not pa.types.is_timestamp(kind):
-            raise EstimateError(
-                f"--time {name}: the column holds {kind} (such as {_some(column)}), not a time",
-                ExitCode.USER_ERROR,
-            )
-        if column.type.tz is None:
-            return pc.assume_timezone(pc.cast(column, pa.timestamp("us"), safe=False), "UTC")
-        return pc.cast(column, utc, safe=False)
-
-    def _integer_time(self, column: Any) -> Any:
-        largest = pc.max(pc.abs(column.cast(pa.int64()))).as_py() or 0
-        if self.unit is None:
-            self.unit = next(unit for unit, below in _UNITS if largest < below)
-            if largest < 1e8:
-                raise EstimateError(
-                    f"--time {self.roles.time}: integers such as {_some(column)} are no time since 1970 (in "
-                    "s, ms, us or ns); add a column with the whole time",
-                    ExitCode.USER_ERROR,
-                )
-        column = column.cast(pa.int64())
-        if self.unit == "ns":
-            return pc.divide(column, 1000)
-        return pc.multiply(column, _PER_MICROSECOND[self.unit])
-
-
-def _some(column: Any) -> str:
-    values = pc.unique(pc.drop_null(column)).slice(0, 3).to_pylist()
-    return ", ".join(str(v) for v in values) or "nothing but missing values"

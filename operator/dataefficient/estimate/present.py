@@ -41,6 +41,7 @@ class Wishes:
     time: str
     label: str
     at_least: float | None
+    time_format: str | None
     key: tuple[str, ...]
     features: str | None
     exclude: tuple[str, ...]
@@ -64,7 +65,14 @@ def estimate_and_show(wishes: Wishes) -> None:
     """
     options = Options(
         path=wishes.path,
-        roles=Roles(wishes.time, wishes.label, wishes.key, wishes.served, wishes.at_least),
+        roles=Roles(
+            time=wishes.time,
+            label=wishes.label,
+            key=wishes.key,
+            served=wishes.served,
+            at_least=wishes.at_least,
+            time_format=wishes.time_format,
+        ),
         minutes=wishes.minutes,
         tolerance=wishes.tolerance,
         command=command_of(wishes.trainer or (sys.executable, "-m", "dataefficient_trainer")),

@@ -14,6 +14,7 @@ import yaml
 from dataefficient.api.load import parse_resource
 from dataefficient.contract import Policy, format_time
 from dataefficient.estimate import plan
+from dataefficient.estimate.log import format_in
 from dataefficient.estimate.runs import instant
 from dataefficient.estimate.survey import Options, Prepared
 
@@ -38,6 +39,10 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
         config["label"] = {"column": roles.label, "atLeast": roles.at_least}
     if prepared.working.time_unit is not None:
         config["time"] = {"unit": prepared.working.time_unit}
+    if prepared.working.time_format is not None:
+        config["time"] = {"format": prepared.working.time_format}
+    if format_in(options.path) is None:
+        config["format"] = prepared.log.format
     data: dict[str, Any] = {
         "uri": options.path if "://" in options.path else str(Path(options.path).resolve()),
         "time": roles.time,

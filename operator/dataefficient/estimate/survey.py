@@ -86,6 +86,8 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
         )
     if working.time_unit:
         yield f"{roles.time} holds integers; they were read as {working.time_unit} since 1970."
+    if working.time_format and not roles.time_format:
+        yield f"{roles.time} holds integers; their digits were read as {working.time_format}."
     for count, what in (
         (working.bad_labels, f"label ({roles.label})"),
         (working.bad_times, f"time ({roles.time})"),
