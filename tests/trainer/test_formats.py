@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataefficient.contract import Data, Evaluation, Policy, Train
+from dataefficient_trainer import source as files
 from dataefficient_trainer.features import PART_VALUES, part
 from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request
 
@@ -55,6 +56,69 @@ def test_a_folder_of_files_is_one_stream_in_the_order_of_names(stream, tmp_path)
     for uri in (folder, f"file://{folder}/part-*.parquet"):
         parts = launch(make_request(uri, tmp_path / str(len(str(uri)))))
         assert parts.checkpoint.digest == whole.checkpoint.digest
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_of_any_unit_choose_the_same_row_groups(stream, tmp_path, unit):
+    rows = pq.read_table(stream)
+    seconds = rows["at"].cast(pa.timestamp("s"), safe=False)
+    odd = seconds.cast(pa.timestamp(unit, "America/New_York"))
+    if unit == "ns":  # what pandas writes, and Python has no type for
+        odd = pc.add(odd.cast("int64"), 7).cast(odd.type)
+    path = tmp_path / "odd.parquet"
+    pq.write_table(rows.set_column(0, "at", odd), path, row_group_size=500)
+    pq.write_table(rows.set_column(0, "at", seconds), tmp_path / "plain.parquet")
+    found, wanted = (
+        launch(make_request(uri, tmp_path / uri.stem)) for uri in (path, tmp_path / "plain.parquet")
+    )
+    assert found.rows == wanted.rows
+    assert found.checkpoint.digest == wanted.checkpoint.digest
+
+
+def test_row_groups_of_other_days_are_not_read(stream, tmp_path):
+    rows = pq.read_table(stream)
+    for name, kind in (("ns", pa.timestamp("ns")), ("day", pa.date32())):
+        pq.write_table(
+            rows.set_column(0, "at", rows["at"].cast(kind, safe=False)), tmp_path / name, row_group_size=500
+        )
+        source = files.open_source(str(tmp_path / name), "parquet")
+        day = int(rows["at"][10_000].cast("int64").as_py() // 86_400_000_000) * 86_400_000_000
+        read = sum(b.num_rows for b in files.read(source, ["click"], "at", [(day, day + 86_400_000_000)]))
+        assert 0 < read < rows.num_rows / 2
+
+
+def test_folders_that_are_named_as_hive_does_add_columns(stream, tmp_path):
+    rows = pq.read_table(stream)
+    days = pc.strftime(rows["at"], "%Y-%m-%d")
+    for day in pc.unique(days).to_pylist():
+        for half in ("a%2Fb", "__HIVE_DEFAULT_PARTITION__"):
+            folder = tmp_path / "lake" / f"dt={day}" / f"half={half}"
+            folder.mkdir(parents=True)
+            part = rows.filter(pc.equal(days, day))
+            cut = part.num_rows // 2
+            part = part.slice(0, cut) if half == "a%2Fb" else part.slice(cut)
+            pq.write_table(part.drop_columns(["at"]), folder / "part.parquet")
+    source = files.open_source(str(tmp_path / "lake"), None)
+    assert source.partitions == {"dt", "half"}
+    batches = list(files.read(source, ["half", "click", "dt"], None, []))
+    table = pa.Table.from_batches(batches)
+    assert table.num_rows == rows.num_rows
+    assert set(table["half"].to_pylist()) == {"a/b", None}
+    glob = files.open_source(f"{tmp_path}/lake/dt=*/half=a*/*.parquet", None)
+    assert glob.partitions == {"dt", "half"}
+    one = files.open_source(str(glob.files[0].path), None)
+    assert one.partitions == frozenset()
+    features = {
+        "categorical": ["user", "item", "half"],
+        "derived": {"day": {"from": "dt", "part": "weekday"}},
+    }
+    data = Data(str(tmp_path / "lake"), "dt", "click", ("id",))
+    report = launch(
+        make_request(
+            tmp_path / "lake", tmp_path / "run", data=data, config={"features": features}, evaluation=None
+        )
+    )
+    assert report.rows.kept > 0
 
 
 def test_a_time_is_assembled_from_its_parts(stream, tmp_path):

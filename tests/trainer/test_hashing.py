@@ -1,8 +1,13 @@
+from datetime import datetime, timedelta
+from decimal import Decimal
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from dataefficient_trainer.hashing import NULL, combine, hash_column, salt, uniform
+
+HOUR = timedelta(hours=1)
 
 
 def test_a_value_hashes_alike_in_every_width_and_encoding():
@@ -46,6 +51,37 @@ def test_shares_by_hash_are_even_and_independent_between_salts():
 def test_the_order_of_key_columns_counts():
     a, b = hash_column(pa.array([1, 2])), hash_column(pa.array([2, 1]))
     assert (combine([a, b]) != combine([b, a])).all()
+
+
+MOMENT = datetime(2024, 2, 29, 13, 5, 7)
+FLAT = [
+    *(
+        (kind, [1, 2])
+        for kind in (pa.int8(), pa.uint16(), pa.uint64(), pa.float16(), pa.float32(), pa.float64())
+    ),
+    (pa.bool_(), [False, True]),
+    *((pa.timestamp(unit, tz="Asia/Tokyo"), [MOMENT, MOMENT + HOUR]) for unit in ("s", "ms", "us", "ns")),
+    *((kind, [MOMENT.date(), MOMENT.date() + 24 * HOUR]) for kind in (pa.date32(), pa.date64())),
+    *(
+        (kind, [MOMENT.time(), (MOMENT + HOUR).time()])
+        for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))
+    ),
+    *((pa.duration(unit), [HOUR, 2 * HOUR]) for unit in ("s", "ns")),
+    *((kind(9, 2), [Decimal("1.25"), Decimal("7")]) for kind in (pa.decimal128, pa.decimal256)),
+    *((kind, ["one", "two"]) for kind in (pa.string(), pa.large_string(), pa.string_view())),
+    *((kind, [b"one", b"two"]) for kind in (pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(3))),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"), FLAT, ids=lambda value: str(value) if isinstance(value, pa.DataType) else ""
+)
+def test_every_type_that_is_not_nested_has_hashes(kind, values):
+    first, second = values
+    hashes = hash_column(pa.array([first, second, None, first], kind))
+    assert hashes[0] == hashes[3] != hashes[1]
+    assert hashes[2] == NULL
+    assert NULL not in {hashes[0], hashes[1]}
 
 
 def test_a_nested_column_is_refused():

@@ -20,6 +20,15 @@ NULL = np.uint64(0x9AE16A3B2F90404F)
 """Hash of a missing value."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _TEXT = np.uint64(0xC2B2AE3D27D4EB4F)
+_TEXTS = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
 
 
 def mix(values: Hashes) -> Hashes:
@@ -81,12 +90,16 @@ def _number_bits(array: Any) -> Hashes:
         return np.asarray(pc.fill_null(array, 0).to_numpy(zero_copy_only=False))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         array = array.cast(pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False)
+    elif pa.types.is_time(kind):
+        array = array.cast(pa.time64("us"), safe=False)
+    elif pa.types.is_duration(kind):
+        array = array.cast(pa.duration("us"), safe=False)
     integers = pc.fill_null(array.cast(pa.int64()), 0)
     return np.asarray(integers.to_numpy(zero_copy_only=False)).view(np.uint64)
 
 
 def hash_column(array: Any) -> Hashes:
-    """Hash of each value of an Arrow array (any primitive, text, binary or dictionary type).
+    """Hash of each value of an Arrow array (any type that is not nested).
 
     A dictionary's values are hashed once and taken by index.
 
@@ -104,8 +117,10 @@ def hash_column(array: Any) -> Hashes:
         return np.asarray(table[pc.fill_null(codes.cast(pa.int64()), missing).to_numpy(zero_copy_only=False)])
     if pa.types.is_null(kind):
         return np.full(len(array), NULL)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+    if any(is_such(kind) for is_such in _TEXTS):
         hashes = _text_hashes(array)
+    elif pa.types.is_decimal(kind):
+        hashes = _text_hashes(array.cast(pa.string()))
     elif pa.types.is_nested(kind):
         raise TypeError(str(kind))
     else:

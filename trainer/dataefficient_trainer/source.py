@@ -7,11 +7,12 @@ which are sorted in memory.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import fsspec
 import numpy as np
@@ -28,6 +29,9 @@ SORT_BYTES = 64 << 20
 """The same for CSV files, by size as stored; compressed ones count eight times."""
 CRITEO = ("label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27)))
 """Column names of a Criteo-format TSV, which has no header."""
+_PHYSICAL = {"INT32": pa.int32(), "INT64": pa.int64()}
+_GLOB = re.compile(r"[*?\[]")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _LONGEST_LINE = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
@@ -37,14 +41,21 @@ Spans = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class File:
-    """One file of the stream."""
+    """One file of the stream; ``below`` is the end of its path that the URI does not spell out."""
 
     fs: Any
     path: str
+    below: str = ""
 
     def open(self) -> Any:
         """Random-access stream of the bytes as stored."""
         return self.fs.open(self.path, "rb")
+
+    @property
+    def partitions(self) -> dict[str, str | None]:
+        """Columns that the folders' names tell, as Hive writes them: ``dt=2024-03-01``."""
+        pairs = (folder.partition("=") for folder in self.below.split("/")[:-1] if "=" in folder)
+        return {name: None if value == _HIVE_NULL else unquote(value) for name, _, value in pairs}
 
 
 @dataclass
@@ -53,6 +64,7 @@ class Source:
 
     Attributes:
         columns: every column's Arrow type, in file order; CSV types as inferred from its beginning.
+        partitions: those of them that are text in the folders' names and not in the files.
         malformed_lines: lines refused because their number of fields is wrong.
     """
 
@@ -60,6 +72,7 @@ class Source:
     format: str
     files: tuple[File, ...]
     columns: dict[str, Any]
+    partitions: frozenset[str] = frozenset()
     malformed_lines: int = 0
     notices: list[str] = field(default_factory=list)
 
@@ -90,8 +103,11 @@ def _format(path: str, given: str | None) -> str:
 def _list(uri: str) -> tuple[File, ...]:
     try:
         fs, _, paths = fsspec.get_fs_token_paths(uri)
+        _, spelled = fsspec.core.url_to_fs(uri)
+        if (glob := _GLOB.search(spelled)) is not None:
+            spelled = spelled[: glob.start()].rpartition("/")[0]
         files = [
-            File(fs, p)
+            File(fs, p, p.removeprefix(spelled))
             for path in sorted(paths)
             for p in (sorted(fs.find(path)) if fs.isdir(path) else [path])
         ]
@@ -111,7 +127,7 @@ def _line(error: BaseException) -> str:
 def open_source(uri: str, given_format: str | None) -> Source:
     """Find the files behind a URI (a file, a folder, or a glob; any fsspec address) and their columns.
 
-    Files of a folder are read in the order of their names.
+    Files of a folder are read in the order of their names. Folders named ``column=value`` add a column.
 
     Raises:
         DataError: unreadable, damaged, or of an unknown format.
@@ -129,7 +145,9 @@ def open_source(uri: str, given_format: str | None) -> Source:
                 schema = reader.schema
     except (OSError, pa.ArrowException, EOFError) as error:
         raise DataError(f"data.uri: {files[0].path} cannot be read as {kind}: {_line(error)}") from error
-    return Source(uri, kind, files, {name: schema.field(name).type for name in schema.names})
+    columns = {name: schema.field(name).type for name in schema.names}
+    partitions = frozenset(files[0].partitions) - columns.keys()
+    return Source(uri, kind, files, columns | dict.fromkeys(sorted(partitions), pa.string()), partitions)
 
 
 def _is_criteo(file: File) -> bool:
@@ -168,29 +186,33 @@ def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -
     )
 
 
-def _bound(value: Any) -> int | None:
-    """Microseconds since 1970 of a row group's time statistic."""
-    if isinstance(value, datetime):
-        at = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return round((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
-    return None
+def _bounds(statistics: Any, kind: Any) -> tuple[int, int] | None:
+    """Microseconds since 1970 of a row group's first and last time; None: not told.
+
+    From the stored integers, since Python has no times with nanoseconds, which pandas writes.
+    """
+    if statistics is None or not statistics.has_min_max or statistics.physical_type not in _PHYSICAL:
+        return None
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date32(kind)):
+        return None
+    stored = pa.array([statistics.min_raw, statistics.max_raw], _PHYSICAL[statistics.physical_type])
+    times = stored.cast(kind).cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+    first, last = times.cast(pa.int64()).to_pylist()
+    return first, last
 
 
-def _groups(metadata: Any, time: str | None, spans: Spans) -> list[int]:
+def _groups(metadata: Any, schema: Any, time: str | None, spans: Spans) -> list[int]:
     """Row groups whose time statistics overlap one of the spans; those without statistics too."""
     groups = range(metadata.num_row_groups)
     names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
     if time not in names:
         return list(groups)
-    column = names.index(time)
+    column, kind = names.index(time), schema.field(time).type
     chosen = []
     for group in groups:
-        statistics = metadata.row_group(group).column(column).statistics
-        first = last = None
-        if statistics is not None and statistics.has_min_max:
-            first, last = _bound(statistics.min), _bound(statistics.max)
+        bounds = _bounds(metadata.row_group(group).column(column).statistics, kind)
         # A millisecond of slack: statistics may be coarser than the values.
-        if first is None or last is None or _overlap(first - 1000, last + 1000, spans):
+        if bounds is None or _overlap(bounds[0] - 1000, bounds[1] + 1000, spans):
             chosen.append(group)
     return chosen
 
@@ -211,20 +233,33 @@ def read(source: Source, columns: list[str], time: str | None, spans: Spans) -> 
     Raises:
         DataError: a file is damaged.
     """
+    inside = [name for name in columns if name not in source.partitions]
     for file in source.files:
+        told = file.partitions
+        added = [(name, told.get(name)) for name in columns if name in source.partitions]
         try:
             if source.format == "parquet":
-                yield from _read_parquet(source, file, columns, time, spans)
+                for batch in _read_parquet(source, file, inside, time, spans):
+                    yield _with_constants(batch, added)
             else:
                 refused: list[int] = []
-                with _csv(file, source.format, columns, refused) as reader:
+                with _csv(file, source.format, inside, refused) as reader:
                     for batch in reader:
-                        yield from _slices(batch)
+                        yield from _slices(_with_constants(batch, added))
                 source.malformed_lines += len(refused)
         except (OSError, pa.ArrowException, EOFError) as error:
             raise DataError(
                 f"data.uri: {file.path} is damaged or not {source.format} throughout: {_line(error)}"
             ) from error
+
+
+def _with_constants(batch: Any, added: list[tuple[str, str | None]]) -> Any:
+    """The batch with text columns that have one value each."""
+    for name, value in added:
+        codes = pa.array(np.zeros(batch.num_rows, np.int32))
+        column = pa.DictionaryArray.from_arrays(codes, pa.array([value], pa.string()))
+        batch = batch.append_column(name, column)
+    return batch
 
 
 def _slices(batch: Any) -> Iterator[Any]:
@@ -238,7 +273,7 @@ def _read_parquet(
     texts = [c for c in columns if _is_text(source.columns[c])]
     with file.open() as handle:
         parquet = pq.ParquetFile(handle, read_dictionary=texts, pre_buffer=False)
-        groups = _groups(parquet.metadata, time, spans)
+        groups = _groups(parquet.metadata, parquet.schema_arrow, time, spans)
         if groups:
             yield from parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False)
 

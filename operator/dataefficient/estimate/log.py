@@ -124,7 +124,7 @@ def open_log(path: str) -> Log:
     if "://" not in path and Path(path).is_file() and Path(path).stat().st_size == 0:
         raise EstimateError(f"{path}: the file is empty (0 bytes)", ExitCode.DATA_ERROR)
     try:
-        source: Any = _csv_dataset(path) if kind == "csv" else ds.dataset(path, format="parquet")
+        source: Any = _csv_dataset(path) if kind == "csv" else _parquet_dataset(path)
         rows = source.count_rows() if kind == "parquet" else None
     except (OSError, pa.ArrowException, ValueError) as error:
         raise EstimateError(
@@ -136,6 +136,12 @@ def open_log(path: str) -> Log:
     if rows == 0:
         raise EstimateError(f"{path}: the log holds no row", ExitCode.DATA_ERROR)
     return Log(path, kind, columns, rows, source)
+
+
+def _parquet_dataset(path: str) -> Any:
+    # Of a folder, columns that stand in the names of folders below it (Hive).
+    folders = "hive" if Path(path).is_dir() else None
+    return ds.dataset(path, format="parquet", partitioning=folders)
 
 
 def _csv_dataset(path: str) -> Any:
