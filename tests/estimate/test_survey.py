@@ -28,6 +28,15 @@ def test_text_integers_and_floats_become_features_and_parts_of_the_time_are_adde
     assert found.features.config()["numeric"] == ["price"]
 
 
+def test_integers_that_missing_values_made_floats_are_categories(write, table, tmp_path):
+    users = [None if i % 10 == 0 else float(i % 50) for i in range(table.num_rows)]
+    prices = [float("nan") if i % 10 == 0 else i % 50 + 0.5 for i in range(table.num_rows)]
+    table = table.append_column("user", pa.array(users)).append_column("price", pa.array(prices))
+    found = uses(look(write(table), tmp_path))
+    assert found["user"] is Use.CATEGORICAL
+    assert found["price"] is Use.NUMERIC
+
+
 def test_a_column_that_is_the_label_in_disguise_is_left_out_and_said_so(write, table, tmp_path):
     table = table.append_column("paid", pc.multiply(table["clicked"].cast("float64"), 3.5))
     found = look(write(table), tmp_path)

@@ -166,7 +166,7 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
         )
     if pa.types.is_null(kind) or missing == 1.0:
         return Column(name, text, Use.UNUSED, "always missing", None, missing)
-    numeric = pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    numeric = pa.types.is_decimal(kind) or (pa.types.is_floating(kind) and not _is_whole(values))
     codes, distinct = _bins(values) if numeric else _codes(values)
     if distinct < 2:
         return Column(name, text, Use.UNUSED, "one value only", None, missing)
@@ -203,6 +203,13 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
     if explained >= _SUSPECT:
         note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
     return Column(name, text, use, note, explained, missing)
+
+
+def _is_whole(values: Any) -> bool:
+    """Whether all floats are whole: integers become so where values are missing (pandas)."""
+    numbers = values.cast(pa.float64()).drop_null().to_numpy(zero_copy_only=False)
+    numbers = numbers[np.isfinite(numbers)]
+    return bool(numbers.size and (numbers == np.floor(numbers)).all())
 
 
 def _codes(values: Any) -> tuple[np.ndarray[Any, Any], int]:
