@@ -1,4 +1,4 @@
-"""docs/howto/your-data.md says what the reference trainer's configuration has, and nothing that it refuses."""
+"""docs/howto/your-data.md names all that the reference trainer may be told, and nothing that it refuses."""
 
 import re
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -146,6 +147,35 @@ def test_an_empty_interval_is_skipped(stream, tmp_path, fails):
     code, line = fails(make_request(stream, tmp_path, train=training(20, 30), evaluation=evaluation(25, 30)))
     assert code == 76
     assert "has its at in [2024-01-21T00:00:00Z, 2024-01-31T00:00:00Z)" in line
+
+
+def test_an_empty_interval_says_where_rows_lie(stream, tmp_path, fails):
+    rows = pq.read_table(stream)
+    first, last = (f"{rows['at'][i].as_py():%Y-%m-%dT%H:%M:%SZ}" for i in (0, -1))
+    pa_csv.write_csv(rows, tmp_path / "clicks.csv")
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for i, part in enumerate((rows.slice(0, 9_000), rows.slice(9_000, 2_000), rows.slice(11_000))):
+        pq.write_table(part, folder / f"{i}.parquet")
+    for uri in (stream, folder, tmp_path / "clicks.csv"):
+        request = make_request(uri, tmp_path, train=training(20, 30), evaluation=evaluation(25, 30))
+        code, line = fails(request)
+        assert code == 76
+        assert f"rows were found from {first} to {last}" in line, line
+
+
+def test_times_that_cannot_be_read_ask_how_they_are_written(stream, tmp_path, fails):
+    odd = pc.strftime(pq.read_table(stream)["at"].cast(pa.timestamp("s"), safe=False), "%d/%m/%Y %H:%M")
+    uri = replaced(stream, tmp_path / "odd.parquet", "at", odd)
+    code, line = fails(make_request(uri, tmp_path))
+    assert code == 65
+    assert line.startswith("data.time: none of the 20,000 rows read has a time in column 'at' that can be"), (
+        line
+    )
+    assert f"'{odd[0]}'; say how it is written in trainer.config.time" in line, line
+    none = replaced(stream, tmp_path / "none.parquet", "at", pa.nulls(20_000, pa.timestamp("us")))
+    code, line = fails(make_request(none, tmp_path))
+    assert (code, line) == (65, "data.time: none of the 20,000 rows read has a time in column 'at'")
 
 
 @pytest.mark.parametrize("value", [0, 1])

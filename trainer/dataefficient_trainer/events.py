@@ -136,7 +136,10 @@ class Stream:
 
     Attributes:
         bad: rows refused so far: no usable label or time, or a line with a wrong number of fields.
-        last_time: time of the last row read in file order, to see time running backwards.
+        timeless: those of them that have no time that can be read.
+        strange_time: what one of these has in the place of a time; None: they have nothing.
+        first_time, last_time: time of the first and the last row read in file order, the last one to see
+            time running backwards.
     """
 
     source: files.Source
@@ -145,7 +148,10 @@ class Stream:
     layout: Layout
     extra_columns: tuple[str, ...] = ()
     bad: int = 0
+    timeless: int = 0
+    strange_time: str | None = None
     read_rows: int = 0
+    first_time: int = MISSING_TIME
     last_time: int = MISSING_TIME
 
     def __post_init__(self) -> None:
@@ -280,6 +286,21 @@ class Stream:
             )
         if len(seen) > 1:
             self.last_time = int(seen[-1])
+            self.first_time = self.first_time if self.first_time != MISSING_TIME else int(seen[1])
+
+    def _count_timeless(self, batch: Any, known: npt.NDArray[np.bool_]) -> None:
+        timeless = int((~known).sum())
+        self.bad += timeless
+        self.timeless += timeless
+        if timeless and self.strange_time is None and self.data.time in batch.schema.names:
+            there = pc.drop_null(batch.column(self.data.time).filter(pa.array(~known)))
+            self.strange_time = str(there[0].as_py()) if len(there) else None
+
+    def extent(self) -> tuple[int, int] | None:
+        """First and last time of the stream as its files tell them, else of the rows that were read."""
+        told = files.extent(self.source, self.data.time)
+        seen = None if self.last_time == MISSING_TIME else (self.first_time, self.last_time)
+        return told or seen
 
     def _batches(self, spans: files.Spans) -> Iterator[tuple[Any, Times]]:
         """Record batches with their times, in time order."""
@@ -307,7 +328,7 @@ class Stream:
         for batch, times in self._batches(spans):
             known = times != MISSING_TIME
             self._backwards(times, known)
-            self.bad += int((~known).sum())
+            self._count_timeless(batch, known)
             self.read_rows += batch.num_rows
             within = np.any([(times >= low) & (times < high) for low, high in spans], axis=0)
             inside = np.flatnonzero(known & within)
@@ -338,7 +359,8 @@ class Stream:
 
     def rewind(self) -> None:
         """Forget what was read, to read anew."""
-        self.bad, self.read_rows, self.last_time = 0, 0, MISSING_TIME
+        self.bad, self.timeless, self.strange_time, self.read_rows = 0, 0, None, 0
+        self.first_time = self.last_time = MISSING_TIME
         self.source.malformed_lines = 0
 
 

@@ -7,7 +7,7 @@ import dataclasses
 from dataefficient.contract import CheckpointRef, Rows, RunReport, RunRequest, Seconds, format_time
 from dataefficient_trainer import checkpoint
 from dataefficient_trainer.errors import DataError, EmptyIntervalError
-from dataefficient_trainer.events import Stream
+from dataefficient_trainer.events import Stream, instant
 from dataefficient_trainer.lineage import identity
 from dataefficient_trainer.rules import Pace
 from dataefficient_trainer.source import notice
@@ -32,15 +32,26 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
                 f"column {stream.label!r}: it must hold 0 and 1, or numbers with "
                 "trainer.config.label.atLeast; name another column, or convert it"
             )
+        if stream.timeless and stream.timeless == stream.read_rows:
+            strange = stream.strange_time
+            raise DataError(
+                f"data.time: none of the {stream.timeless:,} rows read has a time in column {data.time!r}"
+                + (
+                    ""
+                    if strange is None
+                    else f" that can be read: {strange!r}; say how it is written in "
+                    "trainer.config.time, as {format: '%d/%m/%Y %H:%M'}"
+                )
+            )
         spans = [(s.start, s.end) for s in (train, request.evaluation) if s is not None]
         text = " or ".join(f"[{format_time(a)}, {format_time(b)})" for a, b in dict.fromkeys(spans))
-        raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}")
+        raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}{_lies(stream)}")
     if train is None:
         return
     if counts.train_rows == 0:
         raise EmptyIntervalError(
             f"no row of {data.uri} with a usable label has its {data.time} in the training interval "
-            f"[{format_time(train.start)}, {format_time(train.end)})"
+            f"[{format_time(train.start)}, {format_time(train.end)}){_lies(stream)}"
         )
     if counts.positives in {0, counts.train_rows}:
         found = f"all {counts.train_rows:,} training rows have the label {int(counts.positives > 0)}"
@@ -50,6 +61,11 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
                 "column, trainer.config.label.atLeast and the interval"
             )
         notice(f"{found}; the model was trained on them all the same")
+
+
+def _lies(stream: Stream) -> str:
+    extent = stream.extent()
+    return "" if extent is None else f"; rows were found from {instant(extent[0])} to {instant(extent[1])}"
 
 
 def save(request: RunRequest, stream: Stream, state: State) -> CheckpointRef | None:
