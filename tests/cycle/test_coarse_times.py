@@ -5,9 +5,20 @@ from random import Random
 
 import pytest
 
-from cycle.playing import HISTORY_FROM, START, Player, failing, made_up_report, resource, schedule, success
+from cycle.playing import (
+    HISTORY_FROM,
+    START,
+    WEEK,
+    Player,
+    failing,
+    made_up_report,
+    resource,
+    schedule,
+    success,
+)
 from dataefficient.api.measure import GuardrailMetric
 from dataefficient.contract import MIN_PAIRED_BLOCKS, Role, Scored
+from dataefficient.cycle.machine import resume
 from dataefficient.cycle.model import FailureKind, RunOutcome, Step
 
 CALIBRATION = {"metric": GuardrailMetric.CALIBRATION.value, "max": "1.2"}
@@ -31,7 +42,8 @@ def filled(every, *, predicted=1.0):
             for name, m in scored.models.items()
         }
         scored = replace(scored, n=cut(scored.n), positives=cut(scored.positives), models=models)
-        report = replace(report, evaluated=scored)
+        rows = report.rows if any(scored.n) else replace(report.rows, evaluated=0)
+        report = replace(report, evaluated=scored, rows=rows)
         return RunOutcome(plan.request.run, plan.attempt, report.seconds.total, report=report)
 
     return answer
@@ -79,6 +91,39 @@ def test_the_whole_history_is_tried_before_it_is_called_empty():
     assert player.memory.stopped.code == "EmptyInterval"
     assert [p.train.start for p in pilots(player)][-1] == HISTORY_FROM
     assert len(pilots(player)) == 4
+
+
+def without_rows(player, plan):
+    """Nothing is scored while the window at the history's end is as long as a cycle."""
+    evaluation = plan.request.evaluation
+    if plan.request.cycle == 0 and evaluation.end - evaluation.start == WEEK:
+        return filled(every=99)(plan)
+    return success(plan)
+
+
+def test_where_the_last_cycle_of_the_history_is_empty_runs_are_scored_on_a_longer_window():
+    player = Player(resource(cycles=2, exploration={"share": "1"}))
+    player.answer = lambda plan: without_rows(player, plan)
+    player.play()
+    assert player.memory.step is Step.FINISHED
+    _, second = pilots(player)
+    assert second.run == "c000-window-4-pilot"
+    assert second.evaluation.end - second.evaluation.start == (START - HISTORY_FROM) / 4
+    assert second.train.end == second.evaluation.start
+    windows = {p.request.evaluation.start for p in player.launches[2:] if p.request.role is Role.PROBE}
+    assert windows == {second.evaluation.start}
+
+
+def test_what_stopped_for_want_of_rows_begins_anew_when_it_is_mended():
+    player = Player(resource(cycles=1), filled(every=99))
+    player.play()
+    assert player.memory.stopped.code == "DataError"
+    assert "No row was scored" in player.memory.stopped.message
+    player.memory, player.answer = resume(player.memory), success
+    launched = len(player.launches)
+    player.play()
+    assert player.memory.step is Step.FINISHED
+    assert player.launches[launched].request.run == "c000-pilot"
 
 
 def test_where_too_few_time_blocks_have_rows_full_data_stays_and_the_reason_says_what_to_do():

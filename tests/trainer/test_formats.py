@@ -121,6 +121,47 @@ def test_folders_that_are_named_as_hive_does_add_columns(stream, tmp_path):
     assert report.rows.kept > 0
 
 
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_columns_that_only_some_files_have_are_missing_in_the_others(stream, tmp_path, ending, capfd):
+    rows = pq.read_table(stream)
+    whole, folder = tmp_path / "whole", tmp_path / "parts"
+    for place in (whole, folder):
+        place.mkdir()
+    write = pq.write_table if ending == "parquet" else pa_csv.write_csv
+    nothing = pa.nulls(5_000, rows["price"].type)
+    for i, piece in enumerate(rows.slice(start, 5_000) for start in range(0, 20_000, 5_000)):
+        late = piece.append_column("late", piece["item"].cast("string"))
+        lacks = i in {1, 2}
+        write(piece.drop_columns("price") if lacks else late if i == 3 else piece, folder / f"{i}.{ending}")
+        late = late.set_column(
+            late.schema.names.index("late"), "late", late["late"] if i == 3 else pa.nulls(5_000, "string")
+        )
+        write(late.set_column(4, "price", nothing) if lacks else late, whole / f"{i}.{ending}")
+    assert rows.schema.names[4] == "price"
+    config = {"features": {"categorical": ["user", "late"], "numeric": ["price"]}}
+    wanted, found = (
+        launch(make_request(uri, tmp_path / f"run-{uri.name}", config=config)) for uri in (whole, folder)
+    )
+    assert found.rows == wanted.rows
+    assert found.extra["missingCells"] == wanted.extra["missingCells"] > 10_000
+    assert found.checkpoint.digest == wanted.checkpoint.digest
+    assert f"1.{ending} has no column 'price'" in capfd.readouterr().err or ending == "csv"
+
+
+def test_features_that_nobody_named_stay_when_the_log_gets_a_column(stream, tmp_path):
+    rows = pq.read_table(stream)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    pq.write_table(rows.slice(0, 9_000), folder / "0.parquet")
+    pq.write_table(rows.slice(9_000), folder / "1.parquet")
+    before = launch(make_request(folder, tmp_path / "before", config={}))
+    pq.write_table(rows.slice(9_000).append_column("late", pa.array(["x"] * 11_000)), folder / "1.parquet")
+    assert (
+        launch(make_request(folder, tmp_path / "after", config={})).checkpoint.digest
+        == before.checkpoint.digest
+    )
+
+
 def test_a_time_is_assembled_from_its_parts(stream, tmp_path):
     rows = pq.read_table(stream)
     times = [t.replace(second=0) for t in rows["at"].to_pylist()]

@@ -36,8 +36,10 @@ def _stream(request: RunRequest, config: configuration.Config, source: Source) -
     others = {name for name in (data.group, data.served_prediction) if name}
     if len(data.key) == 1:
         others.add(data.key[0])
+    # Features that nobody named stay those of the first file, whatever columns the log gets in time.
+    columns = source.columns if config.features is not None else source.first
     layout = features.resolve(
-        config, source.columns, time=data.time, label=config.label.column or data.label, others=others
+        config, columns, time=data.time, label=config.label.column or data.label, others=others
     )
     extra = (data.served_prediction,) if data.served_prediction else ()
     return Stream(source, data, config, layout, extra)

@@ -64,17 +64,20 @@ class Source:
 
     Attributes:
         columns: every column's Arrow type, in file order; CSV types as inferred from its beginning.
+        first: those of the first file alone.
         partitions: those of them that are text in the folders' names and not in the files.
         malformed_lines: lines refused because their number of fields is wrong.
+        lacking: columns that a file was found not to have.
     """
 
     uri: str
     format: str
     files: tuple[File, ...]
     columns: dict[str, Any]
+    first: dict[str, Any]
     partitions: frozenset[str] = frozenset()
     malformed_lines: int = 0
-    notices: list[str] = field(default_factory=list)
+    lacking: set[str] = field(default_factory=set)
 
     def require(self, name: str, what: str) -> None:
         """Check that a column exists.
@@ -127,6 +130,8 @@ def _line(error: BaseException) -> str:
 def open_source(uri: str, given_format: str | None) -> Source:
     """Find the files behind a URI (a file, a folder, or a glob; any fsspec address) and their columns.
 
+    Columns are those of the first and of the last file, as a log gets more of them in time; where a file has
+    none of a name, its rows lack the value.
     Files of a folder are read in the order of their names. Folders named ``column=value`` add a column.
 
     Raises:
@@ -134,20 +139,27 @@ def open_source(uri: str, given_format: str | None) -> Source:
     """
     files = _list(uri)
     kind = _format(files[0].path, given_format)
+    if kind == "tsv" and given_format is None and _is_criteo(files[0]):
+        kind = "criteo"
+    first = _columns(files[0], kind)
+    partitions = frozenset(files[0].partitions) - first.keys()
+    first |= dict.fromkeys(sorted(partitions), pa.string())
+    last = _columns(files[-1], kind) if len(files) > 1 else {}
+    later = {name: last[name] for name in last if name not in first}
+    return Source(uri, kind, files, first | later, first, partitions)
+
+
+def _columns(file: File, kind: str) -> dict[str, Any]:
     try:
-        if kind == "tsv" and given_format is None and _is_criteo(files[0]):
-            kind = "criteo"
         if kind == "parquet":
-            with files[0].open() as handle:
+            with file.open() as handle:
                 schema = pq.read_schema(handle)
         else:
-            with _csv(files[0], kind, None, []) as reader:
+            with _csv(file, kind, None, []) as reader:
                 schema = reader.schema
     except (OSError, pa.ArrowException, EOFError) as error:
-        raise DataError(f"data.uri: {files[0].path} cannot be read as {kind}: {_line(error)}") from error
-    columns = {name: schema.field(name).type for name in schema.names}
-    partitions = frozenset(files[0].partitions) - columns.keys()
-    return Source(uri, kind, files, columns | dict.fromkeys(sorted(partitions), pa.string()), partitions)
+        raise DataError(f"data.uri: {file.path} cannot be read as {kind}: {_line(error)}") from error
+    return {name: schema.field(name).type for name in schema.names}
 
 
 def _is_criteo(file: File) -> bool:
@@ -179,6 +191,7 @@ def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -
         ),
         convert_options=csv.ConvertOptions(
             include_columns=columns,
+            include_missing_columns=True,
             column_types=dict.fromkeys(columns, pa.string()) if columns else None,
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
@@ -278,6 +291,21 @@ def _with_constants(batch: Any, added: list[tuple[str, str | None]]) -> Any:
     return batch
 
 
+def _tell_lacking(source: Source, file: File, columns: list[str]) -> None:
+    for name in columns:
+        if name not in source.lacking:
+            source.lacking.add(name)
+            notice(f"{file.path} has no column {name!r}; its rows lack the value, and so may others")
+
+
+def _with_missing(batch: Any, columns: list[str]) -> Any:
+    """The batch with a column without values for each that the file lacks."""
+    for name in columns:
+        if name not in batch.schema.names:
+            batch = batch.append_column(name, pa.nulls(batch.num_rows))
+    return batch
+
+
 def _slices(batch: Any) -> Iterator[Any]:
     for start in range(0, batch.num_rows, BATCH_ROWS):
         yield batch.slice(start, BATCH_ROWS)
@@ -286,12 +314,17 @@ def _slices(batch: Any) -> Iterator[Any]:
 def _read_parquet(
     source: Source, file: File, columns: list[str], time: str | None, spans: Spans
 ) -> Iterator[Any]:
-    texts = [c for c in columns if _is_text(source.columns[c])]
     with file.open() as handle:
-        parquet = pq.ParquetFile(handle, read_dictionary=texts, pre_buffer=False)
-        groups = _groups(parquet.metadata, parquet.schema_arrow, time, spans)
+        metadata = pq.read_metadata(handle)
+        schema = metadata.schema.to_arrow_schema()
+        here = [name for name in columns if name in schema.names]
+        texts = [name for name in here if _is_text(schema.field(name).type)]
+        parquet = pq.ParquetFile(handle, metadata=metadata, read_dictionary=texts, pre_buffer=False)
+        groups = _groups(metadata, schema, time, spans)
         if groups:
-            yield from parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=columns, use_threads=False)
+            _tell_lacking(source, file, [name for name in columns if name not in here])
+            for batch in parquet.iter_batches(BATCH_ROWS, row_groups=groups, columns=here, use_threads=False):
+                yield _with_missing(batch, columns)
 
 
 def _is_text(kind: Any) -> bool:

@@ -232,14 +232,17 @@ def _pilots(turn: _Turn) -> bool | None:
     ended = {o.run: o for o in turn.memory.done}
     first = measuring.pilot(turn.know())
     pilot = ended.get(first.name)
+    if pilot is not None and (longer := measuring.widened(turn.know(), pilot)) is not None:
+        turn.memory, told = longer
+        turn.say("EmptyInterval", told)
+        return True
     if pilot is not None and pilot.report is None:
+        turn.memory = measuring.unmeasured(turn.memory)
         return _stop_for(turn, pilot)
     if turn.spec.suspend:
         turn.say("Suspended", SUSPENDED)
         return False
     if pilot is None:
-        if ended:
-            turn.say("EmptyInterval", measuring.longer(turn.memory))
         if turn.launch([first]):
             return False
         return turn.exhausted(f"{turn.know().headroom.part} leaves nothing for a first run")
@@ -249,7 +252,7 @@ def _pilots(turn: _Turn) -> bool | None:
     if turn.memory.row_rate is None:
         assert pilot.report is not None
         if (idle := _idle(turn.memory)) is not None:
-            turn.memory = replace(turn.memory, done=(), launched=(), measured=())
+            turn.memory = replace(measuring.unmeasured(turn.memory), done=(), launched=(), measured=())
             turn.stop(FailureKind.DATA_ERROR.value, idle)
             return True
         turn.memory = measuring.after_pilot(turn.know(), pilot.report)

@@ -20,7 +20,7 @@ from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.figures import ColdStart, Forecast, Surface
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, devices, name
-from dataefficient.cycle.model import Convergence, FailureKind, Memory, Rung, RunOutcome, RunPlan
+from dataefficient.cycle.model import PILOT, Convergence, FailureKind, Memory, Rung, RunOutcome, RunPlan
 from dataefficient.cycle.riding import carpool
 from dataefficient.cycle.scoring import with_shares
 from dataefficient.planner import convergence as converging
@@ -31,9 +31,9 @@ from dataefficient.planner.explore import best_probe
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.surface import fit_surface
 
-PILOTS = (64, 16, 4, 1)
-"""The pilot trains on the last 1/64 of the history before the common window; where no row lies there, as
-where times are whole days, on the last 1/16, and so on."""
+LONGER = 4
+"""Times that the pilot, or the common window, is longer after one in which no row lies, as where times are
+whole days, or the last day was a holiday."""
 RUNGS = (32, 16, 8, 4, 2, 1)
 """Rungs train on the last 1/32, 1/16, ... of it."""
 MIN_RUNGS = 3
@@ -57,40 +57,53 @@ SMALL_SHARE = 0.05
 def window(k: Knowledge) -> tuple[datetime, datetime, datetime]:
     """Begin of the history, begin of the common later window, and its end.
 
-    The window is as long as a cycle, at most a quarter of the history.
+    The window is as long as a cycle, or as some where the last one holds no row, at most a quarter of the
+    history.
     """
     history = interval(k.spec.schedule, 0)
     assert history is not None
-    length = min(k.cycle_length, (history.end - history.start) / 4)
+    length = min(k.memory.window_cycles * k.cycle_length, (history.end - history.start) / 4)
     return history.start, history.end - length, history.end
 
 
 def pilot(k: Knowledge) -> Wanted:
     """The first run: nothing is known of the stream."""
     start, middle, end = window(k)
-    part = pilot_part(k.memory)
-    train = (middle - (middle - start) / part, middle)
-    return Wanted(_pilot_name(part), Role.PROBE, k.reference, train, (middle, end))
+    train = (middle - (middle - start) / k.memory.pilot_part, middle)
+    return Wanted(_pilot_name(k.memory), Role.PROBE, k.reference, train, (middle, end))
 
 
-def pilot_part(memory: Memory) -> int:
-    """The pilot takes the last 1/part: the first of `PILOTS` that is not known to be empty, or the whole."""
-    empty = {o.run for o in memory.done if o.failure and o.failure.kind is FailureKind.EMPTY_INTERVAL}
-    return next((part for part in PILOTS if _pilot_name(part) not in empty), PILOTS[-1])
+def _pilot_name(memory: Memory) -> str:
+    part, cycles = memory.pilot_part, memory.window_cycles
+    longer = f"part-{part}-" if part != PILOT else ""
+    return name(0, longer + (f"window-{cycles}-" if cycles > 1 else "") + "pilot")
 
 
-def longer(memory: Memory) -> str:
-    """That the pilot takes more, since shorter ones were empty."""
-    part = pilot_part(memory)
-    shorter = PILOTS[PILOTS.index(part) - 1]
-    taken = f"the last 1/{part}" if part > 1 else "all of it"
-    return (
-        f"No row lies in the last 1/{shorter} of the history that runs are tried on; the pilot takes {taken}"
-    )
+def widened(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, str] | None:
+    """Memory for a longer pilot after one without a row to train on or to score, and what is told of it.
+
+    None: there is no need, or nothing longer.
+    """
+    memory = k.memory
+    if outcome.failure is not None and outcome.failure.kind is FailureKind.EMPTY_INTERVAL:
+        if memory.pilot_part == 1:
+            return None
+        part = memory.pilot_part // LONGER
+        taken = f"the last 1/{part}" if part > 1 else "all of it"
+        told = f"No row lies in the last 1/{memory.pilot_part} of the history; the pilot takes {taken}"
+        return replace(memory, pilot_part=part), told
+    if outcome.report is None or scored(outcome.report):
+        return None
+    longer = replace(memory, window_cycles=memory.window_cycles * LONGER)
+    if window(replace(k, memory=longer)) == window(k):
+        return None
+    told = "No row lies in the last part of the history, which runs are scored on"
+    return longer, f"{told}; it is taken up to {LONGER} times as long"
 
 
-def _pilot_name(part: int) -> str:
-    return name(0, "pilot" if part == PILOTS[0] else f"part-{part}-pilot")
+def unmeasured(memory: Memory) -> Memory:
+    """Memory whose pilot is the shortest again, for when what stopped it is mended."""
+    return replace(memory, pilot_part=PILOT, window_cycles=1)
 
 
 def small_pilot(k: Knowledge) -> Wanted | None:
@@ -117,9 +130,9 @@ def in_own_process(k: Knowledge, second: Wanted) -> Wanted | None:
 def after_pilot(k: Knowledge, report: RunReport) -> Memory:
     """Memory with the row rate, the evaluation shares and the exploration account settled."""
     start, middle, end = window(k)
-    trained_span = (middle - start).total_seconds() / pilot_part(k.memory)
+    trained_span = (middle - start).total_seconds() / k.memory.pilot_part
     rows_span = trained_span + (end - middle).total_seconds()
-    blocks = filled_blocks(report) if end - middle >= k.cycle_length else None
+    blocks = filled_blocks(report) if end - middle == k.cycle_length else None
     k = replace(k, memory=replace(k.memory, row_rate=report.rows.read / rows_span, time_blocks=blocks))
     # Starting a process for the pilot is no experiment: without it nothing is known at all.
     worked = devices(k.spec) * sum(m.reading + m.training + m.evaluating for m in k.memory.measured)
@@ -148,7 +161,7 @@ def rungs(k: Knowledge) -> list[Wanted]:
     start, middle, end = window(k)
     wanted: list[Wanted] = []
     left = RUNG_SHARE * purse(k)
-    parts = [part for part in RUNGS if part < pilot_part(k.memory)]
+    parts = [part for part in RUNGS if part < k.memory.pilot_part]
     for part in parts:
         train = (middle - (middle - start) / part, middle)
         cost = probe_cost(k, k.reference, train, together=k.memory.takes_riders)
@@ -296,7 +309,7 @@ def learn_curve(k: Knowledge) -> Memory:
         return replace(memory, convergence=unknown)
     largest, spread = own_level(rung_reports[-1])
     longest = max(k.rows(start, middle), float(largest.rows))
-    pilot_report = reports.get(_pilot_name(pilot_part(k.memory)))
+    pilot_report = reports.get(_pilot_name(k.memory))
     if pilot_report is not None and same_rows(pilot_report, rung_reports[0]):
         rung_reports.insert(0, pilot_report)
     memory = replace(memory, convergence=replace(_converge(k, rung_reports, longest), cycle=cycle))

@@ -20,6 +20,8 @@ from dataefficient.planner.knobs import Point
 
 EXHAUSTED = "BudgetExhausted"
 """Code of a stop for want of budget."""
+PILOT = 64
+"""The first run trains on the last 1/64 of the history before the common window."""
 
 
 class Step(enum.StrEnum):
@@ -395,6 +397,10 @@ class Memory:
     """Rows of the stream per second of event time."""
     positives: float | None = None
     """Share of positives among the rows that the latest candidate was scored on."""
+    pilot_part: int = PILOT
+    """The pilot trains on the last 1/this; more where no row lies in the last 1/`PILOT`."""
+    window_cycles: int = 1
+    """Cycles that are as long as the window at the history's end that small runs are scored on."""
     time_blocks: int | None = None
     """Time blocks of a cycle that had rows, as its models were scored last."""
     levels: tuple[float, ...] = ()
