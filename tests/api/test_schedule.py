@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataefficient.api.schedule import Interval, due, interval
+from dataefficient.api.schedule import Interval, due, interval, whole_period
 from dataefficient.api.spec import Schedule
 
 
@@ -62,6 +62,13 @@ def test_a_cron_period_ends_at_each_tick_and_the_first_may_be_shorter():
     weekly = on_cron("0 4 * * 1")
     assert interval(weekly, 1) == Interval(at(2001, 3, 1), at(2001, 3, 5, 4))
     assert interval(weekly, 2) == Interval(at(2001, 3, 5, 4), at(2001, 3, 12, 4))
+
+
+def test_a_cycle_is_as_long_as_a_period_that_is_not_cut_short_even_if_none_is_run():
+    assert whole_period(on_cron("0 4 * * 1")) == Interval(at(2001, 3, 5, 4), at(2001, 3, 12, 4))
+    soon_over = schedule(end_time=at(2001, 3, 1, 1))
+    assert interval(soon_over, 1) is None
+    assert whole_period(soon_over) == interval(schedule(), 1)
 
 
 def test_a_start_on_a_tick_begins_a_whole_period():

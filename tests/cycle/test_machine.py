@@ -22,7 +22,7 @@ from cycle.playing import (
 )
 from dataefficient.api.spec import Mode
 from dataefficient.contract import Policy, Role
-from dataefficient.cycle.machine import advance, begin, resume
+from dataefficient.cycle.machine import advance, begin, continued, resume
 from dataefficient.cycle.model import FailureKind, Observation, Step
 from dataefficient.planner.knobs import Point
 
@@ -462,6 +462,31 @@ def test_a_schedule_that_ends_before_its_first_cycle_trains_the_history_and_is_d
     assert player.memory.step is Step.FINISHED
     assert [r.cycle for r in player.memory.history] == [0]
     assert player.memory.champion is not None
+
+
+def test_a_cycle_that_waits_for_rows_is_left_when_the_schedule_ends_before_it():
+    answer = failing(("c002-candidate", FailureKind.DATA_NOT_READY, 99))
+    player = Player(resource(cycles=4), answer)
+    player.play(lambda memory: any(r.attempt > 2 for r in memory.running))
+    player.spec = resource(cycles=1)
+    player.ask()
+    assert player.memory.step is Step.FINISHED
+    assert not player.memory.running
+    assert [r.cycle for r in player.memory.history] == [0, 1]
+    longer = resource(cycles=4)
+    player.spec, player.answer = longer, success
+    player.memory = continued(longer, player.memory)
+    player.play()
+    assert [r.cycle for r in player.memory.history] == [0, 1, 2, 3, 4]
+
+
+def test_a_run_that_may_have_begun_again_is_not_left_when_the_schedule_ends_before_it():
+    player = Player(resource(cycles=4), failing(("c002-candidate", FailureKind.DATA_NOT_READY, 99)))
+    player.play(lambda memory: any(r.attempt > 2 for r in memory.running))
+    (waiting,) = player.memory.running
+    player.spec, player.now = resource(cycles=1), waiting.not_before
+    player.ask()
+    assert player.memory.running == (waiting,)
 
 
 def test_an_empty_history_stops_with_the_fields_that_say_where_it_lies():

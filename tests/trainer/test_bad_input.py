@@ -149,6 +149,33 @@ def test_an_empty_interval_is_skipped(stream, tmp_path, fails):
     assert "has its at in [2024-01-21T00:00:00Z, 2024-01-31T00:00:00Z)" in line
 
 
+@pytest.mark.parametrize("cycle", [0, 3])
+def test_a_stream_that_ends_before_the_interval_of_a_later_cycle_may_still_come(
+    stream, tmp_path, fails, cycle
+):
+    request = make_request(
+        stream, tmp_path, cycle=cycle, train=training(20, 30), evaluation=evaluation(25, 30)
+    )
+    code, line = fails(request)
+    assert code == (75 if cycle else 76)
+    assert ("set schedule.endTime" in line) == bool(cycle)
+
+
+def test_an_interval_without_rows_within_the_stream_is_empty_in_a_later_cycle_too(stream, tmp_path, fails):
+    rows = pq.read_table(stream)
+    days = pc.day(rows["at"])
+    pq.write_table(rows.filter(pc.not_equal(days, days[10_000])), tmp_path / "gap.parquet")
+    day = days[10_000].as_py()
+    request = make_request(
+        tmp_path / "gap.parquet",
+        tmp_path,
+        cycle=3,
+        train=training(day - 1, day),
+        evaluation=evaluation(day - 1, day),
+    )
+    assert fails(request)[0] == 76
+
+
 def test_an_empty_interval_says_where_rows_lie(stream, tmp_path, fails):
     rows = pq.read_table(stream)
     first, last = (f"{rows['at'][i].as_py():%Y-%m-%dT%H:%M:%SZ}" for i in (0, -1))

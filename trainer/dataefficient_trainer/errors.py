@@ -15,6 +15,7 @@ class TrainerError(Exception):
     UserError           the request or ``trainer.config`` is wrong
     DataError           a column is missing, a file is damaged, time runs backwards, all labels are equal
     EmptyIntervalError  no row lies in the interval
+    NotReadyError       the stream has not come as far as the interval
     CheckpointError     a checkpoint is gone, damaged or of another model
     NotFiniteError      the loss is not finite; nothing was written by that step
     StoppedError        SIGTERM; a resumable state was saved
@@ -37,6 +38,12 @@ class EmptyIntervalError(TrainerError):
     """No row lies in the interval."""
 
     code = ExitCode.EMPTY_INTERVAL
+
+
+class NotReadyError(TrainerError):
+    """The stream ends before the interval begins: its rows may still come."""
+
+    code = ExitCode.DATA_NOT_READY
 
 
 class CheckpointError(TrainerError):

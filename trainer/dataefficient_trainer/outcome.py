@@ -6,8 +6,8 @@ import dataclasses
 
 from dataefficient.contract import CheckpointRef, Rows, RunReport, RunRequest, Seconds, format_time
 from dataefficient_trainer import checkpoint
-from dataefficient_trainer.errors import DataError, EmptyIntervalError
-from dataefficient_trainer.events import Stream, instant
+from dataefficient_trainer.errors import DataError, EmptyIntervalError, NotReadyError
+from dataefficient_trainer.events import Stream, instant, micros
 from dataefficient_trainer.lineage import identity
 from dataefficient_trainer.rules import Pace
 from dataefficient_trainer.source import notice
@@ -22,6 +22,7 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
 
     Raises:
         EmptyIntervalError: no row in the interval, or none to train on.
+        NotReadyError: the stream ends before the interval of a later cycle begins.
         DataError: no usable label, or all equal.
     """
     counts, data, train = state.counts, request.data, request.train
@@ -45,6 +46,13 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
             )
         spans = [(s.start, s.end) for s in (train, request.evaluation) if s is not None]
         text = " or ".join(f"[{format_time(a)}, {format_time(b)})" for a, b in dict.fromkeys(spans))
+        extent = stream.extent()
+        # What lies before cycle 1 is there or never will be.
+        if request.cycle > 0 and extent is not None and extent[1] < min(micros(start) for start, _ in spans):
+            raise NotReadyError(
+                f"{data.uri} ends at {instant(extent[1])}, before any of {text}: rows of it may still come. "
+                "If the log is complete, set schedule.endTime"
+            )
         raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}{_lies(stream)}")
     if train is None:
         return

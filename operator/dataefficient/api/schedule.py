@@ -47,9 +47,11 @@ def interval(schedule: Schedule, cycle: int) -> Interval | None:
     return Interval(start, end)
 
 
-def first_period(schedule: Schedule) -> Interval:
-    """The interval of cycle 1, which tells how long a cycle is, whether or not ``endTime`` lets it be run."""
-    return Interval(_boundary(schedule, 0), _boundary(schedule, 1))
+def whole_period(schedule: Schedule) -> Interval:
+    """The first period that is not cut short, run or not: it tells how long a cycle is."""
+    # A cron's first period begins at ``startTime``, wherever its ticks lie.
+    number = 1 if schedule.cron is None else 2
+    return Interval(_boundary(schedule, number - 1), _boundary(schedule, number))
 
 
 def due(schedule: Schedule, cycle: int) -> datetime:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 
-from dataefficient.api.schedule import Interval, first_period, interval
+from dataefficient.api.schedule import Interval, interval, whole_period
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.covering import headroom
@@ -179,14 +179,14 @@ class Costing:
     @cached_property
     def cycle_rows(self) -> float:
         """Rows of one ordinary cycle."""
-        first = first_period(self.spec.schedule)
-        return self.rows(first.start, first.end)
+        whole = whole_period(self.spec.schedule)
+        return self.rows(whole.start, whole.end)
 
     @cached_property
     def cycle_length(self) -> timedelta:
         """Event time of one ordinary cycle."""
-        first = first_period(self.spec.schedule)
-        return first.end - first.start
+        whole = whole_period(self.spec.schedule)
+        return whole.end - whole.start
 
     @property
     def runs(self) -> frozenset[str]:

@@ -328,6 +328,9 @@ def _hold(turn: _Turn, planned: Planned) -> bool:
 def _train(turn: _Turn) -> bool:
     """Judges the cycle once all of its runs have ended."""
     memory = turn.memory
+    if undoing.is_over(turn.spec, memory, turn.now):
+        turn.memory = undoing.withdrawn(memory)
+        return True
     if memory.running:
         return False
     if memory.anew:

@@ -6,17 +6,35 @@ What its runs took is in the ledger already; what they showed is dropped.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from dataefficient.api.schedule import interval
 from dataefficient.api.spec import Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.judging import HISTORY
-from dataefficient.cycle.model import CycleRecord, Memory, Step
+from dataefficient.cycle.model import CycleRecord, FailureKind, Memory, Step
 
 
 def planned_anew(memory: Memory) -> Memory:
     """Memory before the cycle in hand was planned; its runs are over."""
     return replace(memory, anew=False, done=(), launched=(), notes=(), codes=(), step=Step.WAITING)
+
+
+def is_over(spec: Spec, memory: Memory, now: datetime) -> bool:
+    """Whether the cycle in hand only waits for rows, and ``endTime`` was moved to before it."""
+    waits = all(
+        plan.cause is not None
+        and plan.cause.kind is FailureKind.DATA_NOT_READY
+        and plan.not_before is not None
+        and plan.not_before > now
+        for plan in memory.running
+    )
+    return bool(memory.running) and waits and interval(spec.schedule, memory.cycle) is None
+
+
+def withdrawn(memory: Memory) -> Memory:
+    """Memory without the cycle in hand, no run of which has begun again."""
+    return planned_anew(replace(without_new_branches(memory), running=()))
 
 
 def has_older(memory: Memory) -> bool:
