@@ -61,7 +61,7 @@ def test_where_a_short_part_of_the_history_is_empty_the_pilot_takes_a_longer_one
     assert second.run == "c000-part-16-pilot"
     assert second.train.end == first.train.end
     assert second.train.end - second.train.start == 4 * (first.train.end - first.train.start)
-    assert any("No row lies in the last 1/64" in told for told in player.events)
+    assert any("The last 1/64 of the history holds nothing" in told for told in player.events)
 
 
 def test_no_run_on_the_history_is_shorter_than_the_pilot_that_found_rows():

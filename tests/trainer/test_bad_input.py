@@ -209,7 +209,7 @@ def test_times_that_cannot_be_read_ask_how_they_are_written(stream, tmp_path, fa
 def test_labels_that_are_all_equal_are_refused_on_a_cold_start(stream, tmp_path, fails, value):
     uri = replaced(stream, tmp_path / "same.parquet", "click", pa.array([value] * 20_000))
     code, line = fails(make_request(uri, tmp_path))
-    assert code == 65
+    assert code == 76
     assert f"all 20,000 training rows have the label {value} (column 'click')" in line
 
 

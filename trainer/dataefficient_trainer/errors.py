@@ -13,8 +13,8 @@ class TrainerError(Exception):
     """Base of all; ``code`` is the process's exit code.
 
     UserError           the request or ``trainer.config`` is wrong
-    DataError           a column is missing, a file is damaged, time runs backwards, all labels are equal
-    EmptyIntervalError  no row lies in the interval
+    DataError           a column is missing, a file is damaged, time runs backwards
+    EmptyIntervalError  no row lies in the interval, or all have one label
     NotReadyError       the stream has not come as far as the interval
     CheckpointError     a checkpoint is gone, damaged or of another model
     NotFiniteError      the loss is not finite; nothing was written by that step
@@ -35,7 +35,7 @@ class DataError(TrainerError):
 
 
 class EmptyIntervalError(TrainerError):
-    """No row lies in the interval."""
+    """Nothing to learn from lies in the interval."""
 
     code = ExitCode.EMPTY_INTERVAL
 

@@ -21,9 +21,9 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
     and only says so.
 
     Raises:
-        EmptyIntervalError: no row in the interval, or none to train on.
+        EmptyIntervalError: no row in the interval, none to train on, or on a cold start one label only.
         NotReadyError: the stream ends before the interval of a later cycle begins.
-        DataError: no usable label, or all equal.
+        DataError: no usable label, or no time.
     """
     counts, data, train = state.counts, request.data, request.train
     if counts.read == 0:
@@ -64,7 +64,7 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
     if counts.positives in {0, counts.train_rows}:
         found = f"all {counts.train_rows:,} training rows have the label {int(counts.positives > 0)}"
         if request.start is None and not request.fork:
-            raise DataError(
+            raise EmptyIntervalError(
                 f"data.label: {found} (column {stream.label!r}); nothing can be learnt from that: check the "
                 "column, trainer.config.label.atLeast and the interval"
             )

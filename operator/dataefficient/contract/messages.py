@@ -44,11 +44,11 @@ class ExitCode(enum.IntEnum):
     USER_ERROR = 64
     """The request or the configuration is wrong; trying again cannot help."""
     DATA_ERROR = 65
-    """The data cannot be used: a column is missing, a file is damaged, all labels are equal."""
+    """The data cannot be used: a column is missing, a file is damaged."""
     DATA_NOT_READY = 75
     """The interval's data is not complete yet: wait and try again, outside the attempts' count."""
     EMPTY_INTERVAL = 76
-    """No row lies in the interval: the cycle is skipped."""
+    """Nothing to learn from is there: no row or, on a cold start, one label only. The cycle is skipped."""
     CHECKPOINT_MISSING = 77
     """A checkpoint named in the request is gone, damaged or of another model."""
     NOT_FINITE = 78

@@ -221,7 +221,8 @@ ADVICE = MappingProxyType(
         FailureKind.USER_ERROR: "Correct what it names in the resource",
         FailureKind.DATA_ERROR: "Mend the data, or the column that the resource names",
         FailureKind.DATA_NOT_READY: "See that the stream arrives, or raise schedule.labelDelaySeconds",
-        FailureKind.EMPTY_INTERVAL: "See data.uri, schedule.historyFrom and startTime: no row lies there",
+        FailureKind.EMPTY_INTERVAL: "See data.uri, data.label, schedule.historyFrom and startTime: "
+        "there is nothing to learn from",
         FailureKind.CHECKPOINT_MISSING: "Bring the checkpoint back: no older champion is left",
         FailureKind.NOT_FINITE: "See its log; a lower learning rate in trainer.config may help",
         FailureKind.NO_REPORT: "See its log; the trainer must write a report before it ends",

@@ -90,8 +90,8 @@ def widened(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, str] | None:
             return None
         part = memory.pilot_part // LONGER
         taken = f"the last 1/{part}" if part > 1 else "all of it"
-        told = f"No row lies in the last 1/{memory.pilot_part} of the history; the pilot takes {taken}"
-        return replace(memory, pilot_part=part), told
+        told = f"The last 1/{memory.pilot_part} of the history holds nothing to learn from"
+        return replace(memory, pilot_part=part), f"{told}; the pilot takes {taken}"
     if outcome.report is None or scored(outcome.report):
         return None
     longer = replace(memory, window_cycles=memory.window_cycles * LONGER)
