@@ -1,7 +1,9 @@
 """The same stream as parquet, CSV and Criteo TSV, and times that are assembled."""
 
+import dataclasses
 import gzip
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +14,9 @@ import pytest
 
 from dataefficient.contract import Data, Evaluation, Policy, Train
 from dataefficient_trainer import source as files
+from dataefficient_trainer.errors import NotReadyError
 from dataefficient_trainer.features import PART_VALUES, part
-from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request
+from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request, training
 
 
 @pytest.fixture
@@ -113,12 +116,18 @@ def test_folders_that_are_named_as_hive_does_add_columns(stream, tmp_path):
         "derived": {"day": {"from": "dt", "part": "weekday"}},
     }
     data = Data(str(tmp_path / "lake"), "dt", "click", ("id",))
-    report = launch(
-        make_request(
-            tmp_path / "lake", tmp_path / "run", data=data, config={"features": features}, evaluation=None
-        )
+    config = {"features": features}
+    request = make_request(
+        tmp_path / "lake", tmp_path / "run", data=data, config=config, train=training(3, 5), evaluation=None
     )
-    assert report.rows.kept > 0
+    for file in source.files[1:-1]:  # the first and the last one tell the columns
+        if file.partitions["dt"] not in {"2024-01-04", "2024-01-05"}:
+            Path(file.path).write_bytes(b"of a day that the run does not need")
+    report = launch(request)
+    assert report.rows.kept == pc.sum(pc.is_in(days, pa.array(["2024-01-04", "2024-01-05"]))).as_py()
+    late = dataclasses.replace(request, train=training(20, 21), cycle=2)
+    with pytest.raises(NotReadyError, match="ends at 2024-01-10T00:00:00Z"):
+        launch(late)
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])

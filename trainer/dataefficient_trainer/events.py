@@ -298,15 +298,29 @@ class Stream:
 
     def extent(self) -> tuple[int, int] | None:
         """First and last time of the stream as its files tell them, else of the rows that were read."""
+        first, last = (self._moment(file) for file in (self.source.files[0], self.source.files[-1]))
+        if first is not None and last is not None:
+            return first, last
         told = files.extent(self.source, self.data.time)
         seen = None if self.last_time == MISSING_TIME else (self.first_time, self.last_time)
         return told or seen
 
+    def _moment(self, file: files.File) -> int | None:
+        """The time of all rows of a file where a folder's name tells it, in microseconds."""
+        if self.data.time not in self.source.partitions:
+            return None
+        text = pa.array([file.partitions.get(self.data.time)], pa.string())
+        at = int(self._times(text, self.config.time.format)[0])
+        return None if at == MISSING_TIME else at
+
     def _batches(self, spans: files.Spans) -> Iterator[tuple[Any, Times]]:
         """Record batches with their times, in time order."""
         plain = not self.config.time.parts and self.config.time.row_start is None
-        batches = files.read(self.source, self.columns, self.data.time if plain else None, spans)
-        if not (self.config.time.row_start is None and files.small_enough_to_sort(self.source)):
+        batches = files.read(
+            self.source, self.columns, self.data.time if plain else None, spans, self._moment
+        )
+        by_folders = self.data.time in self.source.partitions
+        if by_folders or self.config.time.row_start or not files.small_enough_to_sort(self.source):
             for batch in batches:
                 yield batch, self._event_times(batch)
             return

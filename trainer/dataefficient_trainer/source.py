@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -250,7 +250,13 @@ def _overlap(first: int, last: int, spans: Spans) -> bool:
     return any(last >= low and first < high for low, high in spans)
 
 
-def read(source: Source, columns: list[str], time: str | None, spans: Spans) -> Iterator[Any]:
+def read(
+    source: Source,
+    columns: list[str],
+    time: str | None,
+    spans: Spans,
+    moment: Callable[[File], int | None] = lambda _: None,
+) -> Iterator[Any]:
     """Record batches of at most ``BATCH_ROWS`` rows that cover the spans, in stream order.
 
     Args:
@@ -258,12 +264,16 @@ def read(source: Source, columns: list[str], time: str | None, spans: Spans) -> 
         columns: those to read.
         time: a timestamp column whose statistics may skip row groups; None: read all.
         spans: intervals [low, high) of time in microseconds.
+        moment: the one time that all rows of a file have, if its folder tells it: others are not opened.
 
     Raises:
         DataError: a file is damaged.
     """
     inside = [name for name in columns if name not in source.partitions]
     for file in source.files:
+        at = moment(file)
+        if at is not None and not _overlap(at, at, spans):
+            continue
         told = file.partitions
         added = [(name, told.get(name)) for name in columns if name in source.partitions]
         try:
@@ -339,7 +349,9 @@ def small_enough_to_sort(source: Source) -> bool:
             for file in source.files:
                 with file.open() as handle:
                     rows += pq.read_metadata(handle).num_rows
-            return rows <= SORT_ROWS
+                if rows > SORT_ROWS:
+                    return False
+            return True
         sizes = (int(f.fs.size(f.path)) * (8 if f.path.endswith(_COMPRESSED) else 1) for f in source.files)
         return sum(sizes) <= SORT_BYTES
     except (OSError, pa.ArrowException) as error:
