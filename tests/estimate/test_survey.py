@@ -174,6 +174,27 @@ def test_a_file_whose_name_says_nothing_is_known_by_its_first_bytes(write, table
     assert open_log(str(tmp_path / "clicks.gz")).format == "csv"
 
 
+def test_a_folder_and_a_pattern_of_csv_files_are_one_log(table, tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for i, start in enumerate(range(0, table.num_rows, 1_000)):
+        pa_csv.write_csv(table.slice(start, 1_000), folder / f"part-{i}.csv")
+    (folder / "_SUCCESS").touch()
+    for place in (str(folder), str(folder / "part-*.csv")):
+        found = look(place, tmp_path)
+        assert found.working.rows == table.num_rows
+        assert found.working.was_sorted
+    assert look(str(folder / "part-[01].csv"), tmp_path).working.rows == 2_000
+
+
+def test_a_folder_named_as_hive_does_has_its_columns(write, table, tmp_path):
+    for half in range(2):
+        folder = tmp_path / "lake" / f"half={half}"
+        folder.mkdir(parents=True)
+        write(table.slice(half * 2_000, 2_000), folder / "part.parquet")
+    assert "half" in open_log(str(tmp_path / "lake")).columns
+
+
 def test_csv_with_text_times_is_read(table, tmp_path):
     text = table.set_column(0, "ts", pc.strftime(table["ts"], "%Y-%m-%dT%H:%M:%SZ"))
     with pa.CompressedOutputStream(str(tmp_path / "log.csv.gz"), "gzip") as file:

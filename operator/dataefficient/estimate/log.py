@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -110,21 +111,23 @@ def _kind(path: str) -> str:
 
 
 def open_log(path: str) -> Log:
-    """Open a Parquet or CSV file, or a folder of Parquet files.
+    """Open a Parquet or CSV file, a folder of such files, or a pattern such as ``clicks/*.csv``.
 
     Raises:
         EstimateError: there is no such file, it is damaged, or it is neither format.
     """
-    kind = _kind(path)
-    if "://" not in path and not Path(path).exists():
+    files = [path] if "://" in path else _files(path)
+    if not files:
         near = (
             [p.name for p in Path(path).parent.glob("*") if p.is_file()] if Path(path).parent.is_dir() else []
         )
         raise EstimateError(f"{path}: no such file{_meant(Path(path).name, near)}", ExitCode.DATA_ERROR)
-    if "://" not in path and Path(path).is_file() and Path(path).stat().st_size == 0:
+    if "://" not in path and not any(Path(file).stat().st_size for file in files):
         raise EstimateError(f"{path}: the file is empty (0 bytes)", ExitCode.DATA_ERROR)
+    kind = _kind(files[0])
+    place = path if Path(path).is_dir() else files
     try:
-        source: Any = _csv_dataset(path) if kind == "csv" else _parquet_dataset(path)
+        source: Any = _csv_dataset(place, files[0]) if kind == "csv" else _parquet_dataset(place)
         rows = source.count_rows() if kind == "parquet" else None
     except (OSError, pa.ArrowException, ValueError) as error:
         raise EstimateError(
@@ -138,14 +141,23 @@ def open_log(path: str) -> Log:
     return Log(path, kind, columns, rows, source)
 
 
-def _parquet_dataset(path: str) -> Any:
+def _files(path: str) -> list[str]:
+    """The files of a path, of a folder, or that a pattern fits, in the order of their names."""
+    # Not Path.glob, which refuses patterns that are absolute.
+    found = [path] if Path(path).exists() else sorted(glob(path))  # noqa: PTH207
+    below = (sorted(Path(one).rglob("*")) if Path(one).is_dir() else [Path(one)] for one in found)
+    files = [file for some in below for file in some if file.is_file()]
+    return [str(file) for file in files if not file.name.startswith((".", "_"))]
+
+
+def _parquet_dataset(place: str | list[str]) -> Any:
     # Of a folder, columns that stand in the names of folders below it (Hive).
-    folders = "hive" if Path(path).is_dir() else None
-    return ds.dataset(path, format="parquet", partitioning=folders)
+    folders = "hive" if isinstance(place, str) else None
+    return ds.dataset(place, format="parquet", partitioning=folders)
 
 
-def _csv_dataset(path: str) -> Any:
-    delimiter = "\t" if ".tsv" in path.lower() else ","
+def _csv_dataset(place: str | list[str], first: str) -> Any:
+    delimiter = "\t" if ".tsv" in first.lower() else ","
     options = ds.CsvFileFormat(
         parse_options=pa_csv.ParseOptions(delimiter=delimiter),
         convert_options=pa_csv.ConvertOptions(
@@ -153,7 +165,7 @@ def _csv_dataset(path: str) -> Any:
         ),
         read_options=pa_csv.ReadOptions(block_size=16 << 20),
     )
-    return ds.dataset(path, format=options)
+    return ds.dataset(place, format=options)
 
 
 def _meant(name: str, options: list[str]) -> str:
