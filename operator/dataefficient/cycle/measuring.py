@@ -161,7 +161,7 @@ def rungs(k: Knowledge) -> list[Wanted]:
     start, middle, end = window(k)
     wanted: list[Wanted] = []
     left = RUNG_SHARE * purse(k)
-    parts = [part for part in RUNGS if part < k.memory.pilot_part]
+    parts = _parts(k.memory)
     for part in parts:
         train = (middle - (middle - start) / part, middle)
         cost = probe_cost(k, k.reference, train, together=k.memory.takes_riders)
@@ -177,6 +177,11 @@ def rungs(k: Knowledge) -> list[Wanted]:
             left -= cost
             wanted.append(replace(rung, name=name(k.memory.cycle, "replica"), other_seed=True))
     return wanted if len(wanted) > MIN_RUNGS else []
+
+
+def _parts(memory: Memory) -> list[int]:
+    """The rungs that are longer than the pilot, shortest first: what is shorter may hold no row."""
+    return [part for part in RUNGS if part < memory.pilot_part]
 
 
 def purse(k: Knowledge) -> float:
@@ -346,7 +351,8 @@ def _block_spread(report: RunReport) -> float:
 def _seed_noise(memory: Memory, reports: Mapping[str, RunReport]) -> float:
     """Pools the replica's difference with the prior value, which counts as two observations."""
     cycle = memory.cycle
-    first, second = reports.get(name(cycle, f"rung-{RUNGS[0]}")), reports.get(name(cycle, "replica"))
+    shortest = next(iter(_parts(memory)), 1)
+    first, second = reports.get(name(cycle, f"rung-{shortest}")), reports.get(name(cycle, "replica"))
     difference = None if first is None or second is None else compare(first, second)
     if difference is None:
         return memory.seed_noise
