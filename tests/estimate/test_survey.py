@@ -148,12 +148,21 @@ def test_zeros_that_numbers_lose_at_their_front_are_given_back():
         (["soon", "later"], None, "--time-format"),
         ([20_010_131], "%H", "has no year"),
         (["soon", "later"], "%Y%m%d", "soon, later is no time of this form"),
-        ([1.5], None, "not a time"),
+        ([1.5], None, "no time since 1970"),
+        ([True], None, "not a time"),
     ],
 )
 def test_what_is_no_time_is_refused_with_what_to_say(values, form, told):
     with pytest.raises(EstimateError, match=told):
         TimeColumn("ts", form).read(pa.chunked_array([values]))
+
+
+def test_seconds_since_1970_may_be_fractions():
+    column = TimeColumn("ts", None)
+    values = pa.chunked_array([[1_709_251_217.25, None, float("nan"), float("inf")]])
+    times = [t and t.isoformat() for t in column.read(values).to_pylist()]
+    assert times == ["2024-03-01T00:00:17.250000+00:00", None, None, None]
+    assert column.unit == "s"
 
 
 def test_a_form_for_a_column_of_times_is_refused(table):

@@ -61,6 +61,15 @@ def test_a_folder_of_files_is_one_stream_in_the_order_of_names(stream, tmp_path)
         assert parts.checkpoint.digest == whole.checkpoint.digest
 
 
+def test_seconds_as_floats_are_a_time_where_the_unit_is_named(stream, tmp_path):
+    rows = pq.read_table(stream)
+    seconds = pc.divide(rows["at"].cast("int64").cast("float64"), 1e6)
+    pq.write_table(rows.set_column(0, "at", seconds), tmp_path / "floats.parquet")
+    config = {**FEATURES, "time": {"unit": "s"}}
+    found = launch(make_request(tmp_path / "floats.parquet", tmp_path / "one", config=config))
+    assert found.evaluated == launch(make_request(stream, tmp_path / "two")).evaluated
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_times_of_any_unit_choose_the_same_row_groups(stream, tmp_path, unit):
     rows = pq.read_table(stream)

@@ -23,10 +23,9 @@ from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import DataError
 from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, numbers
 from dataefficient_trainer.hashing import Hashes, combine, hash_column
+from dataefficient_trainer.time_columns import microseconds
 
 CHUNK_ROWS = 65_536
-_TIME_TEXT = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?Z?$"
-_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 def micros(instant: datetime) -> int:
@@ -49,15 +48,6 @@ def union(spans: list[tuple[int, int]]) -> files.Spans:
 def instant(microseconds: int) -> str:
     """Text of a time, for messages."""
     return f"{np.datetime64(int(microseconds), 'us').astype('M8[s]')}Z"
-
-
-def written_times(array: Any, form: str) -> Any:
-    """Timestamps of digits or text of the form ``form`` (as in strptime); null where they have another."""
-    text = array.cast(pa.string())
-    # Numbers lose the zeros that they begin with: 3 o'clock of 2009-01-05 in %y%m%d%H is 9010503.
-    wide = len(datetime(2000, 1, 1, tzinfo=UTC).strftime(form))
-    text = pc.if_else(pc.match_substring_regex(text, r"^\d+$"), pc.utf8_lpad(text, wide, "0"), text)
-    return pc.strptime(text, format=form, unit="us", error_is_null=True)
 
 
 @dataclass
@@ -198,9 +188,13 @@ class Stream:
                 f"data.time: column {self.data.time!r} holds integers ({kind}); set trainer.config.time.unit "
                 "to s, ms, us or ns, or trainer.config.time.format to how its digits are read, as %Y%m%d%H"
             )
-        if not (text or pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        counts = pa.types.is_floating(kind) and self.config.time.unit is not None
+        whole = pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+        if not (text or counts or whole):
+            also = ", or trainer.config.time.unit for numbers that count since 1970"
             raise DataError(
                 f"data.time: column {self.data.time!r} has the type {kind}; a timestamp is needed"
+                f"{also if pa.types.is_floating(kind) else ''}"
             )
 
     # ------------------------------------------------------------------ columns of one batch
@@ -211,7 +205,7 @@ class Stream:
             rows = self.read_rows + np.arange(batch.num_rows, dtype=np.float64)
             return micros(time.row_start) + (rows * time.row_seconds * 1e6).astype(np.int64)
         if not time.parts:
-            return self._times(batch.column(self.data.time), form=time.format)
+            return microseconds(batch.column(self.data.time), unit=time.unit, form=time.format)
         parts = {name: numbers(batch.column(column), Cells()) for name, column in time.parts.items()}
         missing = np.any([np.isnan(values) for values in parts.values()], axis=0)
         part = {name: np.where(missing, 1, values).astype(np.int64) for name, values in parts.items()}
@@ -221,37 +215,13 @@ class Stream:
         times = (months.astype(np.int64) + part.get("day", one) - 1) * 1440 + minutes
         return np.where(missing, MISSING_TIME, times * 60_000_000)
 
-    def _times(self, array: Any, form: str | None = None) -> Times:
-        """Microseconds since 1970 of a time column; times without a zone are UTC."""
-        if pa.types.is_dictionary(array.type):
-            table = np.append(self._times(array.dictionary, form), MISSING_TIME)
-            codes = pc.fill_null(array.indices.cast(pa.int64()), len(array.dictionary))
-            return np.asarray(table[codes.to_numpy(zero_copy_only=False)])
-        if form is not None:
-            array = written_times(array, form)
-        elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-            if self.config.time.unit is not None:
-                array = pc.if_else(pc.match_substring_regex(array, r"^-?\d{1,18}$"), array, None).cast(
-                    pa.int64()
-                )
-            else:
-                array = pc.if_else(pc.match_substring_regex(array, _TIME_TEXT), array, None)
-                array = pc.replace_substring_regex(array, "Z$", "").cast(pa.timestamp("us"))
-        if pa.types.is_integer(array.type):
-            raw = np.asarray(pc.fill_null(array.cast(pa.int64()), 0).to_numpy(zero_copy_only=False))
-            unit = self.config.time.unit or "us"
-            times = raw // 1000 if unit == "ns" else raw * _UNITS[unit]
-        else:
-            kind = pa.timestamp("us", tz=getattr(array.type, "tz", None))
-            whole = pc.fill_null(array.cast(kind, safe=False).cast(pa.int64()), 0)
-            times = np.asarray(whole.to_numpy(zero_copy_only=False))
-        if array.null_count:
-            return np.where(array.is_null().to_numpy(zero_copy_only=False), MISSING_TIME, times)
-        return times
-
     def times_of(self, batch: Any, event_times: Times) -> Any:
         """Function from the name of a time to the microseconds of a batch's rows."""
-        return lambda name: event_times if name == self.data.time else self._times(batch.column(name))
+        return lambda name: (
+            event_times
+            if name == self.data.time
+            else microseconds(batch.column(name), unit=self.config.time.unit)
+        )
 
     def _labels(self, batch: Any) -> npt.NDArray[np.int8]:
         values = numbers(batch.column(self.label), Cells())
@@ -310,7 +280,7 @@ class Stream:
         if self.data.time not in self.source.partitions:
             return None
         text = pa.array([file.partitions.get(self.data.time)], pa.string())
-        at = int(self._times(text, self.config.time.format)[0])
+        at = int(microseconds(text, unit=self.config.time.unit, form=self.config.time.format)[0])
         return None if at == MISSING_TIME else at
 
     def _batches(self, spans: files.Spans) -> Iterator[tuple[Any, Times]]:

@@ -85,7 +85,7 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
             "operator reads a stream in time order: sort the log before using it."
         )
     if working.time_unit:
-        yield f"{roles.time} holds integers; they were read as {working.time_unit} since 1970."
+        yield f"{roles.time} holds numbers; they were read as {working.time_unit} since 1970."
     if working.time_format and not roles.time_format:
         yield f"{roles.time} holds integers; their digits were read as {working.time_format}."
     for count, what in (

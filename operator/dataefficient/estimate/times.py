@@ -27,7 +27,7 @@ class TimeColumn:
     """Reads a column batch after batch; what its integers mean follows from the first batch.
 
     Attributes:
-        unit: of integers that count since 1970; None: it holds none.
+        unit: of numbers that count since 1970; None: it holds none.
         form: as in strptime, where digits or text are read so.
 
     Raises:
@@ -52,11 +52,12 @@ class TimeColumn:
             EstimateError: the column holds no times, or none of the form that was named.
         """
         kind = column.type
-        if self.form is None and self.unit is None and pa.types.is_integer(kind):
+        counts = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        if self.form is None and self.unit is None and counts:
             self._look(column)
         if self.form is not None:
             return _as_utc(self._written(column, self.form))
-        if pa.types.is_integer(kind):
+        if counts:
             return self._counted(column).cast(_UTC)
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return _as_utc(self._text(column))
@@ -68,14 +69,15 @@ class TimeColumn:
 
     def _look(self, column: Any) -> None:
         values = pc.unique(pc.drop_null(column)).slice(0, _LOOKED_AT)
-        self.form = next((form for form in CALENDARS if len(values) and _is_calendar(values, form)), None)
+        forms = CALENDARS if len(values) and pa.types.is_integer(column.type) else ()
+        self.form = next((form for form in forms if _is_calendar(values, form)), None)
         if self.form is not None:
             return
-        largest = pc.max(pc.abs(column.cast(pa.int64()))).as_py() or 0
+        largest = pc.max(pc.abs(_finite(column))).as_py() or 0.0
         self.unit = next(unit for unit, below in _UNITS if largest < below)
         if largest < _LEAST:
             raise self._wrong(
-                f"integers such as {some(column)} are no time since 1970 (in s, ms, us or ns) and no days "
+                f"numbers such as {some(column)} are no time since 1970 (in s, ms, us or ns) and no days "
                 "such as 20010131; say how their digits are read, as --time-format %y%m%d, or add a column "
                 "with the whole time"
             )
@@ -105,14 +107,22 @@ class TimeColumn:
         )
 
     def _counted(self, column: Any) -> Any:
-        column = column.cast(pa.int64())
         assert self.unit is not None, "the first batch told"
+        if pa.types.is_floating(column.type):
+            times = pc.round(pc.multiply(_finite(column), _PER_MICROSECOND.get(self.unit, 1e-3)))
+            return times.cast(pa.int64())
+        column = column.cast(pa.int64())
         if self.unit == "ns":
             return pc.divide(column, 1000)
         return pc.multiply(column, _PER_MICROSECOND[self.unit])
 
     def _wrong(self, told: str) -> EstimateError:
         return EstimateError(f"--time {self._name}: {told}", ExitCode.USER_ERROR)
+
+
+def _finite(column: Any) -> Any:
+    numbers = column.cast(pa.float64())
+    return pc.if_else(pc.is_finite(numbers), numbers, None)
 
 
 def _parsed(column: Any, form: str) -> Any:
