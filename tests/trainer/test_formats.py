@@ -14,7 +14,7 @@ import pytest
 
 from dataefficient.contract import Data, Evaluation, Policy, Train
 from dataefficient_trainer import source as files
-from dataefficient_trainer.errors import NotReadyError
+from dataefficient_trainer.errors import DataError, NotReadyError
 from dataefficient_trainer.features import PART_VALUES, part
 from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request, training
 
@@ -164,6 +164,33 @@ def test_columns_that_only_some_files_have_are_missing_in_the_others(stream, tmp
     assert found.extra["missingCells"] == wanted.extra["missingCells"] > 10_000
     assert found.checkpoint.digest == wanted.checkpoint.digest
     assert f"1.{ending} has no column 'price'" in capfd.readouterr().err or ending == "csv"
+
+
+def test_files_out_of_order_are_sorted_though_columns_differ(stream, tmp_path):
+    rows = pq.read_table(stream)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    narrow = (
+        rows.slice(9_000).set_column(2, "user", rows.slice(9_000)["user"].cast("int8")).drop_columns("price")
+    )
+    assert rows.schema.names[2] == "user"
+    pq.write_table(narrow, folder / "0.parquet")
+    pq.write_table(rows.slice(0, 9_000), folder / "1.parquet")
+    config = {"features": {"categorical": ["user"]}}
+    found = launch(make_request(folder, tmp_path / "found", config=config))
+    wanted = launch(make_request(stream, tmp_path / "wanted", config=config))
+    assert found.rows == wanted.rows
+    assert found.checkpoint.digest == wanted.checkpoint.digest
+
+
+def test_files_out_of_order_whose_types_do_not_go_together_are_refused(stream, tmp_path):
+    rows = pq.read_table(stream)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    pq.write_table(rows.slice(9_000).set_column(2, "user", pa.array(["x"] * 11_000)), folder / "0.parquet")
+    pq.write_table(rows.slice(0, 9_000), folder / "1.parquet")
+    with pytest.raises(DataError, match="give each column one type"):
+        launch(make_request(folder, tmp_path / "run", config={"features": {"categorical": ["user"]}}))
 
 
 def test_features_that_nobody_named_stay_when_the_log_gets_a_column(stream, tmp_path):

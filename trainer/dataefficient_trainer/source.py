@@ -364,7 +364,18 @@ def notice(text: str) -> None:
 
 
 def sort_batches(batches: list[Any], times: np.ndarray[Any, Any]) -> list[Any]:
-    """The rows of ``batches`` in order of ``times`` (stable), as new batches."""
-    table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+    """The rows of ``batches`` in order of ``times`` (stable), as new batches.
+
+    Raises:
+        DataError: a column has types in some of the files that do not go together.
+    """
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+    except pa.ArrowException as error:
+        raise DataError(
+            f"data.uri: the files are not in time order, and cannot be sorted as one: {_line(error)}; "
+            "give each column one type, or sort the files by their time"
+        ) from error
     table = table.take(pa.array(np.argsort(times, kind="stable")))
     return [piece for batch in table.combine_chunks().to_batches() for piece in _slices(batch)]
