@@ -36,6 +36,21 @@ def test_csv_plain_and_compressed_gives_the_same_rows_as_parquet(stream, tmp_pat
     assert loss(plain) == pytest.approx(loss(parquet), rel=0.05)
 
 
+@pytest.mark.parametrize("words", [("False", "True"), ("false", "true"), ("0", "1")])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_labels_may_be_written_as_booleans(stream, tmp_path, as_csv, words, ending):
+    rows = pq.read_table(stream)
+    spoken = pc.if_else(pc.equal(rows["click"], 1), words[1], words[0])
+    place = rows.schema.names.index("click")
+    write = pa_csv.write_csv if ending == "csv" else pq.write_table
+    write(rows.set_column(place, "click", spoken), tmp_path / f"spoken.{ending}")
+    whole = as_csv if ending == "csv" else stream
+    found = launch(make_request(tmp_path / f"spoken.{ending}", tmp_path / "found"))
+    wanted = launch(make_request(whole, tmp_path / "wanted"))
+    assert found.rows == wanted.rows
+    assert found.evaluated.positives == wanted.evaluated.positives
+
+
 def test_malformed_lines_and_cells_of_a_csv_are_counted(tmp_path, as_csv):
     lines = as_csv.read_text().splitlines()
     lines[100] += ",one too many"

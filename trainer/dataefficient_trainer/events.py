@@ -224,7 +224,14 @@ class Stream:
         )
 
     def _labels(self, batch: Any) -> npt.NDArray[np.int8]:
-        values = numbers(batch.column(self.label), Cells())
+        column = batch.column(self.label)
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            # As booleans are written in CSV.
+            column = pc.replace_substring_regex(column, "^(?i:true)$", "1")
+            column = pc.replace_substring_regex(column, "^(?i:false)$", "0")
+        values = numbers(column, Cells())
         missing = np.isnan(values)
         if self.config.label.at_least is not None:
             return np.where(missing, -1, values >= self.config.label.at_least).astype(np.int8)
