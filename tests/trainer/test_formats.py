@@ -114,6 +114,17 @@ def test_row_groups_of_other_days_are_not_read(stream, tmp_path):
         assert 0 < read < rows.num_rows / 2
 
 
+def test_where_a_file_lacks_the_time_the_extent_is_not_told(stream, tmp_path):
+    rows = pq.read_table(stream)
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    pq.write_table(rows.slice(0, 9_000), folder / "0.parquet")
+    first = rows["at"][0].cast("int64").as_py(), rows["at"][8_999].cast("int64").as_py()
+    assert files.extent(files.open_source(str(folder), None), "at") == first
+    pq.write_table(rows.slice(9_000).drop_columns("at"), folder / "1.parquet")
+    assert files.extent(files.open_source(str(folder), None), "at") is None
+
+
 def test_folders_that_are_named_as_hive_does_add_columns(stream, tmp_path):
     rows = pq.read_table(stream)
     days = pc.strftime(rows["at"], "%Y-%m-%d")

@@ -176,7 +176,7 @@ class Stream:
 
     def _check_time_type(self) -> None:
         kind = self.source.columns[self.data.time]
-        text = self.source.format != "parquet" or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        text = self.source.format != "parquet" or files.is_text(kind)
         form = self.config.time.format
         if form is not None and not (text or pa.types.is_integer(kind)):
             raise DataError(
@@ -225,12 +225,13 @@ class Stream:
 
     def _labels(self, batch: Any) -> npt.NDArray[np.int8]:
         column = batch.column(self.label)
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            # As booleans are written in CSV.
-            column = pc.replace_substring_regex(column, "^(?i:true)$", "1")
-            column = pc.replace_substring_regex(column, "^(?i:false)$", "0")
+        if files.is_text(column.type):
+            column = column.dictionary_encode()
+        if pa.types.is_dictionary(column.type) and files.is_text(column.type.value_type):
+            # As booleans are written in CSV; each word is looked at once.
+            words = pc.replace_substring_regex(column.dictionary, "^(?i:true)$", "1")
+            words = pc.replace_substring_regex(words, "^(?i:false)$", "0")
+            column = pa.DictionaryArray.from_arrays(column.indices, words)
         values = numbers(column, Cells())
         missing = np.isnan(values)
         if self.config.label.at_least is not None:

@@ -53,13 +53,13 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
                 f"{data.uri} ends at {instant(extent[1])}, before any of {text}: rows of it may still come. "
                 "If the log is complete, set schedule.endTime"
             )
-        raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}{_lies(stream)}")
+        raise EmptyIntervalError(f"no row of {data.uri} has its {data.time} in {text}{_lies(extent)}")
     if train is None:
         return
     if counts.train_rows == 0:
         raise EmptyIntervalError(
             f"no row of {data.uri} with a usable label has its {data.time} in the training interval "
-            f"[{format_time(train.start)}, {format_time(train.end)}){_lies(stream)}"
+            f"[{format_time(train.start)}, {format_time(train.end)}){_lies(stream.extent())}"
         )
     if counts.positives in {0, counts.train_rows}:
         found = f"all {counts.train_rows:,} training rows have the label {int(counts.positives > 0)}"
@@ -71,8 +71,7 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
         notice(f"{found}; the model was trained on them all the same")
 
 
-def _lies(stream: Stream) -> str:
-    extent = stream.extent()
+def _lies(extent: tuple[int, int] | None) -> str:
     return "" if extent is None else f"; rows were found from {instant(extent[0])} to {instant(extent[1])}"
 
 

@@ -214,34 +214,35 @@ def _bounds(statistics: Any, kind: Any) -> tuple[int, int] | None:
     return first, last
 
 
-def _groups(metadata: Any, schema: Any, time: str | None, spans: Spans) -> list[int]:
-    """Row groups whose time statistics overlap one of the spans; those without statistics too."""
+def _group_bounds(metadata: Any, schema: Any, time: str | None) -> list[tuple[int, int] | None]:
+    """First and last time of each row group; None: not told."""
     groups = range(metadata.num_row_groups)
     names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
     if time not in names:
-        return list(groups)
+        return [None for _ in groups]
     column, kind = names.index(time), schema.field(time).type
-    chosen = []
-    for group in groups:
-        bounds = _bounds(metadata.row_group(group).column(column).statistics, kind)
-        # A millisecond of slack: statistics may be coarser than the values.
-        if bounds is None or _overlap(bounds[0] - 1000, bounds[1] + 1000, spans):
-            chosen.append(group)
-    return chosen
+    return [_bounds(metadata.row_group(group).column(column).statistics, kind) for group in groups]
+
+
+def _groups(metadata: Any, schema: Any, time: str | None, spans: Spans) -> list[int]:
+    """Row groups whose time statistics overlap one of the spans; those without statistics too."""
+    # A millisecond of slack: statistics may be coarser than the values.
+    return [
+        group
+        for group, bounds in enumerate(_group_bounds(metadata, schema, time))
+        if bounds is None or _overlap(bounds[0] - 1000, bounds[1] + 1000, spans)
+    ]
 
 
 def extent(source: Source, time: str) -> tuple[int, int] | None:
     """First and last time in microseconds, by the statistics of the first and last file; None: not told."""
-    if source.format != "parquet" or time in source.partitions or time not in source.columns:
+    if source.format != "parquet":
         return None
-    found = []
+    found: list[tuple[int, int] | None] = []
     for file in source.files[:: max(1, len(source.files) - 1)]:
         with file.open() as handle:
-            parquet = pq.ParquetFile(handle)
-            metadata, kind = parquet.metadata, parquet.schema_arrow.field(time).type
-            column = [metadata.schema.column(i).path for i in range(metadata.num_columns)].index(time)
-            groups = (metadata.row_group(i).column(column) for i in range(metadata.num_row_groups))
-            found += [_bounds(group.statistics, kind) for group in groups]
+            metadata = pq.read_metadata(handle)
+        found += _group_bounds(metadata, metadata.schema.to_arrow_schema(), time)
     told = [bounds for bounds in found if bounds is not None]
     return (min(a for a, _ in told), max(b for _, b in told)) if told and len(told) == len(found) else None
 
@@ -328,7 +329,7 @@ def _read_parquet(
         metadata = pq.read_metadata(handle)
         schema = metadata.schema.to_arrow_schema()
         here = [name for name in columns if name in schema.names]
-        texts = [name for name in here if _is_text(schema.field(name).type)]
+        texts = [name for name in here if is_text(schema.field(name).type)]
         parquet = pq.ParquetFile(handle, metadata=metadata, read_dictionary=texts, pre_buffer=False)
         groups = _groups(metadata, schema, time, spans)
         if groups:
@@ -337,7 +338,8 @@ def _read_parquet(
                 yield _with_missing(batch, columns)
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type holds text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

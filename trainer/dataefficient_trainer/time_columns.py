@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataefficient_trainer.features import MISSING_TIME, Times
+from dataefficient_trainer.source import is_text
 
 _DAY = r"^\d{4}-\d{2}-\d{2}"
 _CLOCK = r"[ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
@@ -33,7 +34,7 @@ def microseconds(array: Any, *, unit: str | None = None, form: str | None = None
         return np.asarray(table[codes.to_numpy(zero_copy_only=False)])
     if form is not None:
         array = _written(array, form)
-    elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+    elif is_text(array.type):
         array = _text(array) if unit is None else _numbers(array)
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         array = _counted(array, unit or "us")
