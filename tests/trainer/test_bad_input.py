@@ -333,7 +333,6 @@ def test_a_checkpoint_that_is_gone_damaged_or_of_another_model_is_named(stream, 
             {"config": {**FEATURES, "label": {"atLeast": 1}}},
             "of another model: its label differs",
         ),
-        ({"size": 4}, "has size 8 and the run asks for 4"),
         ({"frozen": {"old": CheckpointRef(str(tmp_path / "gone"), "")}}, "frozen.old: the checkpoint"),
     ):
         code, line = fails(dataclasses.replace(base, **change))

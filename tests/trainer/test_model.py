@@ -5,6 +5,7 @@ import torch
 from dataefficient_trainer.growth import grow
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.rules import Pace
+from dataefficient_trainer.shrinking import shrink
 
 PACE = Pace(batch=64, sparse=0.05, dense=1e-3)
 
@@ -117,6 +118,68 @@ def test_growing_changes_no_prediction_and_the_grown_model_learns(small, large, 
         end = step(grown, rows)
     assert end < start
     assert grown.step == model.step + 51
+
+
+FIRST_ROWS = torch.tensor([0, 20, 40])
+
+
+def telling(rows=256, seed=0):
+    """As ``batch``, with labels that hang on a field, a number, and two fields together."""
+    indices, values, _ = batch(rows, seed)
+    together = (indices[:, 0] % 2 == indices[:, 1] % 2).float()
+    logit = (indices[:, 2] % 3).float() - 2.0 + together + torch.nan_to_num(values[:, 1])
+    random = torch.Generator().manual_seed(seed + 1)
+    return indices, values, (torch.rand(rows, generator=random) < torch.sigmoid(logit)).float()
+
+
+def taught(size):
+    model = make(size)
+    for seed in range(400):
+        rows = telling(seed=seed)
+        model.observe_numbers(rows[1])
+        step(model, rows, offset=0.0)
+    return model
+
+
+def unlike(model, other):
+    """Variance of the difference of two models' log-odds, relative to that of the second."""
+    rows = telling(rows=4_096, seed=900)
+    mine, theirs = (m.logits(*rows[:2], finished=True) for m in (model, other))
+    return float((mine - theirs).var() / theirs.var())
+
+
+@pytest.mark.parametrize(("large", "small", "lost"), [(8, 6, 0.02), (8, 2, 0.05), (8, 1, 0.2)])
+def test_shrinking_keeps_nearly_all_predictions_and_the_shrunk_model_learns_on(large, small, lost):
+    model, shrunk = taught(large), make(small, seed=8)
+    shrink(model, shrunk, FIRST_ROWS)
+    assert 0.0 < unlike(shrunk, model) < lost
+    before = unlike(shrunk, model)
+    assert shrunk.step == model.step
+    for seed in range(400, 600):
+        step(shrunk, telling(seed=seed), offset=0.0)
+    assert torch.isfinite(shrunk.logits(*telling()[:2], finished=True)).all()
+    assert unlike(shrunk, model) < 2 * before + 0.1
+
+
+def test_the_more_is_left_of_a_model_the_nearer_it_is_where_values_act_together():
+    model = taught(8)
+    model.embedding.mul_(6.0)
+    found = []
+    for size in (1, 2, 4, 7):
+        smaller = make(size, seed=8)
+        shrink(model, smaller, FIRST_ROWS)
+        found.append(unlike(smaller, model))
+    assert found == sorted(found, reverse=True), found
+    assert found[-1] < 0.5 * found[0]
+
+
+def test_a_model_without_numbers_and_one_that_saw_no_row_can_be_shrunk():
+    for size in (1, 2):
+        model, shrunk = make(8, numbers=0), make(size, seed=8, numbers=0)
+        shrink(model, shrunk, FIRST_ROWS)
+        indices, values = batch()[0], torch.empty((64, 0))
+        before, after = (m.logits(indices, values, finished=True) for m in (model, shrunk))
+        torch.testing.assert_close(after, before, atol=0.05, rtol=0.0)
 
 
 def test_numbers_are_standardised_by_what_was_seen():

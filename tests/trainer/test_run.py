@@ -192,6 +192,18 @@ def test_a_larger_size_starts_from_a_smaller_champion_unchanged(stream, tmp_path
     assert loss(grown) == pytest.approx(loss(grown, "start"), rel=5e-3)
 
 
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_smaller_size_starts_from_a_larger_champion_and_predicts_nearly_as_it_does(stream, tmp_path, size):
+    large = launch(
+        make_request(stream, tmp_path / "large", size=16, train=training(0, 5), evaluation=None)
+    ).checkpoint
+    few = {"train": training(5, 5.1), "evaluation": evaluation(6, 10), "size": size}
+    shrunk = launch(make_request(stream, tmp_path / "shrunk", start=large, **few))
+    assert loss(shrunk) == pytest.approx(loss(shrunk, "start"), rel=0.02)
+    assert loss(shrunk) < loss(launch(make_request(stream, tmp_path / "cold", **few)))
+    assert shrunk.converts_sizes
+
+
 def test_the_chunk_size_of_files_is_not_seen(stream, tmp_path, monkeypatch):
     pq.write_table(pq.read_table(stream), tmp_path / "other.parquet", row_group_size=777)
     first, second = (

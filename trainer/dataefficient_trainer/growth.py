@@ -2,7 +2,7 @@
 
 In the manner of Net2Net (Chen, Goodfellow and Shlens 2016): the old weights fill the first block of
 each matrix, new units read everything with fresh weights, and nothing old reads a new unit until
-training makes it. There is no way back: a smaller model starts cold.
+training makes it. The way back is ``shrinking``.
 """
 
 from __future__ import annotations
@@ -20,23 +20,29 @@ def grow(small: Model, large: Model) -> None:
 
     Optimizer state goes along; that of new weights is fresh.
     """
-    for name in _COPIED:
-        getattr(large, name).copy_(getattr(small, name))
-    large.step = small.step
+    copy_shared(small, large)
     old, new = small.widths.embedding, large.widths.embedding
     if old:
         large.embedding[:, :old] = small.embedding
         large.embedding_sum.copy_(small.embedding_sum)
     inputs = _inputs(small, large)
     for moment in ("p", "mean", "square"):
-        source, target = _parameters(small, moment), _parameters(large, moment)
+        source, target = parameters(small, moment), parameters(large, moment)
         if "linear" in source:
             target["linear"].copy_(source["linear"])
         if new:
             _copy_blocks(source, target, inputs)
 
 
-def _parameters(model: Model, moment: str) -> dict[str, Tensor]:
+def copy_shared(source: Model, target: Model) -> None:
+    """Copy what models of all sizes have alike: the linear part, intercepts and what numbers were seen."""
+    for name in _COPIED:
+        getattr(target, name).copy_(getattr(source, name))
+    target.step = source.step
+
+
+def parameters(model: Model, moment: str) -> dict[str, Tensor]:
+    """Dense parameters by name (``p``), or Adam's moments of them (``mean``, ``square``)."""
     if moment == "p":
         return model.p
     return model.views(model.adam_mean if moment == "mean" else model.adam_square)

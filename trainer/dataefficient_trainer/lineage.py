@@ -1,13 +1,15 @@
 """The models of a run: the one that trains, and the frozen ones that are scored beside it.
 
-Decides what may be loaded: only checkpoints with the same features and label compare, and a warm start
-has the run's size or a smaller one.
+Decides what may be loaded: only checkpoints with the same features and label compare. A warm start of another
+size is converted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+import torch
 
 from dataefficient.contract import CheckpointRef, Policy, RunRequest, format_time, parse_time
 from dataefficient_trainer import checkpoint
@@ -16,6 +18,7 @@ from dataefficient_trainer.events import Stream
 from dataefficient_trainer.growth import grow
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import Shares
+from dataefficient_trainer.shrinking import shrink
 from dataefficient_trainer.source import notice
 
 
@@ -38,14 +41,14 @@ def identity(stream: Stream) -> dict[str, Any]:
     return {"layout": stream.layout.to_json(), "label": label}
 
 
-def _new(request: RunRequest, stream: Stream, size: int) -> Model:
+def _new(request: RunRequest, stream: Stream, size: int, seed: int | None) -> Model:
     layout = stream.layout
     return Model(
         fields=layout.fields,
         table_rows=layout.table_rows,
         numbers=layout.numbers,
         size=size,
-        seed=request.seed,
+        seed=seed,
         device=request.device,
     )
 
@@ -58,23 +61,24 @@ def _load(request: RunRequest, stream: Stream, ref: CheckpointRef, name: str) ->
                 f"{name}: {ref.uri} is a checkpoint of another model: its {key} differs from this run's "
                 "(features, hashBuckets or label were changed); start cold"
             )
-    model = _new(request, stream, int(facts["size"]))
+    model = _new(request, stream, int(facts["size"]), None)
     model.load(tensors)
     return model, facts
 
 
-def _warm(request: RunRequest, stream: Stream, start: Model, uri: str) -> Model:
-    if start.size > request.size:
-        raise CheckpointError(
-            f"start: {uri} has size {start.size} and the run asks for {request.size}; a model can grow "
-            "but not shrink: start cold"
-        )
-    model = _new(request, stream, request.size)
-    if start.size < request.size:
-        grow(start, model)
+def continued(request: RunRequest, stream: Stream, model: Model) -> Model:
+    """A model of the run's size that goes on from ``model`` and shares nothing with it.
+
+    A larger one predicts as it does, a smaller one as nearly as it can.
+    """
+    if model.size == request.size:
+        return model.copy()
+    own = _new(request, stream, request.size, request.seed)
+    if model.size < request.size:
+        grow(model, own)
     else:
-        model.load({k: v.clone() for k, v in start.tensors().items()})
-    return model
+        shrink(model, own, torch.from_numpy(stream.layout.offsets))
+    return own
 
 
 def needs_scorer(request: RunRequest) -> bool:
@@ -88,7 +92,7 @@ def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Model
     """Build and load the models of a request; frozen ones are scored by the run that leads alone.
 
     Raises:
-        CheckpointError: gone, damaged, of other features or label, or larger than the run's size.
+        CheckpointError: gone, damaged, or of other features or label.
     """
     models = Models()
     train = request.train
@@ -97,7 +101,7 @@ def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Model
         if leads and request.evaluation is not None:
             models.frozen["start"] = models.start
         if train is not None:
-            models.own = _warm(request, stream, models.start, request.start.uri)
+            models.own = continued(request, stream, models.start)
             models.shares = Shares(**facts["shares"])
             if parse_time(facts["position"]) > train.start:
                 notice(
@@ -105,7 +109,7 @@ def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Model
                     "of the start checkpoint: rows are seen twice"
                 )
     elif train is not None:
-        models.own = _new(request, stream, request.size)
+        models.own = _new(request, stream, request.size, request.seed)
         if needs_scorer(request) and not request.fork:
             notice("a cold start has no scores for ScoredNegatives; negatives are sampled alike (Negatives)")
     for name, ref in request.frozen.items():

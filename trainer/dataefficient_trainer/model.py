@@ -51,18 +51,25 @@ class Model:
         table_rows: R.
         numbers: D.
         size: the model's size, see ``rules.widths``.
-        seed: initial weights.
+        seed: initial weights; None: they are loaded before anything else is done.
         device: torch device.
     """
 
     def __init__(
-        self, *, fields: int, table_rows: int, numbers: int, size: int, seed: int, device: str
+        self, *, fields: int, table_rows: int, numbers: int, size: int, seed: int | None, device: str
     ) -> None:
         self.fields, self.table_rows, self.numbers, self.size = fields, table_rows, numbers, size
         self.device = torch.device(device)
         self.widths = widths(size)
+        self._shapes = self._dense_shapes()
+        self.step = 0
+        if seed is not None:
+            self.load(self._fresh(seed))
+
+    def _fresh(self, seed: int) -> dict[str, Tensor]:
+        """Weights and optimizer state before any row was seen."""
         generator = torch.Generator().manual_seed(seed)
-        s = self.widths.embedding
+        table_rows, numbers, s = self.table_rows, self.numbers, self.widths.embedding
         bias, information = intercept.fresh()
         state = {
             "wide": torch.zeros(table_rows),
@@ -75,7 +82,6 @@ class Model:
             "number_stats": torch.zeros((2, numbers), dtype=torch.float64),
             "number_rows": torch.zeros((numbers,), dtype=torch.float64),
         }
-        self._shapes = self._dense_shapes()
         parts = []
         for shape in self._shapes.values():
             fan_in = shape[0] if len(shape) == 2 else 0
@@ -85,8 +91,20 @@ class Model:
         state["dense"] = torch.cat([p.reshape(-1) for p in parts]) if parts else torch.zeros(0)
         state["adam_mean"] = torch.zeros_like(state["dense"])
         state["adam_square"] = torch.zeros_like(state["dense"])
-        self.step = 0
-        self.load({**state, "step": torch.zeros(1, dtype=torch.int64)})
+        return {**state, "step": torch.zeros(1, dtype=torch.int64)}
+
+    def copy(self) -> Model:
+        """A model that is equal and shares nothing."""
+        twin = Model(
+            fields=self.fields,
+            table_rows=self.table_rows,
+            numbers=self.numbers,
+            size=self.size,
+            seed=None,
+            device=str(self.device),
+        )
+        twin.load({name: tensor.clone() for name, tensor in self.tensors().items()})
+        return twin
 
     def _dense_shapes(self) -> dict[str, tuple[int, ...]]:
         """Dense parameters by name; matrices are [in, out]; vectors start at zero."""

@@ -21,11 +21,11 @@ from dataefficient_trainer.errors import NotFiniteError
 from dataefficient_trainer.events import Chunk, Stream, micros
 from dataefficient_trainer.features import Cells
 from dataefficient_trainer.hashing import salt, uniform
-from dataefficient_trainer.lineage import needs_scorer, prepare
+from dataefficient_trainer.lineage import continued, needs_scorer, prepare
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
-from dataefficient_trainer.state import Batchable, State, copied, request_digest
+from dataefficient_trainer.state import Batchable, State, request_digest
 from dataefficient_trainer.telemetry import Progress
 
 SCORE_ROWS = 8_192
@@ -127,9 +127,10 @@ class Run:
         theirs, own = leader.state, self.state
         assert theirs.model is not None
         with own.clock.charge("train"):
-            own.model, own.pending, own.shares = copied(theirs.model), theirs.pending, replace(theirs.shares)
+            own.model = continued(self.request, self.stream, theirs.model)
+            own.pending, own.shares = theirs.pending, replace(theirs.shares)
             if needs_scorer(self.request):
-                own.scorer = copied(theirs.model)
+                own.scorer = own.model.copy()
         if own.scores is not None and theirs.scores is not None:
             own.scores.continue_from(theirs.scores)
         own.train_from = max(int(chunk.times[0]), leader.train_span[0])

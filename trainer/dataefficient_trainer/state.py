@@ -7,7 +7,6 @@ starts from the beginning.
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import time
@@ -161,7 +160,7 @@ class State:
         if self.model is not None:
             self.model.load(part("model."))
             if scorer := part("scorer."):
-                self.scorer = copied(self.model)
+                self.scorer = self.model.copy()
                 self.scorer.load(scorer)
         self.pending = Batchable(**{k: v.numpy() for k, v in part("pending.").items()})
         self.counts, self.cells = Counts(**facts["counts"]), Cells(**facts["cells"])
@@ -172,13 +171,6 @@ class State:
         rows = int(facts["rows"])
         notice(f"{request.run} continues after {rows:,} rows")
         return rows
-
-
-def copied(model: Model) -> Model:
-    """A model that is equal and shares nothing."""
-    twin = copy.deepcopy(model)
-    twin.load({name: tensor.clone() for name, tensor in model.tensors().items()})
-    return twin
 
 
 def request_digest(request: RunRequest) -> str:

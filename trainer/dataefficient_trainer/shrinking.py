@@ -1,0 +1,163 @@
+"""Making a model smaller while it predicts nearly as before, so that a smaller size starts from a champion.
+
+Where growing (``growth``) changes nothing, a smaller model cannot say all that the larger one did. It is
+fitted to it, layer by layer: of each field's embedding the dimensions that move the layers above most are
+kept, as in structured pruning (Molchanov et al., Pruning Convolutional Neural Networks for Resource Efficient
+Inference, ICLR 2017), and every layer then follows by least squares from what the smaller model has below it,
+as in ThiNet (Luo, Wu and Lin, ICCV 2017). What is lost is learned again from the rows that follow.
+
+No row of the stream is read for it. Rows are drawn instead whose values are as frequent in each field as in
+training, by the accumulators of the linear part: they sum up squared gradients, p (1 - p) a row.
+"""
+
+# ruff: noqa: N803, N806 - a tensor's name carries its shape
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from dataefficient_trainer.growth import copy_shared, parameters
+from dataefficient_trainer.model import INITIAL_ACCUMULATOR, Forward, Model
+
+ROWS = 8_192
+"""Rows that are drawn."""
+RIDGE = 1e-3
+"""Ridge of the least squares, relative to the mean square of a column."""
+ROUNDS = 5
+"""Times that the fields of the linear part are fitted in turn (backfitting)."""
+FEW = 8.0
+"""Rows of a value by which what they are missing is drawn to nothing: it is half of it with so many."""
+
+
+def shrink(large: Model, small: Model, first_rows: Tensor) -> None:
+    """Make ``small`` predict as nearly as it can as ``large``; its size must be the smaller one.
+
+    Adagrad's accumulators go along; Adam's are those of the large layer on average, without momentum.
+
+    Args:
+        first_rows: table row at which each field begins, shape (fields,).
+    """
+    copy_shared(large, small)
+    rows = _likely_rows(large, first_rows)
+    seen = large.forward(*rows)
+    if large.numbers:
+        small.p["linear"].copy_(large.p["linear"])
+    if small.widths.embedding:
+        _fit_layers(large, small, seen, first_rows)
+        before, after = parameters(large, "square"), parameters(small, "square")
+        for name, square in after.items():
+            square.fill_(float(before[name].mean()))
+    _fit_linear(small, seen, seen.logit_B - small.forward(*rows).logit_B)
+
+
+def _likely_rows(model: Model, first_rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Table rows [ROWS, F] and numbers [ROWS, D], drawn field by field; the same for the same model."""
+    generator = torch.Generator().manual_seed(0)
+    often = (model.wide_sum - INITIAL_ACCUMULATOR).clamp(min=0.0).cpu()
+    columns = []
+    for first, end in _spans(model, first_rows):
+        weight = often[first:end]
+        weight = weight if float(weight.sum()) > 0.0 else torch.ones(end - first)
+        columns.append(first + torch.multinomial(weight, ROWS, replacement=True, generator=generator))
+    mean = model.number_stats[0].cpu()
+    spread = (model.number_stats[1].cpu() - mean.square()).clamp(min=0.0).sqrt()
+    normal = torch.randn((ROWS, model.numbers), generator=generator, dtype=torch.float64)
+    empty = torch.empty((ROWS, 0), dtype=torch.int64)
+    indices = torch.stack(columns, 1) if columns else empty
+    return indices.to(model.device), (mean + spread * normal).to(model.device, torch.float32)
+
+
+def _spans(model: Model, first_rows: Tensor) -> list[tuple[int, int]]:
+    """First and last table row, exclusive, of each field."""
+    edges = [*first_rows.tolist(), model.table_rows]
+    return list(itertools.pairwise(edges))
+
+
+def _least_squares(inputs: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights [in, out] and constants [out] by which ``wanted`` [B, out] follows from ``inputs`` [B, in]."""
+    centre, level = inputs.mean(0), wanted.mean(0)
+    centred = inputs - centre
+    gram = (centred.t() @ centred).double()
+    gram.diagonal().add_(RIDGE * gram.diagonal().mean() + 1e-12)
+    weights = torch.linalg.solve(gram, (centred.t() @ (wanted - level)).double()).to(inputs.dtype)
+    return weights, level - centre @ weights
+
+
+def _most(importance: Tensor, count: int) -> Tensor:
+    """Positions of the ``count`` largest along the last dimension, ascending."""
+    return importance.topk(count).indices.sort().values
+
+
+def _fit_layers(large: Model, small: Model, seen: Forward, first_rows: Tensor) -> None:
+    """Embeddings, cross layer, hidden layers and output, each from what the smaller model has below it."""
+    assert seen.x0_Bd is not None and seen.z_Bd is not None and seen.x1_Bd is not None  # noqa: PT018
+    assert seen.h1_BH is not None and seen.h2_BG is not None  # noqa: PT018
+    p, q = parameters(large, "p"), parameters(small, "p")
+    inputs = _keep_dimensions(large, small, seen.x0_Bd, first_rows)
+
+    x0 = seen.x0_Bd[:, inputs]
+    weights, q["b"][:] = _least_squares(x0, seen.z_Bd[:, inputs])
+    left, strength, right = torch.linalg.svd(weights, full_matrices=False)
+    rank = min(q["V"].shape[1], len(strength))
+    root = strength[:rank].sqrt()
+    q["V"].zero_()
+    q["U"].zero_()
+    q["V"][:, :rank], q["U"][:rank] = left[:, :rank] * root, root.unsqueeze(1) * right[:rank]
+    x1 = torch.addcmul(x0, x0, torch.addmm(q["b"], x0 @ q["V"], q["U"]))
+
+    units = _most(seen.h1_BH.var(0) * p["A2"].square().sum(1), q["A1"].shape[1])
+    wanted = torch.addmm(p["a1"][units], seen.x1_Bd, p["A1"][:, units])
+    q["A1"][:], q["a1"][:] = _least_squares(x1, wanted)
+    h1 = torch.addmm(q["a1"], x1, q["A1"]).relu_()
+    units = _most(seen.h2_BG.var(0) * p["o"].square().sum(1), q["A2"].shape[1])
+    wanted = torch.addmm(p["a2"][units], seen.h1_BH, p["A2"][:, units])
+    q["A2"][:], q["a2"][:] = _least_squares(h1, wanted)
+    h2 = torch.addmm(q["a2"], h1, q["A2"]).relu_()
+
+    said = torch.addmv(seen.h2_BG @ p["o"][:, 0], seen.x1_Bd, p["c"])
+    last, level = _least_squares(torch.cat([h2, x1], 1), said.unsqueeze(1))
+    q["o"][:], q["c"][:] = last[: h2.shape[1]], last[h2.shape[1] :, 0]
+    small.bias.add_(level)
+
+
+def _keep_dimensions(large: Model, small: Model, x0_Bd: Tensor, first_rows: Tensor) -> Tensor:
+    """Copy those dimensions of each field's embedding that move the layers above most.
+
+    Returns:
+        Positions of the smaller model's inputs among the larger one's, shape (d,).
+    """
+    p, fields = parameters(large, "p"), large.fields
+    wide, narrow = large.widths.embedding, small.widths.embedding
+    heard = p["V"].square().sum(1) + p["A1"].square().sum(1) + p["c"].square()
+    moved = (x0_Bd.var(0) * heard)[: fields * wide].view(fields, wide)
+    kept = _most(moved, narrow)
+    for field, (first, end) in enumerate(_spans(large, first_rows)):
+        small.embedding[first:end] = large.embedding[first:end, kept[field]]
+    small.embedding_sum.copy_(large.embedding_sum)
+    of_fields = torch.arange(fields, device=kept.device).unsqueeze(1) * wide + kept
+    of_numbers = fields * wide + torch.arange(2 * large.numbers, device=kept.device)
+    return torch.cat([of_fields.reshape(-1), of_numbers])
+
+
+def _fit_linear(small: Model, seen: Forward, missing: Tensor) -> None:
+    """Give the linear part what is missing from the log-odds, where that is a sum over fields and numbers."""
+    level = missing.mean()
+    rest = missing - level
+    rows_BF = seen.flat_N.view(ROWS, small.fields)
+    added = torch.zeros_like(small.wide)
+    for _ in range(ROUNDS):
+        if small.numbers:
+            slope, _ = _least_squares(seen.numbers_BE, rest.unsqueeze(1))
+            small.p["linear"].add_(slope[:, 0])
+            rest = rest - seen.numbers_BE @ slope[:, 0]
+        for field in range(small.fields):
+            rows = rows_BF[:, field]
+            before = rest + added[rows]
+            total = torch.zeros_like(added).index_add_(0, rows, before)
+            count = torch.zeros_like(added).index_add_(0, rows, torch.ones_like(before))
+            added[rows] = (total / (count + FEW))[rows]
+            rest = before - added[rows]
+    small.wide.add_(added)
+    small.bias.add_(level + rest.mean())
