@@ -245,6 +245,16 @@ def carrying(by=lambda point: 0.0, **how):
     return lambda plan: success(plan, report_of=with_riders, harm=by, **how)
 
 
+def converting(by=lambda point: 0.0, **how):
+    """As ``carrying``, of a trainer that also starts from models of another size."""
+
+    def report_of(plan, random, **rest):
+        report = with_riders(plan, random, **rest)
+        return replace(report, converts_sizes=True)
+
+    return lambda plan: success(plan, report_of=report_of, harm=by, **how)
+
+
 def worse(by):
     """An answer: models of these points lose so much: a function of the point."""
     return lambda plan: success(plan, harm=by)
@@ -255,6 +265,7 @@ __all__ = [
     "FailureKind",
     "Player",
     "agreeing",
+    "converting",
     "failing",
     "failure",
     "made_up_report",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dataefficient.contract import Policy
 from dataefficient.planner.belief import (
+    CONVERTED,
     OWN_SPREAD,
     POLICY_HARM,
     PRIOR_SPREAD,
@@ -17,6 +18,7 @@ from dataefficient.planner.belief import (
     Evidence,
     Life,
     Wear,
+    conversion_loss,
     growth,
 )
 from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after
@@ -293,3 +295,41 @@ def test_a_past_grows_by_spells_and_forgets_what_lies_too_far_back():
         past = after(past, (HALF, QUARTER)[i % 2], 1.0)
     assert len(past) == LONGEST_PAST
     assert past[-1] == Spell(QUARTER, 1.0)
+
+
+def converted(gap, age, *, se=1e-5):
+    return look(SMALL, gap, age=age, se=se, cold="c003-trial", cold_age=age)
+
+
+def test_a_model_that_was_converted_without_a_loss_soon_tells_that_its_size_is_free():
+    few, more = ([converted(0.0, float(age)) for age in range(1, last)] for last in (3, 9))
+    unsure, sure = (believed(seen, SMALL, ahead=8.0) for seen in (few, more))
+    assert sure.sd < unsure.sd
+    assert sure.mean + 2.0 * sure.sd < 0.5 * TOLERANCE
+
+
+def test_what_a_conversion_seems_to_have_lost_makes_its_size_less_certain():
+    assert conversion_loss(TOLERANCE) == pytest.approx(CONVERTED * TOLERANCE)
+    assert conversion_loss(TOLERANCE, [0.7 * TOLERANCE, -TOLERANCE]) == pytest.approx(0.7 * TOLERANCE)
+    assert conversion_loss(TOLERANCE, [5.0 * TOLERANCE]) == TOLERANCE
+    ages = (1.0, 2.0, 3.0, 4.0)
+    kept = believed([converted(0.0, age) for age in ages], SMALL)
+    lost = believed([converted(0.9 * TOLERANCE * 0.5**age, age) for age in ages], SMALL)
+    assert lost.sd > kept.sd
+    assert lost.mean > kept.mean, "that it falls fast is no sign that the smaller size is the better one"
+
+
+def test_how_a_converted_model_changes_says_nothing_of_how_fast_harm_builds_up():
+    seen = [look(QUARTER, 0.001, age=2.0), look(QUARTER, 0.0015, age=4.0)]
+    alone = evidence(seen)
+    beside = evidence([*seen, converted(3.0 * TOLERANCE, 1.0), converted(3.0 * TOLERANCE, 2.0)])
+    np.testing.assert_allclose(beside.weights, alone.weights, rtol=1e-9)
+    assert beside.carry_over(0.5) == alone.carry_over(0.5)
+    assert believed([*seen, converted(3.0 * TOLERANCE, 1.0)], SMALL).mean > believed(seen, SMALL).mean
+
+
+def test_a_lineage_that_was_converted_has_what_is_left_of_its_loss():
+    seen = [converted(0.8 * TOLERANCE, 1.0)]
+    young, old = (Life((Spell(SMALL, 1.0),), "c003-trial", age) for age in (1.0, 40.0))
+    unsure = [believed(seen, SMALL, life=life, ahead=1.0).sd for life in (young, old)]
+    assert unsure[0] > unsure[1]

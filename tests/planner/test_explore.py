@@ -230,3 +230,10 @@ def test_what_is_plausible_of_a_sample_is_a_distance_above_nothing(mean, sd):
 def test_what_is_known_well_already_needs_no_sharp_measurement():
     assert chance(Belief(0.002, 0.002), TERMS, 0.05) > 0.95
     assert chance(Belief(0.03, 0.002), TERMS, 0.05) < 0.05
+
+
+def test_what_a_conversion_lost_hides_a_distance_until_it_has_faded():
+    looks = {age: TERMS.converted_spread((age,), 0.005) for age in (1, 3, 8)}
+    assert looks[1] > looks[3] > looks[8]
+    assert looks[8] == pytest.approx(TERMS.warm_spread((8,)), rel=0.05)
+    assert TERMS.converted_spread((3,), 0.0) == pytest.approx(TERMS.warm_spread((3,)))

@@ -81,7 +81,7 @@ def test_it_has_the_unit_of_the_gaps(pairs, unit):
     plain = [look(i, gap, error=error) for i, (gap, error) in enumerate(pairs, start=1)]
     scaled = [look(i, unit * gap, error=unit * error) for i, (gap, error) in enumerate(pairs, start=1)]
     expected = unit * of_cycles(plain, TOLERANCE)
-    assert of_cycles(scaled, unit * TOLERANCE) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert of_cycles(scaled, unit * TOLERANCE) == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 def test_what_cycles_add_makes_a_belief_from_looks_wider_and_one_from_a_probe_not():

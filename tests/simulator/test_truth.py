@@ -16,7 +16,7 @@ from dataefficient.simulator.scenario import (
     power_law,
     stops_paying,
 )
-from dataefficient.simulator.truth import REPLAY_HARM, Knowledge, Truth
+from dataefficient.simulator.truth import CONVERSION_LOSS, REPLAY_HARM, Knowledge, Truth
 
 FULL = Point(Policy.UNIFORM, 1.0, SIZES[-1])
 QUARTER = Point(Policy.NEGATIVES, 0.25, SIZES[-1])
@@ -179,3 +179,25 @@ def test_scenarios_are_what_their_names_say(seed):
 def test_a_seed_always_draws_the_same_scenario_and_another_seed_another():
     assert power_law(4) == power_law(4)
     assert power_law(4) != power_law(5)
+
+
+def test_a_grown_model_is_what_it_was_and_comes_to_know_what_its_size_can():
+    truth = Truth(quiet(3))
+    small = truth.cold(replace(FULL, size=SIZES[0]), 0.0, 8.0, seed=0)
+    grown = truth.converted(small, SIZES[-1], 8.0)
+    assert truth.gap(grown) == pytest.approx(truth.gap(small))
+    later = truth.warm(grown, FULL, 8.0, 200.0)
+    assert truth.gap(later) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_shrunk_model_has_the_harm_of_its_size_and_for_a_while_what_its_conversion_lost():
+    truth = Truth(quiet(3))
+    model, point = reference(truth), replace(FULL, size=SIZES[0])
+    start = float(truth.scenario.history)
+    shrunk = truth.converted(model, SIZES[0], start)
+    low, high = CONVERSION_LOSS
+    harm = truth.size_harm(SIZES[0], truth.scenario.history)
+    assert low <= truth.gap(shrunk) - truth.gap(model) - harm <= high
+    later = truth.warm(shrunk, point, start, start + 300.0)
+    assert truth.gap(later) == pytest.approx(truth.size_harm(SIZES[0], int(start) + 299), abs=1e-6)
+    assert truth.converted(model, model.size, start) is model

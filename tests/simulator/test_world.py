@@ -235,13 +235,20 @@ def test_impossible_requests_are_refused(change, kind):
     assert outcome.report is None
 
 
-def test_a_warm_start_at_another_size_or_from_nowhere_is_refused():
+def test_a_warm_start_from_nowhere_is_refused():
     world = World(quiet())
-    checkpoint = first(world).checkpoint
+    gone = replace(first(world).checkpoint, digest="gone")
+    outcome = world.run(plan("c001-x", FULL, train=(4, 5), start=gone), LATER)
+    assert outcome.failure.kind is FailureKind.CHECKPOINT_MISSING
+
+
+def test_a_warm_start_at_another_size_goes_on_from_what_was_known():
+    world = World(quiet())
     other = Point(Policy.UNIFORM, 1.0, 16)
-    for start, point in ((checkpoint, other), (replace(checkpoint, digest="gone"), FULL)):
-        outcome = world.run(plan("c001-x", point, train=(4, 5), start=start), LATER)
-        assert outcome.failure.kind is FailureKind.CHECKPOINT_MISSING
+    report = world.run(plan("c001-x", other, train=(4, 5), start=first(world).checkpoint), LATER).report
+    assert report.converts_sizes
+    assert world.models[report.checkpoint.digest].size == 16
+    assert world.models[report.checkpoint.digest].born == 0.0
 
 
 def test_a_run_over_its_reservation_is_killed_and_charged_no_more():

@@ -119,8 +119,8 @@ def _control_origin(k: Knowledge, champion: Champion) -> tuple[Champion | None, 
     """Where the control starts: champion, begin of its data and its age in cycles; None: not possible yet."""
     assert k.next_interval is not None
     back = k.spec.control.lookback_cycles
-    if champion.point.size == k.reference.size:
-        known = [c for c in (champion, *k.memory.previous_champions) if c.point.size == k.reference.size]
+    if k.branches_off(k.reference, champion.point):
+        known = [c for c in (champion, *k.memory.previous_champions) if k.branches_off(k.reference, c.point)]
         old = [c for c in known if c.cycle <= k.memory.cycle - back]
         if not old:
             return None
@@ -162,6 +162,7 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         if k.memory.cycle < trial.began + trial.age + LONGEST_WAIT:
             return planned
         ended = "nothing is left for it"
+        planned = replace(planned, memory=replace(planned.memory, refusals=refuse(k.memory, trial.point)))
     if ended is not None:
         return _ended(planned, trial, ended)
     return _trained(k, planned, trial, (trial.position, trial.checkpoint))
@@ -229,6 +230,9 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         branch = Branch(Role.TRIAL, found.point, origin.cycle, 0, target=found.target)
         return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
     run = name(k.memory.cycle, "trial")
+    if k.branches_off(found.point, champion.point):
+        branch = Branch(Role.TRIAL, found.point, origin.cycle, 0, cold=run, converted=True)
+        return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
     branch = Branch(Role.TRIAL, found.point, k.memory.cycle, 0, cold=run, cold_age=search.cold_cycles)
     return _begin_trial(k, planned, branch, (search.cold_from, None), note)
 

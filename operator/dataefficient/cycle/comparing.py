@@ -42,7 +42,14 @@ def renewed(k: Knowledge) -> tuple[Memory, tuple[str, ...]]:
     memory, key = k.memory, key_of(k.spec)
     if memory.key == key:
         return memory, ()
-    memory = replace(memory, key=key, takes_riders=False, crashed_with_riders=False, scores_all=False)
+    memory = replace(
+        memory,
+        key=key,
+        takes_riders=False,
+        converts_sizes=False,
+        crashed_with_riders=False,
+        scores_all=False,
+    )
     if k.memory.key is None:
         return memory, ()
     if memory.cycle == 0:

@@ -24,7 +24,8 @@ from dataefficient.planner.knobs import Knobs, Point, ladder
 HISTORY_ADVANCE = 5
 """Cycles whose exploration share is advanced to cycle 0."""
 RIDING = 0.1
-"""A branch rides where starting a process of its own takes more than this share of its work."""
+"""A branch rides where starting a process of its own, and reading in it, takes more than this share of its
+work."""
 
 
 @lru_cache(maxsize=4)
@@ -144,12 +145,12 @@ class Costing:
         return self.run_cost(point, trained, read=beyond) - self.run_cost(point, 0.0)
 
     def rides(self, point: Point, trained: float) -> bool:
-        """Whether a branch rides with the candidate: where the start of a process would be much of its cost.
+        """Whether a branch rides with the candidate: where a process of its own would be much of its cost.
 
         Else it runs beside it, and both are done sooner.
         """
-        start = self.run_cost(point, 0.0)
-        return self.memory.takes_riders and start > RIDING * self.added_cost(point, trained)
+        shared = self.run_cost(point, 0.0, read=trained)
+        return self.memory.takes_riders and shared > RIDING * self.added_cost(point, trained)
 
     def branch_cost(self, point: Point, trained: float, beyond: float = 0.0) -> float:
         """Expected device-seconds of training a branch once, as a rider where it rides."""

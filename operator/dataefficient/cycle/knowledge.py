@@ -187,11 +187,21 @@ class Knowledge(Costing):
         return Stake(found.belief.mean, max(bound, 0.0))
 
     def _no_step_down(self, point: Point) -> bool:
-        """Whether a plan is the one in force or takes more rows at its size."""
+        """Whether a plan is the one in force, or takes more rows at its size or no fewer at a larger one."""
         now = self.in_force
-        if now is None or point.size != now.size:
+        if now is None or point.size < now.size:
             return False
-        return point == now or (point.rate > now.rate and point.policy == now.policy)
+        more = point.rate >= now.rate if point.size > now.size else point.rate > now.rate
+        return point == now or (more and point.policy == now.policy)
+
+    def branches_off(self, point: Point, lineage: Point) -> bool:
+        """Whether a branch under ``point`` can leave from a model that was trained under ``lineage``."""
+        return point.size == lineage.size or self.memory.converts_sizes
+
+    def open_to(self, point: Point, lineage: Point) -> bool:
+        """Whether the lineage can switch to ``point`` at once: a model grows without changing, and what it
+        loses by shrinking a trial must show first."""
+        return point.size == lineage.size or (self.memory.converts_sizes and point.size > lineage.size)
 
     def is_certified(self, point: Point) -> bool:
         """Whether the bound of a plan lies inside what new plans may use."""
@@ -281,7 +291,7 @@ class Knowledge(Costing):
         """Expected error of one cycle's paired comparison of plans that hardly differ: measured, with the
         cycle's own effect, or from its row count."""
         # Cold starts differ far more from each other than branches of one champion do.
-        told = self._errors([c for c in self.memory.contrasts if c.age is not None])
+        told = self._errors([c for c in self.memory.contrasts if c.age is not None and not c.cold])
         positives, part = self.memory.positives, self.memory.evaluation_negatives
         rows = self.cycle_rows * evaluation_share(self.memory, compared=True)
         spread = scatter.of_rows(positives, scatter.DIFFERENT) * sqrt(stratified.variance(positives, part))

@@ -94,7 +94,7 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     difference = paired_ahead(evaluated.models["trial"], served(evaluated), evaluated.n, evaluated.positives)
     if difference is not None:
         mine: Past = (Spell(trial.point, float(max(trial.age, 1))),)
-        age = None if trial.cold else float(trial.age)
+        age = None if trial.cold and not trial.converted else float(trial.age)
         contrast = _contrast(mine, champion.past, memory.cycle, age, difference)
         if trial.cold:
             contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)

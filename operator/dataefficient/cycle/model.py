@@ -177,6 +177,8 @@ class Branch:
     """Name of its cold start; empty: it goes on from a champion."""
     cold_age: float = 0.0
     """Cycles' worth of rows that the cold start was given."""
+    converted: bool = False
+    """It goes on from a champion of another size; ``cold`` then names what its conversion lost."""
     target: Point | None = None
     """The plan that a trial is for, where it is a milder one that the law of the rate speaks of."""
     watch: bool = False
@@ -431,6 +433,8 @@ class Memory:
     """The newest answer to each serving guardrail."""
     takes_riders: bool = False
     """Whether the trainer does several runs in one process, as its newest report says."""
+    converts_sizes: bool = False
+    """Whether a run may start from a model of another size, as the trainer's newest report says."""
     crashed_with_riders: bool = False
     """Whether a process with riders failed under this trainer: no other is asked to take any."""
     key: str | None = None

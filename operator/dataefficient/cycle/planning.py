@@ -98,7 +98,7 @@ def later_cycle(k: Knowledge, champion: Champion) -> Planned:
     train = (origin.position, cycle.end)
     rows, scored = k.rows(*train), k.rows(cycle.start, cycle.end)
     in_force = champion.point if k.ruling.hold else k.in_force or champion.point
-    reachable = [p for p in k.points if p.size == origin.point.size]
+    reachable = [p for p in k.points if k.open_to(p, origin.point)]
     if k.ruling.hold:
         reachable = [p for p in reachable if p not in k.cheaper(reachable, in_force)]
     frozen = _branches_to_score(k, champion)
@@ -168,13 +168,18 @@ def _branches_to_score(k: Knowledge, champion: Champion) -> dict[str, Checkpoint
 
 
 def _twice_the_data(choice: Choice, reachable: list[Point], code: str, reason: str) -> Choice:
-    """Twice the rate of what was chosen, at the lineage's size, or else the highest, whatever is believed."""
+    """Twice the rate of what was chosen, at its size, or else the highest, whatever is believed.
+
+    At full data it is the next larger size, where the lineage can switch to that.
+    """
     chosen = choice.point
     if chosen is None:
         return choice
-    higher = [p for p in reachable if p.rate > chosen.rate]
+    higher = [p for p in reachable if p.rate > chosen.rate and p.size == chosen.size]
     if not higher:
-        return choice
+        larger = [p for p in reachable if p.size > chosen.size and p.rate == chosen.rate]
+        point = min(larger, key=lambda p: p.size, default=chosen)
+        return choice if point == chosen else replace(choice, point=point, code=code, reason=reason)
     enough = min(2.0 * chosen.rate, max(p.rate for p in higher))
     higher = [p for p in higher if p.rate >= enough]
     point = min(higher, key=lambda p: (p.rate, p.policy != chosen.policy))

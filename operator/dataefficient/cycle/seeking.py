@@ -14,7 +14,7 @@ from math import ceil, inf
 from dataefficient.api.schedule import interval
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion
-from dataefficient.planner.belief import cold_luck
+from dataefficient.planner.belief import EXPECTED_LOSS, cold_luck, conversion_loss
 from dataefficient.planner.contrasts import after
 from dataefficient.planner.explore import Pace, Trial, best_trial
 from dataefficient.planner.knobs import Point
@@ -34,7 +34,7 @@ class Search:
 
     Attributes:
         found: the best trial; None: none is worth its cost.
-        origin: the oldest champion that a branch of the lineage's size can leave from.
+        origin: the champion that it leaves from; where none is worth its cost, the oldest that one could.
         cold_from: where a cold start of another size begins.
         cold_cycles: how many cycles' rows it gets.
         account: device-seconds that experiments may take now.
@@ -71,48 +71,52 @@ def seek(
         return None
     blocked = {r.point for r in k.memory.refusals if r.not_before > k.memory.cycle}
     points = [p for p in k.cheaper(k.points, now) if p not in blocked and p != but]
-    origin = _ancestors(k, champion)[-1]
     step = stride(k, min(points, key=k.cycle_cost, default=now))
-    first = k.memory.cycle - origin.cycle
-    cold_from = catch_up_from(k, current.end)
-    cold_cycles = k.rows(cold_from, current.end) / max(k.cycle_rows, 1.0)
-    terms, cold_terms = k.terms(k.se_cycle), k.terms(k.se_cold)
-    luck = cold_luck(k.memory.seed_noise, k.tolerance)
-
-    def same_size(point: Point) -> bool:
-        return point.size == champion.point.size
-
-    def cost(point: Point, age: int, looks: int) -> float:
-        cycles = age if same_size(point) else cold_cycles + age - first
-        rides = k.rides(point, k.cycle_rows)
-        startups = 0.0 if rides else (looks - 1) * k.run_cost(point, 0.0)
-        return trial_cost(k, point, cycles * k.cycle_rows, looks) + startups
-
-    def spread(point: Point, looks: Sequence[int]) -> float:
-        if same_size(point):
-            return terms.warm_spread(looks)
-        since = [round(look - first + cold_cycles) for look in looks]
-        return cold_terms.cold_spread(since, luck)
-
-    saving = {p: k.cycle_cost(now) - k.cycle_cost(p) for p in points}
     # Whoever approved a trial approved its cost.
     account = k.memory.account if only is None else inf
     account = account if left is None else min(account, left)
-    found = best_trial(
-        points,
-        {p: prospect.belief for p, prospect in k.prospects.items()},
-        Law.of(k.knobs),
-        terms,
-        saving=saving,
-        cost=cost,
-        spread=spread,
-        speaks=same_size,
-        size=now.size,
-        pace=Pace(first, step),
-        purse=lambda age: account + k.earned(age - first),
-        only=only,
-    )
-    return Search(found, origin, cold_from, cold_cycles, account)
+    cold_from = catch_up_from(k, current.end)
+    cold_cycles = k.rows(cold_from, current.end) / max(k.cycle_rows, 1.0)
+    alike = [p for p in points if p.size == champion.point.size]
+    others = [p for p in points if p.size != champion.point.size]
+    oldest = _ancestors(k, champion)[-1]
+
+    def found_among(candidates: list[Point], origin: Champion) -> Trial | None:
+        first = k.memory.cycle - origin.cycle
+        own = candidates is alike
+        terms = k.terms(k.se_cycle if own else k.se_cold)
+        luck = cold_luck(k.memory.seed_noise, k.tolerance)
+        begun = float(first) if own or k.memory.converts_sizes else cold_cycles
+
+        def spread(_: Point, looks: Sequence[int]) -> float:
+            if own:
+                return terms.warm_spread(looks)
+            if k.memory.converts_sizes:
+                return terms.converted_spread(looks, EXPECTED_LOSS * k.tolerance)
+            return terms.cold_spread([round(look - first + cold_cycles) for look in looks], luck)
+
+        return best_trial(
+            candidates,
+            {p: prospect.belief for p, prospect in k.prospects.items()},
+            Law.of(k.knobs),
+            terms,
+            saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in candidates},
+            cost=lambda point, _, looks: looks_cost(k, point, begun, step, looks),
+            spread=spread,
+            speaks=lambda _: own,
+            size=now.size,
+            pace=Pace(first, step),
+            purse=lambda age: account + k.earned(age - first),
+            only=only,
+        )
+
+    # An old branch tells more of a sample. Of another size it does not: what its conversion lost comes first,
+    # and for an old one there would be rows to read that nobody else does.
+    found = found_among(alike, oldest)
+    other = found_among(others, champion if k.memory.converts_sizes else oldest)
+    if other is not None and (found is None or other.value > found.value):
+        return Search(other, champion, cold_from, cold_cycles, account)
+    return Search(found, oldest, cold_from, cold_cycles, account)
 
 
 def goes_on(k: Knowledge, trial: Branch, now: Point) -> bool:
@@ -121,16 +125,20 @@ def goes_on(k: Knowledge, trial: Branch, now: Point) -> bool:
     points = [p for p in k.cheaper(k.points, now) if p == trial.point or (fork and law.share(p, trial.point))]
     terms = k.terms(k.se_cycle if fork else k.se_cold)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
+    lost = conversion_loss(k.tolerance, [c.gap for c in k.memory.contrasts if c.cold == trial.cold])
 
     def spread(_: Point, looks: Sequence[int]) -> float:
         if fork:
             return terms.warm_spread(looks)
+        if trial.converted:
+            return terms.converted_spread(looks, lost)
         return terms.cold_spread([round(look + trial.cold_age) for look in looks], luck)
 
-    def cost(point: Point, age: int, looks: int) -> float:
-        return trial_cost(k, point, (age - trial.age) * k.cycle_rows, looks)
-
     step = stride(k, trial.point)
+
+    def cost(point: Point, _: int, looks: int) -> float:
+        return looks_cost(k, point, float(step), step, looks)
+
     found = best_trial(
         points,
         {p: prospect.belief for p, prospect in k.prospects.items()},
@@ -160,6 +168,13 @@ def stride(k: Knowledge, point: Point) -> int:
 def trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:
     """Device-seconds of training a branch on ``rows`` and scoring it, frozen, in so many later cycles."""
     return k.branch_cost(point, rows, max(rows - k.cycle_rows, 0.0)) + looks * k.look_cost(point)
+
+
+def looks_cost(k: Knowledge, point: Point, begun: float, step: int, looks: int) -> float:
+    """Device-seconds of a branch with so many looks: the first after ``begun`` cycles' rows, each other one
+    after ``step`` more."""
+    first = trial_cost(k, point, begun * k.cycle_rows, 1)
+    return first + (looks - 1) * trial_cost(k, point, step * k.cycle_rows, 1)
 
 
 def _ancestors(k: Knowledge, champion: Champion) -> list[Champion]:

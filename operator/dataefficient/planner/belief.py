@@ -7,7 +7,9 @@ reference is zero by definition. Nothing is decided here.
 The unknowns are what plans cost a lineage that runs them for ever: for each policy a scale times the law of
 its sample (``law``), for each step of size a constant, and for each plan that was measured its own deviation
 from that law. Knowledge decays geometrically: a share rho of every distance is left after a cycle, so that a
-branch of age m shows 1 - rho^m of it. A cold start has luck of its own, which fades the same way. rho and b
+branch of age m shows 1 - rho^m of it. A cold start has luck of its own, which fades the same way. So does
+what a model loses as it is converted to another size, but by no law that is known: it is noise of each look,
+which falls with age, so that from how fast it falls nothing follows. rho and b
 are summed over on a grid; each pair is one component of the answer.
 
 rho decides how much is still to come, and young branches hardly tell it. But where it is close to 1, what
@@ -52,6 +54,10 @@ WORN_OUT = 30
 """Cycles after which a measurement is as far out of date as it will be: harms wander about their mean."""
 BISECTIONS = 26
 """Of a range of some dozen standard deviations: exact to a millionth of one."""
+CONVERTED = 0.25
+"""Standard deviation of what a model loses as it is converted to another size, in tolerances, at first."""
+EXPECTED_LOSS = 0.35
+"""What it will seem to have lost, in tolerances, as far as that is to be planned with."""
 SEEN_AFTER = 5.0
 """Prior harm is what shows after so many cycles, not what may come: else a slow rho would be favoured by the
 prior alone, since it makes any small gap likely."""
@@ -90,6 +96,16 @@ def growth(carry_over: float, age: float | None) -> float:
 def cold_luck(seed_noise: float, tolerance: float) -> float:
     """Standard deviation of a cold start's luck, and of what it has yet to catch up with."""
     return sqrt(2.0 * seed_noise**2 + (0.5 * tolerance) ** 2)
+
+
+def conversion_loss(tolerance: float, gaps: Sequence[float] = ()) -> float:
+    """Standard deviation of what a model lost as it was converted to another size, after looks at it.
+
+    It hardly ever gains by that, so little is assumed: what is gained at first would hide what the size
+    costs. Where it seems to have lost more, that is thought possible too, up to a tolerance, and what the
+    size costs is less certain; beyond that it is rather the size.
+    """
+    return min(max([CONVERTED * tolerance, *gaps]), tolerance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +165,12 @@ class Evidence:
         self._laws: dict[Point, Matrix] = {}
         mentioned = dict.fromkeys(p for c in contrasts for p in sorted(c.points) if p != knobs.reference)
         self._own = {p: i for i, p in enumerate(mentioned)}
-        self._colds = {name: i for i, name in enumerate(dict.fromkeys(c.cold for c in contrasts if c.cold))}
+        self._converted: dict[str, list[float]] = {}
+        for c in contrasts:
+            if c.converted:
+                self._converted.setdefault(c.cold, []).append(c.gap)
+        colds = dict.fromkeys(c.cold for c in contrasts if c.cold and not c.converted)
+        self._colds = {name: i for i, name in enumerate(colds)}
         self._first_own = len(knobs.policies) + len(knobs.sizes) - 1
         self._first_cold = self._first_own + len(self._own)
         self._width = self._first_cold + len(self._colds)
@@ -163,7 +184,9 @@ class Evidence:
         stale = np.array([min(max(cycle - c.cycle, 0), WORN_OUT) for c in contrasts])
         moved = [0.0 if c.age is None and not c.cold else weight(c.gap, tolerance) for c in contrasts]
         own = np.array(moved) * wear.cycles
-        noise = np.broadcast_to(noise + own**2, shares.shape)
+        lost = np.array([self._luck(c.cold) if c.converted else 0.0 for c in contrasts])
+        faded = lost * self._rho[:, None] ** np.array([c.age or 0.0 for c in contrasts])
+        noise = noise + own**2 + faded**2
         self._scale = self._found = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
         self._condition(design, gaps, noise, *self._prior())
         # How far plans and policies may lie from the law, and what is thought possible, go with how large the
@@ -171,7 +194,12 @@ class Evidence:
         # or come back to it as what was measured goes out of date.
         self._scale = self._found_scale()
         self._found = self._scale / EXPECTED
-        self._condition(design, gaps, noise + wandering**2 * stale, *self._prior())
+        noise = noise + wandering**2 * stale
+        # How fast a converted model changes tells of its conversion, and not of how fast harm builds up.
+        told = np.array([not c.converted for c in contrasts], bool)
+        self.weights = self._condition(design[:, told], gaps[told], noise[:, told], *self._prior())
+        if not told.all():
+            self._condition(design, gaps, noise, *self._prior())
 
     def _found_scale(self) -> Matrix:
         """Root mean square of each policy's harm relative to its prior mean, (components, policies)."""
@@ -180,8 +208,10 @@ class Evidence:
         variance = np.diagonal(self._covariance, axis1=1, axis2=2)[:, policies]
         return np.asarray(np.sqrt(self._mean[:, policies] ** 2 + variance) / harms)
 
-    def _condition(self, design: Matrix, gaps: Matrix, noise: Matrix, mean: Matrix, variance: Matrix) -> None:
-        """Posterior mean (components, unknowns), covariance, and weights of the components."""
+    def _condition(
+        self, design: Matrix, gaps: Matrix, noise: Matrix, mean: Matrix, variance: Matrix
+    ) -> Matrix:
+        """Set the posterior mean (components, unknowns) and covariance; returns the components' weights."""
         scaled = design / noise[:, :, None]
         precision = np.linalg.inv(variance) + np.swapaxes(scaled, 1, 2) @ design
         residual = gaps - (design @ mean[:, :, None])[:, :, 0]
@@ -193,7 +223,7 @@ class Evidence:
         logdet = np.log(noise).sum(axis=1) + np.linalg.slogdet(variance)[1] + np.linalg.slogdet(precision)[1]
         logs = -0.5 * (quadratic + logdet)
         weights = np.exp(logs - logs.max())
-        self.weights: Matrix = weights / weights.sum()
+        return np.asarray(weights / weights.sum())
 
     def _later(self) -> Matrix:
         """How much harm is still to come beyond what shows after ``SEEN_AFTER`` cycles, as a factor."""
@@ -218,12 +248,14 @@ class Evidence:
             variance[:, j, j] = self._deviation(point)
         for i in self._colds.values():
             j = self._first_cold + i
-            variance[:, j, j] = self._cold_variance
+            variance[:, j, j] = cold_luck(self._wear.seed_noise, self._tolerance) ** 2
         return mean, variance
 
-    @property
-    def _cold_variance(self) -> float:
-        return cold_luck(self._wear.seed_noise, self._tolerance) ** 2
+    def _luck(self, name: str) -> float:
+        """Standard deviation of a cold start's luck, or of what a conversion lost."""
+        if name in self._converted:
+            return conversion_loss(self._tolerance, self._converted[name])
+        return cold_luck(self._wear.seed_noise, self._tolerance)
 
     def _deviation(self, point: Point) -> Matrix:
         """Variance of a plan's own distance from the law, shape (components,)."""
@@ -277,7 +309,7 @@ class Evidence:
 
     def _row(self, contrast: Contrast) -> Matrix:
         row = self._exposed(contrast.mine, contrast.age) - self._exposed(contrast.against, contrast.age)
-        if contrast.cold:
+        if contrast.cold in self._colds:
             row[:, self._first_cold + self._colds[contrast.cold]] += self._rho**contrast.cold_age
         return row
 
@@ -315,7 +347,7 @@ class Evidence:
                 if life.cold in self._colds:
                     row[:, self._first_cold + self._colds[life.cold]] += luck
                 else:
-                    unseen = unseen + luck**2 * self._cold_variance
+                    unseen = unseen + luck**2 * self._luck(life.cold) ** 2
             rows.append(row)
             extra.append(unseen)
         stacked = np.stack(rows)

@@ -54,6 +54,11 @@ class Contrast:
     """Whether another trainer was measured: part of what is believed, but no measurement of a new plan."""
 
     @property
+    def converted(self) -> bool:
+        """Whether ``mine`` left the common start at another size; ``cold`` names then what that lost."""
+        return bool(self.cold) and self.age is not None
+
+    @property
     def points(self) -> frozenset[Point]:
         """Plans that it speaks of."""
         return frozenset(spell.point for spell in (*self.mine, *self.against))

@@ -85,6 +85,17 @@ class Terms:
         faded = luck * float(self.carry_over ** max(looks))
         return sqrt(self.se_cycle**2 / len(looks) + faded**2)
 
+    def converted_spread(self, looks: Sequence[int], lost: float) -> float:
+        """The same of a branch whose model was converted from another size.
+
+        What that lost, a standard deviation ``lost`` in each look, fades while the plan's own distance grows.
+        """
+        told = sum(
+            growth(self.carry_over, look) ** 2 / (self.se_cycle**2 + (lost * self.carry_over**look) ** 2)
+            for look in looks
+        )
+        return float(growth(self.carry_over, self.ahead) / sqrt(told))
+
 
 def wait_after(count: int) -> int:
     """Cycles to wait after the count-th refusal of one point."""

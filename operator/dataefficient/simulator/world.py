@@ -176,8 +176,6 @@ class World:
         for name, reference in (("start", request.start), *request.frozen.items()):
             if reference is not None and reference.digest not in self.models:
                 return Failure(FailureKind.CHECKPOINT_MISSING, f"{name}: no checkpoint {reference.digest}")
-        if request.start is not None and self.models[request.start.digest].size != request.size:
-            return Failure(FailureKind.CHECKPOINT_MISSING, f"start: not a model of size {request.size}")
         return None
 
     def _report(self, request: RunRequest, seconds: Seconds, added: Sequence[Seconds]) -> RunReport:
@@ -190,7 +188,9 @@ class World:
             scored = {r.run: r.evaluated.models["self"] for r in riders if r.evaluated is not None}
             evaluated = replace(evaluated, models={**evaluated.models, **scored})
         riders = [replace(rider, evaluated=None) for rider in riders]
-        return replace(report, evaluated=evaluated, riders=tuple(riders), takes_riders=True)
+        return replace(
+            report, evaluated=evaluated, riders=tuple(riders), takes_riders=True, converts_sizes=True
+        )
 
     def _alone(self, request: RunRequest, seconds: Seconds, leader: RunRequest) -> RunReport:
         """The report of one run of a process that ``leader`` leads."""
@@ -214,12 +214,16 @@ class World:
 
     def _begun(self, request: RunRequest, leader: RunRequest) -> Knowledge | None:
         """What a run begins with: its start, or for a fork the leader's model; None: a cold start."""
-        if request.start is not None:
-            return self.models[request.start.digest]
-        if not request.fork or request.train is None or leader.train is None:
+        if request.train is None:
             return None
-        at = replace(leader, train=replace(leader.train, end=request.train.start))
-        return self._train(at, self._begun(leader, leader))
+        if request.start is not None:
+            found = self.models[request.start.digest]
+        elif request.fork and leader.train is not None:
+            at = replace(leader, train=replace(leader.train, end=request.train.start))
+            found = self._train(at, self._begun(leader, leader))
+        else:
+            return None
+        return self.truth.converted(found, request.size, self.stream.at(request.train.start))
 
     def _rows(self, request: RunRequest, evaluated: Evaluated | None) -> Rows:
         scored = round(self._evaluated(request)) if evaluated is not None else 0
