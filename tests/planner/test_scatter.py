@@ -73,6 +73,12 @@ def test_the_larger_a_gap_the_more_of_its_movement_is_its_own():
     assert of_cycles(large, TOLERANCE) < of_cycles(small, TOLERANCE) / 3
 
 
+def test_that_a_converted_model_makes_up_for_what_it_lost_is_no_scatter():
+    falling = [look(cycle, 0.02 * 0.5**cycle, cold="c003-trial") for cycle in range(1, 6)]
+    assert of_cycles(falling, TOLERANCE) <= ERROR
+    assert of_cycles([*looks(0.0, 6, 0), *falling], TOLERANCE) < 1.5 * ERROR
+
+
 @given(
     st.lists(st.tuples(st.floats(-0.1, 0.1), st.floats(1e-5, 0.01)), min_size=1, max_size=12),
     st.floats(0.5, 2.0),

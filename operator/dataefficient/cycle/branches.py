@@ -162,7 +162,8 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         if k.memory.cycle < trial.began + trial.age + LONGEST_WAIT:
             return planned
         ended = "nothing is left for it"
-        planned = replace(planned, memory=replace(planned.memory, refusals=refuse(k.memory, trial.point)))
+        if not trial.watch:
+            planned = replace(planned, memory=replace(planned.memory, refusals=refuse(k.memory, trial.point)))
     if ended is not None:
         return _ended(planned, trial, ended)
     return _trained(k, planned, trial, (trial.position, trial.checkpoint))

@@ -56,13 +56,13 @@ def weight(gap: float, tolerance: float) -> float:
 def of_cycles(contrasts: Sequence[Contrast], tolerance: float) -> float:
     """Standard deviation of a cycle's own effect on the relative difference of plans that hardly differ.
 
-    0 before any look.
+    0 before any look. How a converted model moves tells of what it had lost.
     """
     looks = [c for c in contrasts if c.age is not None or c.cold]
     if not looks:
         return 0.0
     branches: defaultdict[object, list[Contrast]] = defaultdict(list)
-    for look in looks:
+    for look in (look for look in looks if not look.converted):
         branches[look.mine[-1].point, look.against[-1].point, look.cold].append(look)
     beyond = [
         (_moved(earlier, later) ** 2 - earlier.standard_error**2 - later.standard_error**2)
