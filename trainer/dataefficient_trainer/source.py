@@ -199,29 +199,34 @@ def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -
     )
 
 
-def _bounds(statistics: Any, kind: Any) -> tuple[int, int] | None:
-    """Microseconds since 1970 of a row group's first and last time; None: not told.
+def _group_bounds(metadata: Any, schema: Any, time: str | None) -> list[tuple[int, int] | None]:
+    """Microseconds since 1970 of the first and last time of each row group; None: not told.
 
     From the stored integers, since Python has no times with nanoseconds, which pandas writes.
     """
-    if statistics is None or not statistics.has_min_max or statistics.physical_type not in _PHYSICAL:
-        return None
-    if not (pa.types.is_timestamp(kind) or pa.types.is_date32(kind)):
-        return None
-    stored = pa.array([statistics.min_raw, statistics.max_raw], _PHYSICAL[statistics.physical_type])
-    times = stored.cast(kind).cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
-    first, last = times.cast(pa.int64()).to_pylist()
-    return first, last
-
-
-def _group_bounds(metadata: Any, schema: Any, time: str | None) -> list[tuple[int, int] | None]:
-    """First and last time of each row group; None: not told."""
-    groups = range(metadata.num_row_groups)
+    told: list[tuple[int, int] | None] = [None] * metadata.num_row_groups
     names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
     if time not in names:
-        return [None for _ in groups]
+        return told
     column, kind = names.index(time), schema.field(time).type
-    return [_bounds(metadata.row_group(group).column(column).statistics, kind) for group in groups]
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date32(kind)):
+        return told
+    statistics = {
+        group: found
+        for group in range(metadata.num_row_groups)
+        if (found := metadata.row_group(group).column(column).statistics) is not None
+        and found.has_min_max
+        and found.physical_type in _PHYSICAL
+    }
+    if not statistics:
+        return told
+    stored = _PHYSICAL[next(iter(statistics.values())).physical_type]
+    raw = [value for found in statistics.values() for value in (found.min_raw, found.max_raw)]
+    times = pa.array(raw, stored).cast(kind).cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+    ends = times.cast(pa.int64()).to_pylist()
+    for group, first, last in zip(statistics, ends[::2], ends[1::2], strict=True):
+        told[group] = (first, last)
+    return told
 
 
 def _groups(metadata: Any, schema: Any, time: str | None, spans: Spans) -> list[int]:
