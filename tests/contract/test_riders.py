@@ -61,6 +61,7 @@ def test_a_request_with_riders_and_its_report_are_accepted():
         ("evaluation", ABSENT, "riders[0].evaluation: not that of the run that leads"),
         ("riders.0.frozen", {"a": MODEL}, "riders[0].frozen: only the run that leads scores"),
         ("riders.1.start", MODEL, "riders[1].start: given, but a fork starts as a copy"),
+        ("riders.1.size", 4, "riders[1].size: 4, but a fork is a copy of the model"),
         ("train", ABSENT, "riders[1].fork: true, but the run that leads trains no model to copy"),
         ("riders.1.train.start", "2000-12-31T00:00:00Z", "riders[1].train.start: 2000-12-31T00:"),
         (

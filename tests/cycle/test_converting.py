@@ -6,6 +6,7 @@ from cycle.playing import Player, converting, resource, worse
 from dataefficient.contract import Policy, Role
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.planning import later_cycle
+from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 
 LARGE, SMALL = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.UNIFORM, 1.0, 8)
@@ -50,6 +51,24 @@ def test_a_trial_of_another_size_begins_with_the_champion_and_reads_no_row_that_
     assert planned.memory.trial.converted
     assert trial.start == candidate.start == memory.champion.checkpoint
     assert trial.train == candidate.train
+
+
+def test_no_other_size_is_born_with_the_lineage():
+    player = Player(resource(cycles=4, knobs=ALL_ROWS), converting())
+    player.play(lambda m: m.cycle == 1)
+    assert all(run.cycle > 0 for run in of_size(player, Role.TRIAL, 8))
+
+
+def test_looks_at_another_size_do_not_say_that_the_stream_cannot_tell_the_tolerance():
+    player = Player(resource(cycles=12, knobs=ALL_ROWS), converting())
+    player.play(lambda m: m.cycle == 2)
+    looks = [
+        Contrast((Spell(SMALL, age),), (Spell(LARGE, 1.0),), 1, age, 0.0, 0.05, "c001-trial", age)
+        for age in (1.0, 2.0)
+    ]
+    for contrasts in ((), looks):
+        memory = replace(player.memory, contrasts=tuple(contrasts))
+        assert Knowledge(player.spec, memory, player.now).resolvable
 
 
 def test_a_smaller_size_that_costs_quality_is_refused():

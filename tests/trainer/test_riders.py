@@ -128,19 +128,6 @@ def test_a_fork_goes_its_own_way_and_past_the_leaders_end(stream, tmp_path):
     assert 0 < abs(loss(report, "c000-quarter") - loss(report)) < 0.05 * loss(report)
 
 
-@pytest.mark.parametrize("size", [2, 12])
-def test_a_fork_of_another_size_goes_on_from_what_the_leader_knows(stream, tmp_path, size):
-    leader = make_request(stream, tmp_path / "run", train=training(0, 9), evaluation=evaluation(8, 9))
-    request = with_riders(
-        leader, fork={"fork": True, "train": training(8, 9), "size": size},
-        cold={"train": training(8, 9), "size": size},
-    )  # fmt: skip
-    report = launch(request)
-    assert report.checkpoint.digest == alone(leader, tmp_path / "alone").checkpoint.digest
-    assert abs(loss(report, "c000-fork") - loss(report)) < 0.02 * loss(report)
-    assert loss(report, "c000-fork") < loss(report, "c000-cold")
-
-
 def test_a_fork_samples_by_the_scores_of_what_it_was_copied_from(stream, tmp_path):
     leader = make_request(stream, tmp_path / "run", scales=Scales(learning_rate=3.0), evaluation=None)
     reports = [

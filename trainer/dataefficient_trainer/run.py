@@ -21,7 +21,7 @@ from dataefficient_trainer.errors import NotFiniteError
 from dataefficient_trainer.events import Chunk, Stream, micros
 from dataefficient_trainer.features import Cells
 from dataefficient_trainer.hashing import salt, uniform
-from dataefficient_trainer.lineage import continued, needs_scorer, prepare
+from dataefficient_trainer.lineage import needs_scorer, prepare
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
@@ -127,8 +127,7 @@ class Run:
         theirs, own = leader.state, self.state
         assert theirs.model is not None
         with own.clock.charge("train"):
-            own.model = continued(self.request, self.stream, theirs.model)
-            own.pending, own.shares = theirs.pending, replace(theirs.shares)
+            own.model, own.pending, own.shares = theirs.model.copy(), theirs.pending, replace(theirs.shares)
             if needs_scorer(self.request):
                 own.scorer = own.model.copy()
         if own.scores is not None and theirs.scores is not None:

@@ -184,7 +184,7 @@ class RunRequest:
     only of a trainer that ``takes_riders``."""
     fork: bool = False
     """Of a rider: it begins, without ``start``, as a copy of what the leading run's own model is when the
-    stream comes to ``train.start``. Its size is another one only where the trainer ``converts_sizes``."""
+    stream comes to ``train.start``."""
     version: ClassVar[str] = VERSION
 
 
@@ -270,8 +270,8 @@ class RunReport:
     takes_riders: bool = False
     """Whether the trainer does the ``riders`` of a request."""
     converts_sizes: bool = False
-    """Whether a run, or a fork, may start from a model of another size: a larger one then predicts as the one
-    that it starts from, a smaller one as nearly as it can."""
+    """Whether a run may start from a model of another size: a larger one then predicts as the one that it
+    starts from, a smaller one as nearly as it can."""
     riders: tuple[RunReport, ...] = ()
     """Those of the request's riders that ended well. What they scored is in this report's ``evaluated``,
     under their run's name. Their ``seconds`` are what they took of the process, without its start-up; of the

@@ -65,6 +65,10 @@ def _check_fork(rider: RunRequest, train: Train, leader: RunRequest, path: str) 
         raise ContractError(f"{path}.start: given, but a fork starts as a copy of the model that leads")
     if leader.train is None:
         raise ContractError(f"{path}.fork: true, but the run that leads trains no model to copy")
+    if rider.size != leader.size:
+        raise ContractError(
+            f"{path}.size: {rider.size}, but a fork is a copy of the model that leads, of size {leader.size}"
+        )
     if not leader.train.start <= train.start < leader.train.end:
         first, last = format_time(leader.train.start), format_time(leader.train.end)
         raise ContractError(

@@ -2,9 +2,9 @@
 
 A fork begins as a copy of the candidate's model in mid-history and goes on under the trial's plan. At the end
 of cycle 0 it is as old as a trial that began after it would be many cycles later, and it is the old branches
-that tell what a plan costs in the end. Where the trainer does not convert models, another size begins cold,
-with the history: only where no fork is worth its cost, since that tells of all plans of its size, and a cold
-start of itself alone.
+that tell what a plan costs in the end. Another size begins cold, with the history, and only where no fork is
+worth its cost: a fork tells of all plans of its size, and another size of itself alone. Where the trainer
+converts models it begins later: what its conversion loses would hide what an old fork tells.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataefficient.cycle.knowledge import AHEAD, Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.measuring import same_rows
 from dataefficient.cycle.model import Branch, Memory
-from dataefficient.planner.belief import EXPECTED_LOSS, Belief, Life, cold_luck
+from dataefficient.planner.belief import Belief, Life, cold_luck
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.explore import Pace, Trial, best_trial
@@ -48,12 +48,12 @@ def with_birth(k: Knowledge, planned: Planned, left: float | None) -> Planned:
         return planned
     ahead = k.evidence.ahead(Life((Spell(plan.point, 1.0),)), points, AHEAD)
     beliefs = dict(zip(points, ahead.beliefs(), strict=True))
-    forks = [p for p in points if k.branches_off(p, plan.point)]
+    forks = [p for p in points if p.size == plan.point.size]
     account = k.memory.account if left is None else min(k.memory.account, left)
     ages = range(1, min(int(OLDEST * span), OLDEST_CYCLES) + 1)
     found = [(age, _best(k, plan.point, forks, beliefs, age=age, account=account)) for age in ages]
     worth = [(age, trial) for age, trial in found if trial is not None]
-    if not worth:
+    if not worth and not k.memory.converts_sizes:
         whole = max(round(span), 1)
         colds = [p for p in points if p not in forks]
         cold = _best(k, plan.point, colds, beliefs, age=whole, account=account)
@@ -75,8 +75,6 @@ def with_birth(k: Knowledge, planned: Planned, left: float | None) -> Planned:
         compared=True,
     )
     branch = Branch(Role.TRIAL, trial.point, -age, 0, target=trial.target)
-    if trial.point.size != plan.point.size:
-        branch = Branch(Role.TRIAL, trial.point, -age, 0, cold=rider.name, converted=True)
     if not fork:
         branch = Branch(Role.TRIAL, trial.point, 0, 0, cold=rider.name, cold_age=span)
     note = (
@@ -111,15 +109,12 @@ def _best(
     points = [p for p in points if _cost(k, p, age, 1) <= account]
     if not points:
         return None
-    terms, cold_terms = k.terms(k.se_cycle), k.terms(k.se_cold)
+    fork = points[0].size == now.size
+    terms = k.terms(k.se_cycle if fork else k.se_cold)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
 
-    def spread(point: Point, looks: Sequence[int]) -> float:
-        if point.size == now.size:
-            return terms.warm_spread(looks)
-        if k.branches_off(point, now):
-            return cold_terms.converted_spread(looks, EXPECTED_LOSS * k.tolerance)
-        return cold_terms.cold_spread(looks, luck)
+    def spread(_: Point, looks: Sequence[int]) -> float:
+        return terms.warm_spread(looks) if fork else terms.cold_spread(looks, luck)
 
     return best_trial(
         points,
@@ -129,7 +124,7 @@ def _best(
         saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in points},
         cost=lambda point, until, looks: _cost(k, point, until, looks),
         spread=spread,
-        speaks=lambda point: point.size == now.size,
+        speaks=lambda _: fork,
         size=now.size,
         pace=Pace(age, 1, twice=True),
         purse=lambda until: account + k.earned(until - age),
@@ -161,7 +156,7 @@ def first_look(k: Knowledge) -> Memory:
         mine=(Spell(trial.point, age),),
         against=(Spell(plan.point, 1.0),),
         cycle=0,
-        age=None if trial.cold and not trial.converted else age,
+        age=None if trial.cold else age,
         gap=difference.gap,
         standard_error=difference.widened,
         cold=trial.cold,

@@ -327,7 +327,7 @@ class Knowledge(Costing):
                 f"compared on {MIN_PAIRED_BLOCKS} at least. If times are whole days or hours, name a finer "
                 "column in data.time, or raise schedule.everySeconds"
             )
-        measured = any(c.age is not None for c in self.memory.contrasts)
+        measured = any(c.age is not None and not c.cold for c in self.memory.contrasts)
         # What was never measured has a chance.
         margin = 1.0 if measured else UNMEASURED_MARGIN
         if self.resolution <= margin * self.tolerance / 3.0:

@@ -217,13 +217,12 @@ class World:
         if request.train is None:
             return None
         if request.start is not None:
-            found = self.models[request.start.digest]
-        elif request.fork and leader.train is not None:
-            at = replace(leader, train=replace(leader.train, end=request.train.start))
-            found = self._train(at, self._begun(leader, leader))
-        else:
+            start = self.models[request.start.digest]
+            return self.truth.converted(start, request.size, self.stream.at(request.train.start))
+        if not request.fork or leader.train is None:
             return None
-        return self.truth.converted(found, request.size, self.stream.at(request.train.start))
+        at = replace(leader, train=replace(leader.train, end=request.train.start))
+        return self._train(at, self._begun(leader, leader))
 
     def _rows(self, request: RunRequest, evaluated: Evaluated | None) -> Rows:
         scored = round(self._evaluated(request)) if evaluated is not None else 0
