@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from dataefficient_trainer.growth import grow
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.rules import Pace
-from dataefficient_trainer.shrinking import shrink
+from dataefficient_trainer.shrinking import least_squares, low_rank, shrink
 
 PACE = Pace(batch=64, sparse=0.05, dense=1e-3)
 
@@ -132,13 +134,19 @@ def telling(rows=256, seed=0):
     return indices, values, (torch.rand(rows, generator=random) < torch.sigmoid(logit)).float()
 
 
-def taught(size):
+@cache
+def _taught(size):
     model = make(size)
     for seed in range(400):
         rows = telling(seed=seed)
         model.observe_numbers(rows[1])
         step(model, rows, offset=0.0)
     return model
+
+
+def taught(size):
+    """A model that has learned from many rows."""
+    return _taught(size).copy()
 
 
 def unlike(model, other):
@@ -180,6 +188,37 @@ def test_a_model_without_numbers_and_one_that_saw_no_row_can_be_shrunk():
         indices, values = batch()[0], torch.empty((64, 0))
         before, after = (m.logits(indices, values, finished=True) for m in (model, shrunk))
         torch.testing.assert_close(after, before, atol=0.05, rtol=0.0)
+
+
+def test_a_model_of_numbers_alone_can_be_shrunk():
+    model = Model(fields=0, table_rows=0, numbers=3, size=8, seed=3, device="cpu")
+    values = torch.randn((512, 3), generator=torch.Generator().manual_seed(0))
+    model.observe_numbers(values)
+    none = torch.empty((512, 0), dtype=torch.int64)
+    for size in (1, 2):
+        smaller = Model(fields=0, table_rows=0, numbers=3, size=size, seed=8, device="cpu")
+        shrink(model, smaller, torch.empty(0, dtype=torch.int64))
+        before, after = (m.logits(none, values, finished=True) for m in (model, smaller))
+        assert float((after - before).var() / before.var()) < 0.7
+
+
+def test_few_rows_and_many_inputs_are_fitted_by_the_same_formula():
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn((40, 39), generator=generator)
+    wanted = inputs[:, :2] * 3.0 + 1.0
+    few = least_squares(inputs, wanted)
+    none = torch.zeros((40, 10))
+    many = least_squares(torch.cat([inputs, none], 1), wanted)
+    torch.testing.assert_close(many[0][:39], few[0], atol=0.02, rtol=0.02)
+    torch.testing.assert_close(many[0][39:], torch.zeros((10, 2)), atol=1e-5, rtol=0.0)
+
+
+def test_a_matrix_oflow_rank_is_found_again_from_its_factors():
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn((30, 4), generator=generator) @ torch.randn((4, 20), generator=generator)
+    left, right = low_rank(matrix, 4)
+    torch.testing.assert_close(left @ right, matrix, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(left.t() @ left, torch.eye(4), atol=1e-5, rtol=0.0)
 
 
 def test_numbers_are_standardised_by_what_was_seen():

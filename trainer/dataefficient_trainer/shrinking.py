@@ -58,9 +58,10 @@ def _likely_rows(model: Model, first_rows: Tensor) -> tuple[Tensor, Tensor]:
     often = (model.wide_sum - INITIAL_ACCUMULATOR).clamp(min=0.0).cpu()
     columns = []
     for first, end in _spans(model, first_rows):
-        weight = often[first:end]
-        weight = weight if float(weight.sum()) > 0.0 else torch.ones(end - first)
-        columns.append(first + torch.multinomial(weight, ROWS, replacement=True, generator=generator))
+        weight = often[first:end].double()
+        upto = (weight if float(weight.sum()) > 0.0 else torch.ones_like(weight)).cumsum(0)
+        drawn = torch.rand(ROWS, generator=generator, dtype=torch.float64) * upto[-1]
+        columns.append(first + torch.searchsorted(upto, drawn, right=True).clamp_(max=end - first - 1))
     mean = model.number_stats[0].cpu()
     spread = (model.number_stats[1].cpu() - mean.square()).clamp(min=0.0).sqrt()
     normal = torch.randn((ROWS, model.numbers), generator=generator, dtype=torch.float64)
@@ -75,14 +76,32 @@ def _spans(model: Model, first_rows: Tensor) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _least_squares(inputs: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights [in, out] and constants [out] by which ``wanted`` [B, out] follows from ``inputs`` [B, in]."""
+def least_squares(inputs: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights [in, out] and constants [out] by which ``wanted`` [B, out] follows from ``inputs`` [B, in].
+
+    The smaller of the two equal systems is solved, that of the inputs or that of the rows.
+    """
     centre, level = inputs.mean(0), wanted.mean(0)
-    centred = inputs - centre
-    gram = (centred.t() @ centred).double()
-    gram.diagonal().add_(RIDGE * gram.diagonal().mean() + 1e-12)
-    weights = torch.linalg.solve(gram, (centred.t() @ (wanted - level)).double()).to(inputs.dtype)
+    x, y = inputs - centre, wanted - level
+    by_rows = x.shape[1] > len(x)
+    gram = (x @ x.t() if by_rows else x.t() @ x).double()
+    gram.diagonal().add_(RIDGE * float(x.square().sum()) / max(x.shape[1], 1) + 1e-12)
+    solved = torch.linalg.solve(gram, (y if by_rows else x.t() @ y).double()).to(inputs.dtype)
+    weights = x.t() @ solved if by_rows else solved
     return weights, level - centre @ weights
+
+
+def low_rank(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Factors [in, rank] and [rank, out] that come near to ``matrix``, the first with orthonormal columns.
+
+    A randomised range finder with two power iterations (Halko, Martinsson and Tropp, SIAM Review 53, 2011,
+    algorithm 4.4); fixed random numbers.
+    """
+    start = torch.randn((matrix.shape[1], rank), generator=torch.Generator().manual_seed(0))
+    basis = torch.linalg.qr(matrix @ start.to(matrix)).Q
+    for _ in range(2):
+        basis = torch.linalg.qr(matrix @ torch.linalg.qr(matrix.t() @ basis).Q).Q
+    return basis, basis.t() @ matrix
 
 
 def _most(importance: Tensor, count: int) -> Tensor:
@@ -98,26 +117,24 @@ def _fit_layers(large: Model, small: Model, seen: Forward, first_rows: Tensor) -
     inputs = _keep_dimensions(large, small, seen.x0_Bd, first_rows)
 
     x0 = seen.x0_Bd[:, inputs]
-    weights, q["b"][:] = _least_squares(x0, seen.z_Bd[:, inputs])
-    left, strength, right = torch.linalg.svd(weights, full_matrices=False)
-    rank = min(q["V"].shape[1], len(strength))
-    root = strength[:rank].sqrt()
+    weights, q["b"][:] = least_squares(x0, seen.z_Bd[:, inputs])
+    rank = min(q["V"].shape[1], len(inputs))
     q["V"].zero_()
     q["U"].zero_()
-    q["V"][:, :rank], q["U"][:rank] = left[:, :rank] * root, root.unsqueeze(1) * right[:rank]
+    q["V"][:, :rank], q["U"][:rank] = low_rank(weights, rank)
     x1 = torch.addcmul(x0, x0, torch.addmm(q["b"], x0 @ q["V"], q["U"]))
 
     units = _most(seen.h1_BH.var(0) * p["A2"].square().sum(1), q["A1"].shape[1])
     wanted = torch.addmm(p["a1"][units], seen.x1_Bd, p["A1"][:, units])
-    q["A1"][:], q["a1"][:] = _least_squares(x1, wanted)
+    q["A1"][:], q["a1"][:] = least_squares(x1, wanted)
     h1 = torch.addmm(q["a1"], x1, q["A1"]).relu_()
     units = _most(seen.h2_BG.var(0) * p["o"].square().sum(1), q["A2"].shape[1])
     wanted = torch.addmm(p["a2"][units], seen.h1_BH, p["A2"][:, units])
-    q["A2"][:], q["a2"][:] = _least_squares(h1, wanted)
+    q["A2"][:], q["a2"][:] = least_squares(h1, wanted)
     h2 = torch.addmm(q["a2"], h1, q["A2"]).relu_()
 
     said = torch.addmv(seen.h2_BG @ p["o"][:, 0], seen.x1_Bd, p["c"])
-    last, level = _least_squares(torch.cat([h2, x1], 1), said.unsqueeze(1))
+    last, level = least_squares(torch.cat([h2, x1], 1), said.unsqueeze(1))
     q["o"][:], q["c"][:] = last[: h2.shape[1]], last[h2.shape[1] :, 0]
     small.bias.add_(level)
 
@@ -149,7 +166,7 @@ def _fit_linear(small: Model, seen: Forward, missing: Tensor) -> None:
     added = torch.zeros_like(small.wide)
     for _ in range(ROUNDS):
         if small.numbers:
-            slope, _ = _least_squares(seen.numbers_BE, rest.unsqueeze(1))
+            slope, _ = least_squares(seen.numbers_BE, rest.unsqueeze(1))
             small.p["linear"].add_(slope[:, 0])
             rest = rest - seen.numbers_BE @ slope[:, 0]
         for field in range(small.fields):
