@@ -6,6 +6,7 @@ from cycle.playing import Player, converting, resource, worse
 from dataefficient.contract import Policy, Role
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.planning import later_cycle
+from dataefficient.planner.belief import Life
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 
@@ -125,3 +126,15 @@ def test_a_trainer_that_does_not_convert_still_starts_another_size_cold():
     player.play(lambda m: m.champion is not None and m.champion.point.size == 8)
     assert of_size(player, Role.TRIAL, 8)[0].start is None
     assert all(not (plan.request.fork and plan.request.size == 8) for plan in player.launches)
+
+
+def test_a_converted_trial_goes_back_to_what_the_lineage_was_when_it_left():
+    player = Player(resource(cycles=12, knobs=ALL_ROWS), converting())
+    player.play(lambda m: m.trial is not None and m.trial.converted and m.trial.age >= 2)
+    k = Knowledge(player.spec, player.memory, player.now)
+    age = float(k.memory.trial.age)
+    life = k.life_of(k.memory.trial)
+    assert [spell.point for spell in life.past] == [LARGE, SMALL]
+    assert (life.past[-1].cycles, life.cold, life.cold_age) == (age, "c001-trial", age)
+    cold = replace(k.memory.trial, converted=False, cold_age=5.0)
+    assert k.life_of(cold) == Life((Spell(SMALL, 1.0),), "c001-trial", 5.0 + age)

@@ -21,7 +21,7 @@ from dataefficient.planner.belief import (
     conversion_loss,
     growth,
 )
-from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after
+from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after, before
 from dataefficient.planner.knobs import Knobs, Point, ladder
 from dataefficient.planner.law import DEVIATION, Law
 
@@ -333,3 +333,16 @@ def test_a_lineage_that_was_converted_has_what_is_left_of_its_loss():
     young, old = (Life((Spell(SMALL, 1.0),), "c003-trial", age) for age in (1.0, 40.0))
     unsure = [believed(seen, SMALL, life=life, ahead=1.0).sd for life in (young, old)]
     assert unsure[0] > unsure[1]
+
+
+@pytest.mark.parametrize(
+    ("cycles", "left"),
+    [
+        (0.0, (Spell(REFERENCE, 1.0), Spell(HALF, 3.0))),
+        (2.0, (Spell(REFERENCE, 1.0), Spell(HALF, 1.0))),
+        (3.0, (Spell(REFERENCE, 1.0),)),
+        (9.0, (Spell(REFERENCE, 1.0),)),
+    ],
+)
+def test_a_past_without_its_last_cycles_ends_earlier_and_never_before_its_first_spell(cycles, left):
+    assert before((Spell(REFERENCE, 1.0), Spell(HALF, 3.0)), cycles) == left

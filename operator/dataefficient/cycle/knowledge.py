@@ -22,7 +22,7 @@ from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import scatter, stratified
 from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
-from dataefficient.planner.contrasts import Contrast, Spell
+from dataefficient.planner.contrasts import Contrast, Past, Spell, after, before
 from dataefficient.planner.explore import MIN_LOOKS, Terms
 from dataefficient.planner.forecast import next_level
 from dataefficient.planner.knobs import Knobs, Point
@@ -275,11 +275,18 @@ class Knowledge(Costing):
         """
         lives = [(self.life, AHEAD)]
         if trial.cold:
-            life = Life((Spell(trial.point, 1.0),), trial.cold, trial.cold_age + trial.age)
+            life = self.life_of(trial)
             lives = [(life, 1.0), (life, AHEAD)]
         found = [self.evidence.ahead(life, (trial.target or trial.point,), cycles) for life, cycles in lives]
         certified = min(float(m.below(self.certified_tolerance)[0]) for m in found)
         return certified, float(found[-1].below(self.tolerance)[0])
+
+    def life_of(self, trial: Branch) -> Life:
+        """What the model of a trial that would take over trained under."""
+        past: Past = (Spell(trial.point, 1.0),)
+        if trial.converted:
+            past = after(before(self.life.past, trial.age), trial.point, float(max(trial.age, 1)))
+        return Life(past, trial.cold, trial.cold_age + trial.age)
 
     @cached_property
     def lineage(self) -> Mixture:

@@ -236,15 +236,16 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
     if not gate.published:
         return memory
     notes.add("TrialAccepted", f"{trial.point} is adopted: it is certain to stay inside the tolerance")
+    life = k.life_of(trial)
     successor = Champion(
         trial.checkpoint,
         memory.cycle - 1,
         trial.point,
         trial.position,
         0.0,
-        past=after((), trial.point, float(max(trial.age, 1))),
-        cold=trial.cold,
-        cold_age=trial.cold_age + trial.age,
+        past=life.past,
+        cold=life.cold,
+        cold_age=life.cold_age,
     )
     return replace(
         memory,

@@ -31,6 +31,15 @@ def after(past: Past, point: Point, cycles: float) -> Past:
     return (*past, Spell(point, cycles))[-LONGEST_PAST:]
 
 
+def before(past: Past, cycles: float) -> Past:
+    """``past`` as it was so many cycles earlier; the first spell has no beginning."""
+    while len(past) > 1 and past[-1].cycles <= cycles:
+        past, cycles = past[:-1], cycles - past[-1].cycles
+    if len(past) < 2 or not cycles:
+        return past
+    return (*past[:-1], Spell(past[-1].point, past[-1].cycles - cycles))
+
+
 @dataclass(frozen=True)
 class Contrast:
     """One measured difference between two models: what beliefs are made of.
