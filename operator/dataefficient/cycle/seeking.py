@@ -16,7 +16,7 @@ from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion
 from dataefficient.planner.belief import EXPECTED_LOSS, cold_luck, conversion_loss
 from dataefficient.planner.contrasts import after
-from dataefficient.planner.explore import Pace, Trial, best_trial
+from dataefficient.planner.explore import MIN_CHANCE, Pace, Trial, best_trial
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -24,6 +24,8 @@ CATCH_UP = 5
 """Cycles whose rows a cold start is given where the convergence point is not known."""
 LOOKS_IN_HORIZON = 10
 """Looks at a trial that lasts for the whole horizon."""
+SIZE_CHANCE = 0.3
+"""A trial of another size is not begun with a smaller chance: it tells of itself alone, and others wait."""
 LONGEST_STRIDE = 3
 """Cycles between two looks at a trial that rides, if exploration earns too little for one in each."""
 
@@ -108,6 +110,7 @@ def seek(
             pace=Pace(first, step),
             purse=lambda age: account + k.earned(age - first),
             only=only,
+            likely=MIN_CHANCE if own else SIZE_CHANCE,
         )
 
     # An old branch tells more of a sample. Of another size it does not: what its conversion lost comes first,

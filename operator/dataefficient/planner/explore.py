@@ -182,6 +182,7 @@ def best_trial(
     purse: Callable[[int], float],
     only: Point | None = None,
     least: int = MIN_LOOKS,
+    likely: float = MIN_CHANCE,
 ) -> Trial | None:
     """The trial of the highest positive value that the purse can pay, or None.
 
@@ -198,6 +199,7 @@ def best_trial(
         purse: device-seconds that a trial up to an age may take.
         only: the one plan that may be tried, of all that may be spoken for; None: any.
         least: looks before it may be accepted.
+        likely: smallest chance that counts.
     """
     best: Trial | None = None
     truths = plausible(beliefs, size)
@@ -218,7 +220,7 @@ def best_trial(
                 doubt = law.doubt(milder, point) * max(beliefs[milder].mean, 0.0)
                 apart = sqrt((part * error) ** 2 + doubt**2)
                 odds[milder] = chance(beliefs[milder], terms, apart, truth=truths[milder])
-            odds = {p: accepted for p, accepted in odds.items() if accepted >= MIN_CHANCE}
+            odds = {p: accepted for p, accepted in odds.items() if accepted >= likely}
             if not odds:
                 continue
             gain = _expected_saving(odds, saving) * terms.horizon
