@@ -49,7 +49,7 @@ def shrink(large: Model, small: Model, first_rows: Tensor) -> None:
         before, after = parameters(large, "square"), parameters(small, "square")
         for name, square in after.items():
             square.fill_(float(before[name].mean()))
-    _fit_linear(small, seen, seen.logit_B - small.forward(*rows).logit_B)
+    _fit_linear(small, seen, seen.logit_B - small.forward(*rows).logit_B, first_rows)
 
 
 def _likely_rows(model: Model, first_rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,23 +158,25 @@ def _keep_dimensions(large: Model, small: Model, x0_Bd: Tensor, first_rows: Tens
     return torch.cat([of_fields.reshape(-1), of_numbers])
 
 
-def _fit_linear(small: Model, seen: Forward, missing: Tensor) -> None:
+def _fit_linear(small: Model, seen: Forward, missing: Tensor, first_rows: Tensor) -> None:
     """Give the linear part what is missing from the log-odds, where that is a sum over fields and numbers."""
     level = missing.mean()
     rest = missing - level
     rows_BF = seen.flat_N.view(ROWS, small.fields)
-    added = torch.zeros_like(small.wide)
+    spans = _spans(small, first_rows)
+    added = [torch.zeros(end - first, device=small.device) for first, end in spans]
     for _ in range(ROUNDS):
         if small.numbers:
             slope, _ = least_squares(seen.numbers_BE, rest.unsqueeze(1))
             small.p["linear"].add_(slope[:, 0])
             rest = rest - seen.numbers_BE @ slope[:, 0]
-        for field in range(small.fields):
-            rows = rows_BF[:, field]
-            before = rest + added[rows]
-            total = torch.zeros_like(added).index_add_(0, rows, before)
-            count = torch.zeros_like(added).index_add_(0, rows, torch.ones_like(before))
-            added[rows] = (total / (count + FEW))[rows]
-            rest = before - added[rows]
-    small.wide.add_(added)
+        for field, (first, _end) in enumerate(spans):
+            rows = rows_BF[:, field] - first
+            before = rest + added[field][rows]
+            total = torch.zeros_like(added[field]).index_add_(0, rows, before)
+            count = torch.zeros_like(total).index_add_(0, rows, torch.ones_like(before))
+            added[field] = total.div_(count.add_(FEW))
+            rest = before - added[field][rows]
+    for (first, end), part in zip(spans, added, strict=True):
+        small.wide[first:end] += part
     small.bias.add_(level + rest.mean())
