@@ -175,11 +175,16 @@ def test_every_rule_finds_in_a_real_run_what_it_is_for_and_nothing_else(
             assert [one for one in selectors() if not server.samples(one)] == []
             asked = runbook_queries(namespace, "troubled")
             assert {one for one in asked if not server.samples(one)} <= set(WITHOUT_DATA)
-            groups = server.get("rules")["groups"]
-            rules = [rule for group in groups for rule in group["rules"]]
-            assert {rule["name"]: rule["health"] for rule in rules} == dict.fromkeys(ALERTS, "ok")
-            pending = {r["name"].removeprefix(PREFIX) for r in rules if r["state"] != "inactive"}
-            assert pending >= set(FOUND)
+
+            def rules():
+                return [rule for group in server.get("rules")["groups"] for rule in group["rules"]]
+
+            def pending():
+                return {r["name"].removeprefix(PREFIX) for r in rules() if r["state"] != "inactive"}
+
+            # Prometheus evaluates its rules now and then, and not as soon as there is something to find.
+            eventually(lambda: pending() >= set(FOUND), of=operator)
+            assert {rule["name"]: rule["health"] for rule in rules()} == dict.fromkeys(ALERTS, "ok")
             operator.terminate()
         # What has no process any more is found by one rule, and the resources by none.
         eventually(lambda: found() == {"OperatorAbsent": {"operator"}})
