@@ -6,7 +6,7 @@ mode it waits for approval, is decided in ``branches``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, inf
@@ -16,7 +16,7 @@ from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion
 from dataefficient.planner.belief import EXPECTED_LOSS, cold_luck, conversion_loss
 from dataefficient.planner.contrasts import after
-from dataefficient.planner.explore import MIN_CHANCE, Pace, Trial, best_trial
+from dataefficient.planner.explore import MIN_CHANCE, MIN_LOOKS, Pace, Trial, best_trial
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -28,6 +28,8 @@ SIZE_CHANCE = 0.3
 """A trial of another size is not begun with a smaller chance: it tells of itself alone, and others wait."""
 LONGEST_STRIDE = 3
 """Cycles between two looks at a trial that rides, if exploration earns too little for one in each."""
+
+Spread = Callable[[Sequence[int]], float]
 
 
 @dataclass(frozen=True)
@@ -85,28 +87,19 @@ def seek(
 
     def found_among(candidates: list[Point], origin: Champion) -> Trial | None:
         first = k.memory.cycle - origin.cycle
-        own = candidates is alike
-        terms = k.terms(k.se_cycle if own else k.se_cold)
-        luck = cold_luck(k.memory.seed_noise, k.tolerance)
-        begun = float(first) if own or k.memory.converts_sizes else cold_cycles
-
-        def spread(_: Point, looks: Sequence[int]) -> float:
-            if own:
-                return terms.warm_spread(looks)
-            if k.memory.converts_sizes:
-                return terms.converted_spread(looks, EXPECTED_LOSS * k.tolerance)
-            return terms.cold_spread([round(look - first + cold_cycles) for look in looks], luck)
-
-        return best_trial(
+        own, converts = candidates is alike, k.memory.converts_sizes
+        return _best(
+            k,
+            now,
             candidates,
-            {p: prospect.belief for p, prospect in k.prospects.items()},
-            Law.of(k.knobs),
-            terms,
-            saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in candidates},
-            cost=lambda point, _, looks: looks_cost(k, point, begun, step, looks),
-            spread=spread,
-            speaks=lambda _: own,
-            size=now.size,
+            spread=_spread(
+                k,
+                own=own,
+                lost=EXPECTED_LOSS * k.tolerance if converts else None,
+                ahead=cold_cycles - first,
+            ),
+            own=own,
+            begun=float(first) if own or converts else cold_cycles,
             pace=Pace(first, step),
             purse=lambda age: account + k.earned(age - first),
             only=only,
@@ -126,32 +119,16 @@ def goes_on(k: Knowledge, trial: Branch, now: Point) -> bool:
     """Whether more looks at a running trial are worth their cost, by all that was seen of it."""
     fork, law = trial.cold == "", Law.of(k.knobs)
     points = [p for p in k.cheaper(k.points, now) if p == trial.point or (fork and law.share(p, trial.point))]
-    terms = k.terms(k.se_cycle if fork else k.se_cold)
-    luck = cold_luck(k.memory.seed_noise, k.tolerance)
-    lost = conversion_loss(k.tolerance, [c.gap for c in k.memory.contrasts if c.cold == trial.cold])
-
-    def spread(_: Point, looks: Sequence[int]) -> float:
-        if fork:
-            return terms.warm_spread(looks)
-        if trial.converted:
-            return terms.converted_spread(looks, lost)
-        return terms.cold_spread([round(look + trial.cold_age) for look in looks], luck)
-
+    shown = [c.gap for c in k.memory.contrasts if c.cold == trial.cold]
+    lost = conversion_loss(k.tolerance, shown) if trial.converted else None
     step = stride(k, trial.point)
-
-    def cost(point: Point, _: int, looks: int) -> float:
-        return looks_cost(k, point, float(step), step, looks)
-
-    found = best_trial(
+    found = _best(
+        k,
+        now,
         points,
-        {p: prospect.belief for p, prospect in k.prospects.items()},
-        law,
-        terms,
-        saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in points},
-        cost=cost,
-        spread=spread,
-        speaks=lambda _: fork,
-        size=now.size,
+        spread=_spread(k, own=fork, lost=lost, ahead=trial.cold_age),
+        own=fork,
+        begun=float(step),
         pace=Pace(trial.age + step, step),
         purse=lambda age: k.memory.account + k.earned(age - trial.age),
         only=trial.point,
@@ -160,10 +137,66 @@ def goes_on(k: Knowledge, trial: Branch, now: Point) -> bool:
     return found is not None
 
 
+def _spread(k: Knowledge, *, own: bool, lost: float | None, ahead: float) -> Spread:
+    """Standard error of a plan's distance after looks at a branch of these ages.
+
+    Args:
+        own: it differs from the lineage by its rows alone.
+        lost: what its conversion from another size lost, a standard deviation; None: it began cold.
+        ahead: cycles' rows by which a cold start is older than that.
+    """
+    terms = k.terms(k.se_cycle if own else k.se_cold)
+    if own:
+        return terms.warm_spread
+    if lost is not None:
+        return lambda looks: terms.converted_spread(looks, lost)
+    luck = cold_luck(k.memory.seed_noise, k.tolerance)
+    return lambda looks: terms.cold_spread([round(look + ahead) for look in looks], luck)
+
+
+def _best(
+    k: Knowledge,
+    now: Point,
+    candidates: Sequence[Point],
+    *,
+    spread: Spread,
+    own: bool,
+    begun: float,
+    pace: Pace,
+    purse: Callable[[int], float],
+    only: Point | None,
+    least: int = MIN_LOOKS,
+    likely: float = MIN_CHANCE,
+) -> Trial | None:
+    """The best trial of plans that all begin alike; ``explore.best_trial`` says what else is asked for.
+
+    Args:
+        spread: see ``_spread``.
+        own: whether they differ from the lineage by their rows alone.
+        begun: cycles' rows before the first look that is still to come.
+    """
+    return best_trial(
+        candidates,
+        {p: prospect.belief for p, prospect in k.prospects.items()},
+        Law.of(k.knobs),
+        k.terms(k.se_cycle if own else k.se_cold),
+        saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in candidates},
+        cost=lambda point, _, looks: looks_cost(k, point, begun, pace.stride, looks),
+        spread=lambda _, looks: spread(looks),
+        speaks=lambda _: own,
+        size=now.size,
+        pace=pace,
+        purse=purse,
+        only=only,
+        least=least,
+        likely=likely,
+    )
+
+
 def stride(k: Knowledge, point: Point) -> int:
     """Cycles between two looks at a trial: harm that builds up is seen best late, and a process costs."""
-    paid_for = ceil(trial_cost(k, point, k.cycle_rows, 1) / max(k.accrual, 1e-9))
     if k.rides(point, k.cycle_rows):
+        paid_for = ceil(trial_cost(k, point, k.cycle_rows, 1) / max(k.accrual, 1e-9))
         return max(1, min(paid_for, LONGEST_STRIDE))
     return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
 
