@@ -113,7 +113,7 @@ def _fit_layers(large: Model, small: Model, seen: Forward, first_rows: Tensor) -
     """Embeddings, cross layer, hidden layers and output, each from what the smaller model has below it."""
     assert seen.x0_Bd is not None and seen.z_Bd is not None and seen.x1_Bd is not None  # noqa: PT018
     assert seen.h1_BH is not None and seen.h2_BG is not None  # noqa: PT018
-    p, q = parameters(large, "p"), parameters(small, "p")
+    p, q = large.p, small.p
     inputs = _keep_dimensions(large, small, seen.x0_Bd, first_rows)
 
     x0 = seen.x0_Bd[:, inputs]
@@ -145,7 +145,7 @@ def _keep_dimensions(large: Model, small: Model, x0_Bd: Tensor, first_rows: Tens
     Returns:
         Positions of the smaller model's inputs among the larger one's, shape (d,).
     """
-    p, fields = parameters(large, "p"), large.fields
+    p, fields = large.p, large.fields
     wide, narrow = large.widths.embedding, small.widths.embedding
     heard = p["V"].square().sum(1) + p["A1"].square().sum(1) + p["c"].square()
     moved = (x0_Bd.var(0) * heard)[: fields * wide].view(fields, wide)

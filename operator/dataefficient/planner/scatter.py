@@ -62,8 +62,9 @@ def of_cycles(contrasts: Sequence[Contrast], tolerance: float) -> float:
     if not looks:
         return 0.0
     branches: defaultdict[object, list[Contrast]] = defaultdict(list)
-    for look in (look for look in looks if not look.converted):
-        branches[look.mine[-1].point, look.against[-1].point, look.cold].append(look)
+    for look in looks:
+        if not look.converted:
+            branches[look.mine[-1].point, look.against[-1].point, look.cold].append(look)
     beyond = [
         (_moved(earlier, later) ** 2 - earlier.standard_error**2 - later.standard_error**2)
         / (weight(earlier.gap, tolerance) ** 2 + weight(later.gap, tolerance) ** 2)
