@@ -16,6 +16,7 @@ from dataefficient.cluster.outcome import Live
 from dataefficient.cluster.status import previous, status
 from dataefficient.cluster.view import Answer, View
 from dataefficient.cluster.waiting import Waiting
+from dataefficient.contract import MAX_SLICES, Slice
 from dataefficient.cycle.figures import Ask, Proposal
 from dataefficient.cycle.model import Ledger, Memory
 
@@ -171,13 +172,37 @@ def test_what_was_not_measured_has_no_savings_and_no_surface():
     assert "surface" not in body
 
 
+def test_values_of_the_newest_candidate_are_told_where_the_resource_asks_for_them(explored):
+    memory, _ = explored
+    parts = (Slice("country", "NZ", 1_000, 505.0, 500.0, 4.0), Slice("country", "FI", 900, 400.0))
+    older, newer = (replace(memory.history[-1], slices=told) for told in (parts[:1], parts))
+    told = replace(memory, history=(older, newer, replace(newer, slices=())))
+    asking = objects.resource(kpi={"tolerance": "0.02", "slices": ["country"]})
+    first, second = status(View(asking, told, LONG_AFTER, {}))["kpi"]["slices"]
+    assert first == {
+        "column": "country",
+        "value": "NZ",
+        "rows": 1_000,
+        "logLoss": "0.505000",
+        "difference": "0.010000",
+        "standardError": "0.008000",
+    }
+    assert second.keys() == {"column", "value", "rows", "logLoss"}
+    assert not status(View(objects.resource(), told, LONG_AFTER, {}))["kpi"].get("slices")
+
+
 def test_the_largest_status_that_a_memory_can_lead_to_stays_below_its_bound(explored):
     memory, _ = explored
     record, champion = memory.history[-1], memory.champion
     long = "a sentence " * 200
-    many = tuple(replace(record, cycle=cycle, notes=(long,)) for cycle in range(64))
+    parts = (Slice("c" * 128, "v" * 64, 10**9, 123456789.0, 123456789.1, 12345.6),) * MAX_SLICES
+    many = tuple(replace(record, cycle=cycle, notes=(long,), slices=parts) for cycle in range(64))
     wide = replace(champion, checkpoint=replace(champion.checkpoint, uri="s3://" + "x" * 3000))
-    parsed = objects.resource(mode="Recommend", checkpoints={"uri": "s3://bucket/checkpoints", "keep": 32})
+    parsed = objects.resource(
+        mode="Recommend",
+        checkpoints={"uri": "s3://bucket/checkpoints", "keep": 32},
+        kpi={"tolerance": "0.02", "slices": ["c" * 128]},
+    )
     plan = objects.plan(parsed)
     crowded = replace(
         memory,

@@ -117,6 +117,7 @@ def test_the_unchanged_request_and_report_are_accepted():
         ("evaluation.share", 1.5, r"request.evaluation.share: 1.5 is outside \(0, 1\]"),
         ("evaluation.negatives", 0, r"request.evaluation.negatives: 0.0 is outside \(0, 1\]"),
         ("evaluation.negatives", 1.1, r"request.evaluation.negatives: 1.1 is outside \(0, 1\]"),
+        ("evaluation.slices", list("abcdefghi"), "request.evaluation.slices: 9; at most 8 are allowed"),
         ("evaluation.boundaries", [], "request.evaluation.boundaries: 1 to 16 ascending times"),
         (
             "evaluation.boundaries",
@@ -204,7 +205,8 @@ def test_null_means_left_out():
         ("evaluated.models.start.predicted", [10.5, 0], "report.evaluated.models.start.predicted: not "),
         ("evaluated.models.start.auc", 1.2, r"report.evaluated.models.start.auc: 1.2 is outside \[0, 1\]"),
         ("evaluated.slices", REPORT["evaluated"]["slices"] * 9, "report.evaluated.slices: 9; at most 8"),
-        ("evaluated.slices.0.loss", -1, r"report.evaluated.slices\[0\]: a count or a summed log loss"),
+        ("evaluated.slices.0.loss", -1, r"report.evaluated.slices\[0\]: a count, a summed log loss or"),
+        ("evaluated.slices.0.error", -1, r"report.evaluated.slices\[0\]: a count, a summed log loss or"),
         ("extra", {"speed": "fast"}, "report.extra.speed: expected a finite number, found 'fast'"),
     ],
 )  # fmt: skip

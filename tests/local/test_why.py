@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cycle.playing import Player, resource
+from dataefficient.contract import Slice
 from dataefficient.local.errors import WrongInputError
 from dataefficient.local.why import TRIMMED, explain
 
@@ -32,6 +33,15 @@ def test_options_that_are_not_kept_any_more_are_said_to_be_gone(played):
     whole = explain(played.memory, played.spec, 1)
     assert TRIMMED not in whole.lines
     assert whole.as_json()["optionsKept"] is True
+
+
+def test_what_was_told_of_values_is_told_with_how_sure_it_is(played):
+    parts = (Slice("origin", "ORD", 1_000, 505.0, 500.0, 4.0), Slice("origin", "JFK", 900, 400.0))
+    history = tuple(replace(record, slices=parts) for record in played.memory.history)
+    told = explain(replace(played.memory, history=history), played.spec, 1).lines
+    assert "  origin ORD: 1,000 rows, log loss 0.5050, +1.00% (standard error 0.80%)" in told
+    assert "  origin JFK: 900 rows, log loss 0.4444" in told
+    assert not any("kpi.slices" in line for line in explain(played.memory, played.spec, 1).lines)
 
 
 def test_a_cycle_that_was_forgotten_is_told_apart_from_one_that_never_was(played):

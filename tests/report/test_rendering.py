@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dataefficient.contract import Slice
 from dataefficient.cycle.machine import begin
 from dataefficient.cycle.model import FailureKind, Step, Stopped
 from dataefficient.report import build_statement, html, text
@@ -190,6 +191,24 @@ def test_text_ends_with_convergence_cycles_and_savings():
 
 def test_cycles_that_decided_the_same_are_told_together():
     assert [cycles for cycles, _ in text.decisions(made())] == [(0, 1), (2,), (3, 4, 5, 6, 7, 8)]
+
+
+def test_values_are_told_where_the_resource_asks_for_them():
+    memory = made_up.memory()
+    parts = (Slice("origin", "O'Hare", 1_000, 505.0, 500.0, 4.0), Slice("origin", "JFK", 900, 400.0))
+    memory = replace(memory, history=(*memory.history[:-1], replace(memory.history[-1], slices=parts)))
+    asking = made_up.resource(
+        made_up.YAML.replace('tolerance: "0.005"', 'tolerance: "0.005", slices: [origin]')
+    )
+    page = html.render(made(memory, resource=asking))
+    assert f"By value, in cycle {memory.history[-1].cycle}" in page
+    told = re.findall(r'<th scope="row">origin (.*?)</th>(.*?)</tr>', page)
+    cells = {value: re.findall(r"<td.*?>(.*?)</td>", rest) for value, rest in told}
+    assert cells == {
+        "O&#x27;Hare": ["1,000", "0.50500", "+1.00 %", "0.80 %"],
+        "JFK": ["900", "0.44444", "–", "–"],
+    }
+    assert "By value" not in html.render(made(memory))
 
 
 def test_a_statement_bears_its_date_only_where_one_is_given():

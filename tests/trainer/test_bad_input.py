@@ -59,6 +59,7 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
         ({"data": dataclasses.replace(base.data, group="nr")}, "data.group"),
         ({"data": dataclasses.replace(base.data, served_prediction="p")}, "data.servedPrediction"),
         ({"config": {**FEATURES, "slices": ["country"]}}, "trainer.config.slices"),
+        ({"evaluation": dataclasses.replace(base.evaluation, slices=("country",))}, "kpi.slices"),
         ({"config": {"features": {"categorical": ["usr"]}}}, "trainer.config.features"),
     ):
         code, line = fails(dataclasses.replace(base, **change))

@@ -70,6 +70,54 @@ def test_slices_count_the_rows_that_the_scored_ones_stand_for(reports):
             assert 0.1 < found.loss / found.n < 1.0
 
 
+def test_values_of_the_columns_that_are_asked_for_are_told_with_those_of_the_configuration(
+    stream, tmp_path, checkpoint
+):
+    asked = replace(evaluation(share=0.8), slices=("click", "item"))
+    found = {
+        how: launch(
+            make_request(
+                stream,
+                tmp_path / how,
+                run="c001-score",
+                train=None,
+                start=checkpoint,
+                evaluation=asked if how == "asked" else replace(asked, slices=("click",)),
+                config={**FEATURES, "slices": [] if how == "asked" else ["item"]},
+            )
+        )
+        for how in ("asked", "configured")
+    }
+    slices = found["asked"].evaluated.slices
+    assert {part.column for part in slices} == {"click", "item"}
+    assert set(slices) == set(found["configured"].evaluated.slices)
+
+
+def test_the_error_of_a_value_is_that_of_the_difference_of_the_two_models_on_its_rows(
+    stream, tmp_path, checkpoint
+):
+    run = make_request(
+        stream,
+        tmp_path / "run",
+        start=checkpoint,
+        train=training(5, 10),
+        evaluation=replace(evaluation(5, 10, share=1.0), slices=("click",)),
+    )
+    whole = launch(run)
+    slices = {part.value: part for part in whole.evaluated.slices}
+    assert sum(part.n for part in slices.values()) == sum(whole.evaluated.n)
+    assert sum(part.loss for part in slices.values()) == pytest.approx(
+        sum(whole.evaluated.models["self"].loss), rel=1e-6
+    )
+    for part in slices.values():
+        # Rows of one value differ by some hundredths of a nat, of either sign, and the sum by their root.
+        per_row = part.error / np.sqrt(part.n)
+        assert abs(part.loss - part.start_loss) / part.n < per_row < 0.5 * part.loss / part.n
+    half = launch(replace(run, output=str(tmp_path / "half"), evaluation=replace(run.evaluation, share=0.5)))
+    for part in half.evaluated.slices:
+        assert part.error == pytest.approx(slices[part.value].error / np.sqrt(2), rel=0.15)
+
+
 def test_a_block_without_scored_negatives_takes_them_to_be_as_all_others_are(stream, tmp_path, checkpoint):
     blocks = {"start": 7.4, "end": 7.5, "blocks": 16}
     few = scored(stream, tmp_path / "few", checkpoint, negatives=0.02, **blocks)

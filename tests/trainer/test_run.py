@@ -224,7 +224,9 @@ def test_the_report_fits_with_every_block_model_and_slice(stream, tmp_path):
     assert len(report.evaluated.models) == 6
     whole = json.loads((tmp_path / "full" / "report.json").read_text())
     assert len(whole["evaluated"]["slices"]) == 8
-    assert whole["evaluated"]["slices"][0].keys() == {"column", "value", "n", "loss", "startLoss"}
+    assert whole["evaluated"]["slices"][0].keys() == {
+        "column", "value", "n", "loss", "startLoss", "error",
+    }  # fmt: skip
 
 
 def test_only_row_groups_of_the_interval_are_read(stream, tmp_path, monkeypatch):

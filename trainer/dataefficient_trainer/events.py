@@ -125,6 +125,7 @@ class Stream:
     """Reads intervals of a stream.
 
     Attributes:
+        slices: columns whose values are told apart in the report.
         bad: rows refused so far: no usable label or time, or a line with a wrong number of fields.
         timeless: those of them that have no time that can be read.
         strange_time: what one of these has in the place of a time; None: they have nothing.
@@ -136,7 +137,7 @@ class Stream:
     data: Data
     config: Config
     layout: Layout
-    extra_columns: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
     bad: int = 0
     timeless: int = 0
     strange_time: str | None = None
@@ -170,8 +171,7 @@ class Stream:
                 if name not in virtual:
                     source.require(name, what)
         wanted = [self.label, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
-        wanted += [*self.config.slices, *self.extra_columns]
-        wanted += [self.data.group] if self.data.group else []
+        wanted += [*self.slices, *(c for c in (self.data.group, self.data.served_prediction) if c)]
         self.columns = [c for c in dict.fromkeys(wanted) if c not in virtual or c in source.columns]
 
     def _check_time_type(self) -> None:

@@ -122,4 +122,5 @@ def _round_scored(scored: Scored, told: _Told) -> Scored:
 
 def _round_slice(entry: Slice) -> Slice:
     start = None if entry.start_loss is None else _rounded(entry.start_loss, 8)
-    return replace(entry, loss=_rounded(entry.loss, 8), start_loss=start)
+    error = None if entry.error is None else _rounded(entry.error, 3)
+    return replace(entry, loss=_rounded(entry.loss, 8), start_loss=start, error=error)

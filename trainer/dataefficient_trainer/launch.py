@@ -41,8 +41,10 @@ def _stream(request: RunRequest, config: configuration.Config, source: Source) -
     layout = features.resolve(
         config, columns, time=data.time, label=config.label.column or data.label, others=others
     )
-    extra = (data.served_prediction,) if data.served_prediction else ()
-    return Stream(source, data, config, layout, extra)
+    asked = request.evaluation.slices if request.evaluation is not None else ()
+    for name in asked:
+        source.require(name, "kpi.slices")
+    return Stream(source, data, config, layout, tuple(dict.fromkeys((*asked, *config.slices))))
 
 
 def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], started: float) -> RunReport:

@@ -78,7 +78,7 @@ class Run:
         scores = None
         if evaluation is not None:
             names = (("self",) if train else ()) + tuple(self.frozen)
-            scores = Scores(evaluation, names, config.slices if leader is None else ())
+            scores = Scores(evaluation, names, stream.slices if leader is None else ())
         pending = Batchable.empty(layout.fields, layout.numbers)
         self.state = State(models.own, scores, pending, models.shares)
         self.pace = rules.pace(

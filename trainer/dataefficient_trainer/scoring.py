@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ class Scores:
     slice_columns: tuple[str, ...] = ()
     digest: list[int] = field(default_factory=lambda: [0, 0])
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    """By column and value: rows that those scored stand for, loss of the run's model, loss of ``start``."""
+    """By column and value: rows that those scored stand for, loss of the run's model, loss of ``start``, and
+    the sum of the squares of their differences."""
 
     def __post_init__(self) -> None:
         self.boundaries = np.array([micros(b) for b in self.evaluation.boundaries], np.int64)
@@ -139,36 +141,34 @@ class Scores:
             np.int64
         )
         weight = np.where(labels > 0, 1.0, 1.0 / self.evaluation.negatives)
-        n, sums = (np.bincount(codes, value, len(names)) for value in (weight, weight * loss))
-        starts = np.zeros_like(sums)
-        if start_loss is not None:
-            starts = np.bincount(codes, weight * start_loss, len(names))
+        before = np.zeros_like(loss) if start_loss is None else start_loss
+        parts = (weight, weight * loss, weight * before, (weight * (loss - before)) ** 2)
+        sums = np.stack([np.bincount(codes, part, len(names)) for part in parts], axis=1)
         table = self.values[column]
-        for code in np.flatnonzero(n):
+        for code in np.flatnonzero(sums[:, 0]):
             name = names[code] if names[code] in table or len(table) < MAX_VALUES else OTHER
-            entry = table.setdefault(name, [0.0, 0.0, 0.0])
-            entry[0] += float(n[code])
-            entry[1] += float(sums[code])
-            entry[2] += float(starts[code])
+            entry = table.setdefault(name, [0.0] * len(parts))
+            table[name] = [total + float(part) for total, part in zip(entry, sums[code], strict=True)]
 
     # ------------------------------------------------------------------ results
 
     def worst_slices(self) -> tuple[Slice, ...]:
         """At most 8 values, the worst first.
 
-        With ``start``: by loss per row above ``start``'s; without: by loss per row above the mean of all.
+        With ``start``: by loss relative to ``start``'s; without: by loss per row.
         Values with fewer than 1 % of the rows are left out.
         """
         first, total = self.names[0], float(self.rows.sum())
         with_start = "start" in self.names and first != "start"
-        mean = float(self._of_all(self.sums[first].loss).sum()) / max(total, 1.0)
         ranked = []
         for column, table in self.values.items():
-            for value, (n, loss, start) in table.items():
+            for value, (n, loss, start, square) in table.items():
                 if n >= max(20, 0.01 * total):
-                    excess = (loss - start) / n if with_start else loss / n - mean
-                    entry = Slice(column, value[:64], round(n), loss, start if with_start else None)
-                    ranked.append((-excess, column, value, entry))
+                    excess = loss / max(start, 1e-12) if with_start else loss / n
+                    beside = (start, sqrt(square)) if with_start else (None, None)
+                    ranked.append(
+                        (-excess, column, value, Slice(column, value[:64], round(n), loss, *beside))
+                    )
         return tuple(entry for *_, entry in sorted(ranked, key=lambda r: r[:3])[:MAX_SLICES])
 
     def _of_all(self, sums: Floats) -> Floats:

@@ -161,7 +161,9 @@ class Kpi(Model):
     )
     slices: Annotated[tuple[Column, ...], Field(max_length=8), Unique()] = Field(
         default=(),
-        description="Columns whose values are reported one by one, at most 8. Default none.",
+        description="Columns, at most 8, such as a country: of their values, the up to 8 on which a "
+        "candidate does worst against the model that it started from are reported. They are told and not "
+        "judged. Default none.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (

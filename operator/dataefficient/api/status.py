@@ -22,6 +22,8 @@ MAX_HISTORY = 20
 MAX_RUNS = 12
 MAX_PREVIOUS = 31
 MAX_HANDLED = 16
+MAX_TOLD = 4
+"""Values of ``kpi.slices``."""
 
 Word = Annotated[str, StringConstraints(max_length=63)]
 """A name, a digest's prefix or another single word."""
@@ -78,6 +80,21 @@ class RunStatus(Model):
     reason: Line = Field(default="", description="Why it failed or waits.")
 
 
+class SliceStatus(Model):
+    """One value of a column of kpi.slices, in the newest cycle that told of any."""
+
+    column: Word = Field(description="The column.")
+    value: Word = Field(description="Its value.")
+    rows: Count = Field(description="Rows with it that were scored, or that those scored stand for.")
+    log_loss: Number = Field(description="Log loss of the candidate on them.")
+    difference: Number | None = Field(
+        default=None, description="Relative difference to the model that it started from; above 0 is worse."
+    )
+    standard_error: Number | None = Field(
+        default=None, description="Of difference, rows taken as independent, so rather too small."
+    )
+
+
 class KpiStatus(Model):
     """The KPI against what was asked."""
 
@@ -92,7 +109,10 @@ class KpiStatus(Model):
     )
     tolerance: Number | None = Field(default=None, description="kpi.tolerance, repeated.")
     cycle: Count | None = Field(default=None, description="Cycle of the newest value in it.")
-    summary: Line = Field(default="", description="Value and standard error, for the table.")
+    slices: Annotated[tuple[SliceStatus, ...], Field(max_length=MAX_TOLD)] = Field(
+        default=(), description="The values of kpi.slices on which the newest candidate did worst, at most 4."
+    )
+    summary: Word = Field(default="", description="Value and standard error, for the table.")
 
 
 class Forecast(Model):

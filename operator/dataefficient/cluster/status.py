@@ -21,6 +21,7 @@ from dataefficient.cluster.kpi import pooled
 from dataefficient.cluster.view import Refused, View
 from dataefficient.cycle.figures import Forecast, Proposal
 from dataefficient.cycle.model import Champion, CycleRecord, Gate, Plan, RunOutcome, RunPlan
+from dataefficient.cycle.slicing import newest, sliced
 
 HOUR = 3600.0
 TELLING = 3
@@ -147,7 +148,25 @@ def _kpi(view: View) -> shown.KpiStatus:
         gap_bound=number(memory.distance_bound) if known else None,
         tolerance=None if spec.tolerance is None else number(float(spec.tolerance)),
         cycle=found.last if found else None,
+        slices=_slices(view),
         summary=summary,
+    )
+
+
+def _slices(view: View) -> tuple[shown.SliceStatus, ...]:
+    record = newest(view.memory)
+    if record is None or not view.resource.spec.kpi.slices:
+        return ()
+    return tuple(
+        shown.SliceStatus(
+            column=_cut(part.column, 63),
+            value=_cut(part.value, 63),
+            rows=part.rows,
+            log_loss=number(part.loss),
+            difference=None if part.gap is None else number(part.gap),
+            standard_error=None if part.error is None else number(part.error),
+        )
+        for part in map(sliced, record.slices[: shown.MAX_TOLD])
     )
 
 

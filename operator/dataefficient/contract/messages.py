@@ -126,6 +126,8 @@ class Evaluation:
     negatives: float = 1.0
     """Share of the negatives among these rows that are scored, in (0, 1]; all positives are. Counts and sums
     are given for all rows: a block's scored negatives stand for all of its negatives."""
+    slices: tuple[str, ...] = ()
+    """Columns, at most ``MAX_SLICES``, of whose values the report is to tell those that do worst."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,8 @@ class Slice:
     n: int
     loss: float
     start_loss: float | None = None
+    error: float | None = None
+    """Standard error of ``loss - start_loss``; None: not told."""
 
 
 @dataclass(frozen=True)

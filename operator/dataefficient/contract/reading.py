@@ -104,6 +104,9 @@ def _check_rows(request: RunRequest, path: str) -> None:
         for part, share in (("share", request.evaluation.share), ("negatives", request.evaluation.negatives)):
             if not 0.0 < share <= 1.0:
                 raise ContractError(f"{path}.evaluation.{part}: {share} is outside (0, 1]")
+        if len(request.evaluation.slices) > MAX_SLICES:
+            asked = len(request.evaluation.slices)
+            raise ContractError(f"{path}.evaluation.slices: {asked}; at most {MAX_SLICES} are allowed")
         blocks = request.evaluation.boundaries
         if not 1 <= len(blocks) <= MAX_BLOCKS or list(blocks) != sorted(set(blocks)):
             raise ContractError(f"{path}.evaluation.boundaries: 1 to {MAX_BLOCKS} ascending times are needed")
@@ -188,8 +191,10 @@ def _check_evaluated(report: RunReport, request: RunRequest, blocks: int) -> Non
             f"report.evaluated.slices: {len(evaluated.slices)}; at most {MAX_SLICES} are allowed"
         )
     for i, part in enumerate(evaluated.slices):
-        if min(part.n, part.loss, part.start_loss or 0.0) < 0:
-            raise ContractError(f"report.evaluated.slices[{i}]: a count or a summed log loss is negative")
+        if min(part.n, part.loss, part.start_loss or 0.0, part.error or 0.0) < 0:
+            raise ContractError(
+                f"report.evaluated.slices[{i}]: a count, a summed log loss or an error is negative"
+            )
 
 
 def _check_scored(scored: Scored, n: tuple[int, ...], path: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dataefficient.contract import Role, RunReport
+from dataefficient.contract import Role, RunReport, Slice
 from dataefficient.cycle import measuring
 from dataefficient.cycle.births import first_look
 from dataefficient.cycle.costing import HISTORY_ADVANCE
@@ -65,6 +65,7 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
             memory, row_rate=_row_rate(k, candidate), time_blocks=measuring.filled_blocks(candidate)
         )
     record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error))
+    record = replace(record, slices=_slices(k, candidate))
     memory = add_cycle(replace(k, memory=replace(k.memory, row_rate=memory.row_rate)), memory, record)
     account = memory.account
     if memory.cycle > HISTORY_ADVANCE:
@@ -76,6 +77,13 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
         account=account,
         history=(*memory.history, record)[-HISTORY:],
     )
+
+
+def _slices(k: Knowledge, candidate: RunReport | None) -> tuple[Slice, ...]:
+    """What the candidate's report says of the columns that the resource names."""
+    if candidate is None or candidate.evaluated is None:
+        return ()
+    return tuple(s for s in candidate.evaluated.slices if s.column in k.spec.kpi.slices and s.n)
 
 
 def _served_level(candidate: RunReport | None) -> tuple[float | None, float | None]:

@@ -147,6 +147,7 @@ def _request(spec: Spec, memory: Memory, wanted: Wanted) -> RunRequest:
             f"{memory.resource}/evaluation",
             boundaries(*wanted.evaluate),
             memory.evaluation_negatives,
+            spec.kpi.slices,
         ),
         size=wanted.point.size,
         seed=seed,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest
+from dataefficient.contract import CheckpointRef, Role, RunReport, RunRequest, Slice
 from dataefficient.cycle.answers import Answer, Heard
 from dataefficient.cycle.figures import ColdStart, Forecast, Proposal, Saved, Surface
 from dataefficient.planner.contrasts import Contrast, Past
@@ -345,6 +345,8 @@ class CycleRecord:
     """The same as enumerated reasons."""
     champion: str | None = None
     """Digest of the champion after the cycle."""
+    slices: tuple[Slice, ...] = ()
+    """Values of ``kpi.slices`` on which the candidate did worst against what it started from, worst first."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataefficient.api.spec import Mode, Spec
 from dataefficient.contract import Role
 from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.model import CycleRecord, Gate, Memory, Option, Plan, Step
+from dataefficient.cycle.slicing import sliced
 from dataefficient.local.errors import WrongInputError
 
 TRIMMED = (
@@ -102,6 +103,7 @@ def _sentences(spec: Spec, cycle: int, plan: Plan | None, record: CycleRecord | 
         if record.gate is not None and not any(record.gate.reason in note for note in record.notes):
             yield _gate(record.gate)
         yield from (_sentence(note) for note in record.notes)
+        yield from _slices(record)
         yield f"Spent in this cycle: {record.spent_seconds:.1f} device-seconds."
         yield from _runs(record)
     if plan is not None and plan.options:
@@ -159,6 +161,18 @@ def _distance(spec: Spec, record: CycleRecord) -> Iterator[str]:
 def _gate(gate: Gate) -> str:
     verdict = "Published" if gate.published else "Not published"
     return f"{verdict}: {_sentence(gate.reason)}"
+
+
+def _slices(record: CycleRecord) -> Iterator[str]:
+    if record.slices:
+        cold = all(part.start_loss is None for part in record.slices)
+        against = "" if cold else ", against the model that it started from"
+        yield f"Values of kpi.slices on which the candidate did worst{against}:"
+    for part in map(sliced, record.slices):
+        beside = "" if part.gap is None else f", {part.gap:+.2%}"
+        if part.error is not None:
+            beside += f" (standard error {part.error:.2%})"
+        yield f"  {part.column} {part.value}: {part.rows:,} rows, log loss {part.loss:.4f}{beside}"
 
 
 def _runs(record: CycleRecord) -> Iterator[str]:

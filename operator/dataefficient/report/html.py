@@ -46,6 +46,8 @@ def render(statement: Statement) -> str:
         span=words.span,
         metric=metric(statement.aim),
         rows=words.rows,
+        difference=words.difference,
+        level=words.level,
         percent=words.fraction,
         swatch=swatch,
         interval=words.plain_interval,

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.model import Gate
+from dataefficient.cycle.slicing import Sliced
 from dataefficient.planner.knobs import Point
 
 
@@ -181,6 +182,14 @@ class CycleRow:
 
 
 @dataclass(frozen=True)
+class Slices:
+    """Values of ``kpi.slices`` on which the newest candidate did worst, worst first."""
+
+    cycle: int
+    values: tuple[Sliced, ...]
+
+
+@dataclass(frozen=True)
 class Spend:
     """Device-seconds of an arm; ``startup`` is the part that trains and scores nothing."""
 
@@ -334,6 +343,8 @@ class Statement:
     distance: Distance | None
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
+    slices: Slices | None = None
+    """None: the resource names none, or no cycle has told of any."""
     unknown: tuple[str, ...] = ()
     """What is not known any more of what went before, a sentence each."""
     written: datetime | None = None
