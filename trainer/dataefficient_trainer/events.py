@@ -7,6 +7,7 @@ resumed run does the same arithmetic as one that was never stopped.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,11 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataefficient.contract import Data
+from dataefficient_trainer import marks
 from dataefficient_trainer import source as files
 from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import DataError
 from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, numbers
 from dataefficient_trainer.hashing import Hashes, combine, hash_column
+from dataefficient_trainer.marks import LostError, Mark, Place
 from dataefficient_trainer.time_columns import microseconds
 
 CHUNK_ROWS = 65_536
@@ -120,6 +123,11 @@ class Chunk:
         return pa.chunked_array([p.cast(pa.string()) for p in parts]).combine_chunks().dictionary_encode()
 
 
+def _coded(column: Any) -> Any:
+    """A column of text as a dictionary, so that each value is looked at once; others as they are."""
+    return column.dictionary_encode() if files.is_text(column.type) else column
+
+
 @dataclass
 class Stream:
     """Reads intervals of a stream.
@@ -131,6 +139,7 @@ class Stream:
         strange_time: what one of these has in the place of a time; None: they have nothing.
         first_time, last_time: time of the first and the last row read in file order, the last one to see
             time running backwards.
+        marks: where a later run could go on reading, in the order of the stream.
     """
 
     source: files.Source
@@ -144,6 +153,7 @@ class Stream:
     read_rows: int = 0
     first_time: int = MISSING_TIME
     last_time: int = MISSING_TIME
+    marks: list[Mark] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.label = self.config.label.column or self.data.label
@@ -206,7 +216,7 @@ class Stream:
             return micros(time.row_start) + (rows * time.row_seconds * 1e6).astype(np.int64)
         if not time.parts:
             return microseconds(batch.column(self.data.time), unit=time.unit, form=time.format)
-        parts = {name: numbers(batch.column(column), Cells()) for name, column in time.parts.items()}
+        parts = {name: numbers(_coded(batch.column(column)), Cells()) for name, column in time.parts.items()}
         missing = np.any([np.isnan(values) for values in parts.values()], axis=0)
         part = {name: np.where(missing, 1, values).astype(np.int64) for name, values in parts.items()}
         one, zero = np.ones(batch.num_rows, np.int64), np.zeros(batch.num_rows, np.int64)
@@ -224,9 +234,7 @@ class Stream:
         )
 
     def _labels(self, batch: Any) -> npt.NDArray[np.int8]:
-        column = batch.column(self.label)
-        if files.is_text(column.type):
-            column = column.dictionary_encode()
+        column = _coded(batch.column(self.label))
         if pa.types.is_dictionary(column.type) and files.is_text(column.type.value_type):
             # As booleans are written in CSV; each word is looked at once.
             words = pc.replace_substring_regex(column.dictionary, "^(?i:true)$", "1")
@@ -291,33 +299,73 @@ class Stream:
         at = int(microseconds(text, unit=self.config.time.unit, form=self.config.time.format)[0])
         return None if at == MISSING_TIME else at
 
-    def _batches(self, spans: files.Spans) -> Iterator[tuple[Any, Times]]:
-        """Record batches with their times, in time order."""
+    # ------------------------------------------------------------------ marks
+
+    def _described(self, file: int) -> str:
+        """``Mark.described`` of a place in the file of that number."""
+        time = dataclasses.asdict(self.config.time)
+        names = [f.path for f in self.source.files[: file + 1]]
+        return marks.described([self.source.uri, self.source.format, self.data.time, str(time)], names)
+
+    def believes(self, mark: Mark) -> bool:
+        """Whether a mark is of this stream, as it is described now."""
+        place = mark.place
+        there = 0 <= place.file < len(self.source.files) and place.offset >= 0
+        return there and mark.described == self._described(place.file)
+
+    def _mark(self, place: Place | None) -> None:
+        """Remember that the next row is the first one after a place."""
+        if place is not None and self.last_time != MISSING_TIME:
+            described = self._described(place.file)
+            self.marks.append(Mark(place, described, self.read_rows, self.first_time, self.last_time))
+
+    # ------------------------------------------------------------------ reading
+
+    def _batches(self, spans: files.Spans, since: Mark | None) -> Iterator[tuple[Any, Times]]:
+        """Record batches with their times, in time order; each time that it yields, a mark may be new.
+
+        Raises:
+            LostError: ``since`` is not what it was. Nothing was yielded then.
+        """
+        if since is not None:
+            self.read_rows, self.first_time, self.last_time = since.rows, since.first, since.last
+            self.marks.append(since)
         plain = not self.config.time.parts and self.config.time.row_start is None
         batches = files.read(
-            self.source, self.columns, self.data.time if plain else None, spans, self._moment
+            self.source,
+            self.columns,
+            self.data.time if plain else None,
+            spans,
+            self._moment,
+            since=since.place if since is not None else None,
         )
         by_folders = self.data.time in self.source.partitions
         if by_folders or self.config.time.row_start or not files.small_enough_to_sort(self.source):
             for batch in batches:
+                self._mark(self.source.place)
                 yield batch, self._event_times(batch)
             return
-        held = list(batches)
-        times = np.concatenate([self._event_times(b) for b in held]) if held else np.empty(0, np.int64)
-        if np.any(times[1:] < times[:-1]):
+        held = [(batch, self.source.place) for batch in batches]
+        times = np.concatenate([self._event_times(b) for b, _ in held]) if held else np.empty(0, np.int64)
+        ordered = not np.any(times[1:] < times[:-1])
+        if since is not None and not (ordered and (not len(times) or times[0] >= since.last)):
+            raise LostError
+        if not ordered:
             known = int((times == MISSING_TIME).sum())
             files.notice(
                 f"{self.source.uri} is not in time order; its {len(times):,} rows were sorted in memory"
                 + (f" ({known:,} without a time come first)" if known else "")
             )
-            held, times = files.sort_batches(held, times), np.sort(times, kind="stable")
+            sorted_batches = files.sort_batches([b for b, _ in held], times)
+            held, times = [(b, None) for b in sorted_batches], np.sort(times, kind="stable")
         start = 0
-        for batch in held:
+        for batch, place in held:
+            self._mark(place)
             yield batch, times[start : start + batch.num_rows]
             start += batch.num_rows
 
-    def _pieces(self, spans: files.Spans) -> Iterator[Piece]:
-        for batch, times in self._batches(spans):
+    def _pieces(self, spans: files.Spans, since: Mark | None) -> Iterator[Piece]:
+        for batch, times in self._batches(spans, since):
             known = times != MISSING_TIME
             self._backwards(times, known)
             self._count_timeless(batch, known)
@@ -337,22 +385,28 @@ class Stream:
             groups = self._hash(chosen, (self.data.group,), at) if self.data.group else keys
             yield Piece(chosen, at, self._labels(chosen), keys, groups)
 
-    def pieces(self, spans: files.Spans) -> Iterator[Piece]:
+    def pieces(self, spans: files.Spans, since: Mark | None = None) -> Iterator[Piece]:
         """Rows whose event time lies in one of the spans, in time order; ``Chunks`` makes chunks of them.
 
         Args:
             spans: intervals [low, high) in microseconds, ascending and apart.
+            since: a mark before all of them, from which on is read, if it is what it was; None: all is read.
 
         Raises:
             DataError: damaged, a wrong type, or time running backwards.
         """
-        yield from self._pieces(spans)
+        try:
+            yield from self._pieces(spans, since)
+        except LostError:
+            self.rewind()
+            yield from self._pieces(spans, None)
         self.bad += self.source.malformed_lines
 
     def rewind(self) -> None:
         """Forget what was read, to read anew."""
         self.bad, self.timeless, self.strange_time, self.read_rows = 0, 0, None, 0
         self.first_time = self.last_time = MISSING_TIME
+        self.marks = []
         self.source.malformed_lines = 0
 
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dataefficient.contract import RunReport, RunRequest
+from dataefficient_trainer import marks
 from dataefficient_trainer.checks import check
 from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import DataError, StoppedError, TrainerError
 from dataefficient_trainer.events import Chunk, Chunks, Stream, union
+from dataefficient_trainer.marks import Mark
 from dataefficient_trainer.run import Run
 from dataefficient_trainer.source import notice
 from dataefficient_trainer.telemetry import Progress
@@ -143,7 +145,8 @@ class OnePass:
 
     def _read(self) -> None:
         lanes = self._lanes()
-        pieces = self.stream.pieces(union([lane.chunks.span for lane in lanes]))
+        spans = union([lane.chunks.span for lane in lanes])
+        pieces = self.stream.pieces(spans, self._begin(spans[0][0]))
         clock = self.leader.state.clock
         more = True
         while more:
@@ -155,6 +158,12 @@ class OnePass:
                     chunks = lane.chunks.rest() if piece is None else lane.chunks.add(piece)
                 for chunk in chunks:
                     self._carry(lane, chunk)
+
+    def _begin(self, low: int) -> Mark | None:
+        """Where to begin to read, if nothing before ``low`` is needed; None: at the stream's begin."""
+        starts = {ref for r in (self.request, *self.request.riders) if (ref := r.start) is not None}
+        found = [mark for ref in starts if (mark := marks.beside(ref)) is not None]
+        return marks.latest(filter(self.stream.believes, found), low)
 
     def _carry(self, lane: Lane, chunk: Chunk) -> None:
         """Give a chunk to the runs of its lane."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from dataefficient.contract import CheckpointRef, Rows, RunReport, RunRequest, Seconds, format_time
-from dataefficient_trainer import checkpoint
+from dataefficient_trainer import checkpoint, marks
 from dataefficient_trainer.errors import DataError, EmptyIntervalError, NotReadyError
 from dataefficient_trainer.events import Stream, instant, micros
 from dataefficient_trainer.lineage import identity
@@ -87,9 +87,13 @@ def save(request: RunRequest, stream: Stream, state: State) -> CheckpointRef | N
         "resource": request.resource,
         "run": request.run,
     }
-    return checkpoint.save(
+    saved = checkpoint.save(
         checkpoint.join(request.output, checkpoint.CHECKPOINT), state.model.tensors(), facts
     )
+    mark = marks.latest(stream.marks, micros(request.train.end))
+    if mark is not None:
+        checkpoint.write(marks.address(saved.uri), marks.to_json(mark))
+    return saved
 
 
 def report(

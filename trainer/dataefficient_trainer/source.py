@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from dataefficient_trainer.errors import DataError
+from dataefficient_trainer.marks import TAIL, LostError, Place, digest, tail_of
 
 BATCH_ROWS = 65_536
 SORT_ROWS = 1_000_000
@@ -33,6 +34,10 @@ _PHYSICAL = {"INT32": pa.int32(), "INT64": pa.int64()}
 _GLOB = re.compile(r"[*?\[]")
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _LONGEST_LINE = 1 << 16
+_LONGEST_LINES = 16
+"""Blocks that a line may be long."""
+BLOCK_BYTES = 4 << 20
+"""Text that is parsed at a time."""
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 
 Spans = list[tuple[int, int]]
@@ -68,6 +73,7 @@ class Source:
         partitions: those of them that are text in the folders' names and not in the files.
         malformed_lines: lines refused because their number of fields is wrong.
         lacking: columns that a file was found not to have.
+        place: where the newest batch begins, if a later run could go on there; else None.
     """
 
     uri: str
@@ -78,6 +84,7 @@ class Source:
     partitions: frozenset[str] = frozenset()
     malformed_lines: int = 0
     lacking: set[str] = field(default_factory=set)
+    place: Place | None = None
 
     def require(self, name: str, what: str) -> None:
         """Check that a column exists.
@@ -155,8 +162,8 @@ def _columns(file: File, kind: str) -> dict[str, Any]:
             with file.open() as handle:
                 schema = pq.read_schema(handle)
         else:
-            with _csv(file, kind, None, []) as reader:
-                schema = reader.schema
+            with _text_of(file) as handle:
+                schema = _parsed(next(_blocks(handle, BLOCK_BYTES), b""), kind, None, None, []).schema
     except (OSError, pa.ArrowException, EOFError) as error:
         raise DataError(f"data.uri: {file.path} cannot be read as {kind}: {_line(error)}") from error
     return {name: schema.field(name).type for name in schema.names}
@@ -174,18 +181,45 @@ def _text_of(file: File) -> Any:
     return fsspec.core.OpenFile(file.fs, file.path, mode="rb", compression="infer").open()
 
 
-def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -> Any:
-    """Open a reader of lines; the wanted columns come as text, so that a bad cell stops nothing."""
+def _blocks(handle: Any, size: int) -> Iterator[bytes]:
+    """Whole lines of text, about ``size`` bytes at a time, from where the handle stands.
+
+    Lines end as Arrow takes them to: with a line feed, or in a file without any with a carriage return.
+    """
+    held, end = b"", b""
+    while more := handle.read(size):
+        if len(held) > _LONGEST_LINES * size:
+            raise pa.ArrowInvalid(f"a line has more than {len(held):,} bytes")
+        held += more
+        end = end or (b"\n" if b"\n" in held or b"\r" not in held else b"\r")
+        cut = held.rfind(end) + 1
+        if cut:
+            yield held[:cut]
+            held = held[cut:]
+    if held:
+        yield held
+
+
+def _parsed(
+    block: bytes, kind: str, names: list[str] | None, columns: list[str] | None, refused: list[int]
+) -> Any:
+    """A block of lines as one table; the wanted columns come as text, so that a bad cell stops nothing.
+
+    Args:
+        names: the file's columns; None: they stand in the first line, or the format has none there.
+        columns: those wanted; None: all, with types inferred.
+        refused: one more entry for each line whose number of fields is wrong.
+    """
 
     def refuse(row: Any) -> str:  # noqa: ARG001
         refused.append(1)
         return "skip"
 
-    return csv.open_csv(
-        _text_of(file),
-        read_options=csv.ReadOptions(
-            use_threads=False, block_size=4 << 20, column_names=list(CRITEO) if kind == "criteo" else None
-        ),
+    if names is None and kind == "criteo":
+        names = list(CRITEO)
+    return csv.read_csv(
+        pa.BufferReader(block),
+        read_options=csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
         parse_options=csv.ParseOptions(
             delimiter="," if kind == "csv" else "\t", invalid_row_handler=refuse, newlines_in_values=False
         ),
@@ -197,6 +231,52 @@ def _csv(file: File, kind: str, columns: list[str] | None, refused: list[int]) -
             quoted_strings_can_be_null=True,
         ),
     )
+
+
+def _names(file: File, kind: str) -> list[str]:
+    """A text file's columns."""
+    if kind == "criteo":
+        return list(CRITEO)
+    with _text_of(file) as handle:
+        head = next(_blocks(handle, _LONGEST_LINE), b"")
+    return list(_parsed(head, kind, None, None, []).column_names)
+
+
+def _read_text(source: Source, number: int, columns: list[str], since: Place | None) -> Iterator[Any]:
+    """The lines of a text file from a place on, as batches; tells of each block where it begins.
+
+    Raises:
+        LostError: the place is not what it was. Nothing was read then.
+    """
+    file, refused = source.files[number], list[int]()
+    names = None if since is None else _names(file, source.format)
+    with _text_of(file) as handle:
+        offset = 0 if since is None else since.offset
+        tail = _pass_over(file, handle, offset)
+        if since is not None and digest(tail) != since.tail:
+            raise LostError
+        for block in _blocks(handle, BLOCK_BYTES):
+            if offset and names is None:
+                names = _names(file, source.format)
+            table = _parsed(block, source.format, names, columns, refused)
+            source.place = Place(number, offset, digest(tail)) if number or offset else None
+            for batch in table.to_batches():
+                for part in _slices(batch):
+                    yield part
+                    source.place = None
+            offset, tail = offset + len(block), tail_of(tail, block[-TAIL:])
+    source.malformed_lines += len(refused)
+
+
+def _pass_over(file: File, handle: Any, offset: int) -> bytes:
+    """Move to an offset of the text; returns the last bytes before it, none where the text is shorter."""
+    if not file.path.endswith(_COMPRESSED):
+        handle.seek(max(offset - TAIL, 0))
+        return bytes(handle.read(min(TAIL, offset)))
+    tail, left = b"", offset
+    while left and (more := handle.read(min(left, BLOCK_BYTES))):
+        tail, left = tail_of(tail, more), left - len(more)
+    return tail if not left else b""
 
 
 def _group_bounds(metadata: Any, schema: Any, time: str | None) -> list[tuple[int, int] | None]:
@@ -262,6 +342,8 @@ def read(
     time: str | None,
     spans: Spans,
     moment: Callable[[File], int | None] = lambda _: None,
+    *,
+    since: Place | None = None,
 ) -> Iterator[Any]:
     """Record batches of at most ``BATCH_ROWS`` rows that cover the spans, in stream order.
 
@@ -271,12 +353,16 @@ def read(
         time: a timestamp column whose statistics may skip row groups; None: read all.
         spans: intervals [low, high) of time in microseconds.
         moment: the one time that all rows of a file have, if its folder tells it: others are not opened.
+        since: where to begin; None: with the first file.
 
     Raises:
         DataError: a file is damaged.
+        LostError: as ``_read_text``.
     """
     inside = [name for name in columns if name not in source.partitions]
-    for file in source.files:
+    for number, file in enumerate(source.files):
+        if since is not None and number < since.file:
+            continue
         at = moment(file)
         if at is not None and not _overlap(at, at, spans):
             continue
@@ -284,14 +370,14 @@ def read(
         added = [(name, told.get(name)) for name in columns if name in source.partitions]
         try:
             if source.format == "parquet":
+                source.place = Place(number, 0, "") if number else None
                 for batch in _read_parquet(source, file, inside, time, spans):
                     yield _with_constants(batch, added)
+                    source.place = None
             else:
-                refused: list[int] = []
-                with _csv(file, source.format, inside, refused) as reader:
-                    for batch in reader:
-                        yield from _slices(_with_constants(batch, added))
-                source.malformed_lines += len(refused)
+                within = since is not None and number == since.file and since.offset > 0
+                for batch in _read_text(source, number, inside, since if within else None):
+                    yield _with_constants(batch, added)
         except (OSError, pa.ArrowException, EOFError) as error:
             raise DataError(
                 f"data.uri: {file.path} is damaged or not {source.format} throughout: {_line(error)}"
