@@ -38,7 +38,8 @@ _LONGEST_LINES = 16
 """Blocks that a line may be long."""
 BLOCK_BYTES = 4 << 20
 """Text that is parsed at a time."""
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_ARROW_CODECS = ((".gz", "gzip"), (".bz2", "bz2"), (".zst", "zstd"))
+_COMPRESSED = (*(ending for ending, _ in _ARROW_CODECS), ".xz")
 
 Spans = list[tuple[int, int]]
 """Intervals [low, high) of time in microseconds since 1970."""
@@ -172,12 +173,16 @@ def _columns(file: File, kind: str) -> dict[str, Any]:
 def _is_criteo(file: File) -> bool:
     """Whether the first line is a row of Criteo's format and no header: a label and 39 values."""
     with _text_of(file) as handle:
-        first = handle.readline(_LONGEST_LINE).split(b"\t")
+        first = handle.read(_LONGEST_LINE).partition(b"\n")[0].split(b"\t")
     return len(first) == len(CRITEO) and first[0] in {b"0", b"1"}
 
 
 def _text_of(file: File) -> Any:
     """The bytes of a text file, unpacked."""
+    name = file.path.lower()
+    for ending, codec in _ARROW_CODECS:
+        if name.endswith(ending):
+            return pa.CompressedInputStream(pa.PythonFile(file.open(), mode="r"), codec)
     return fsspec.core.OpenFile(file.fs, file.path, mode="rb", compression="infer").open()
 
 
@@ -270,7 +275,7 @@ def _read_text(source: Source, number: int, columns: list[str], since: Place | N
 
 def _pass_over(file: File, handle: Any, offset: int) -> bytes:
     """Move to an offset of the text; returns the last bytes before it, none where the text is shorter."""
-    if not file.path.endswith(_COMPRESSED):
+    if not file.path.lower().endswith(_COMPRESSED):
         handle.seek(max(offset - TAIL, 0))
         return bytes(handle.read(min(TAIL, offset)))
     tail, left = b"", offset
@@ -445,7 +450,9 @@ def small_enough_to_sort(source: Source) -> bool:
                 if rows > SORT_ROWS:
                     return False
             return True
-        sizes = (int(f.fs.size(f.path)) * (8 if f.path.endswith(_COMPRESSED) else 1) for f in source.files)
+        sizes = (
+            int(f.fs.size(f.path)) * (8 if f.path.lower().endswith(_COMPRESSED) else 1) for f in source.files
+        )
         return sum(sizes) <= SORT_BYTES
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"data.uri: cannot read {source.uri}: {_line(error)}") from error
