@@ -7,10 +7,10 @@ resumed run does the same arithmetic as one that was never stopped.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -301,22 +301,22 @@ class Stream:
 
     # ------------------------------------------------------------------ marks
 
-    def _described(self, file: int) -> str:
-        """``Mark.described`` of a place in the file of that number."""
-        time = dataclasses.asdict(self.config.time)
-        names = [f.path for f in self.source.files[: file + 1]]
-        return marks.described([self.source.uri, self.source.format, self.data.time, str(time)], names)
+    @cached_property
+    def _described(self) -> tuple[str, ...]:
+        """``Mark.described`` of places in each file."""
+        by = (self.source.uri, self.source.format, self.data.time, str(self.config.time))
+        return marks.described(by, [file.path for file in self.source.files])
 
     def believes(self, mark: Mark) -> bool:
         """Whether a mark is of this stream, as it is described now."""
         place = mark.place
         there = 0 <= place.file < len(self.source.files) and place.offset >= 0
-        return there and mark.described == self._described(place.file)
+        return there and mark.described == self._described[place.file]
 
     def _mark(self, place: Place | None) -> None:
         """Remember that the next row is the first one after a place."""
         if place is not None and self.last_time != MISSING_TIME:
-            described = self._described(place.file)
+            described = self._described[place.file]
             self.marks.append(Mark(place, described, self.read_rows, self.first_time, self.last_time))
 
     # ------------------------------------------------------------------ reading

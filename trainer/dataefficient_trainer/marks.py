@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import fsspec
 
@@ -74,14 +74,18 @@ def tail_of(*parts: bytes) -> bytes:
     return b"".join(parts)[-TAIL:]
 
 
-def described(by: Any, files: Sequence[str]) -> str:
-    """``Mark.described`` of a stream.
+def described(by: Sequence[str], files: Sequence[str]) -> tuple[str, ...]:
+    """``Mark.described`` of places in each of a stream's files.
 
     Args:
-        by: what the rows and their times follow from, as plain JSON.
-        files: names of the files up to the marked one.
+        by: what the rows and their times follow from.
+        files: the names of all files.
     """
-    return digest(json.dumps([by, *files], sort_keys=True).encode())
+    begin = digest(json.dumps(list(by)).encode())
+    chain = itertools.accumulate(
+        files, lambda before, name: digest(f"{before} {name}".encode()), initial=begin
+    )
+    return tuple(chain)[1:]
 
 
 def address(checkpoint: str) -> str:

@@ -64,8 +64,7 @@ def judge(k: Knowledge, plans: Sequence[RunPlan], notes: Notes) -> Memory:
         memory = replace(
             memory, row_rate=_row_rate(k, candidate), time_blocks=measuring.filled_blocks(candidate)
         )
-    record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error))
-    record = replace(record, slices=_slices(k, candidate))
+    record = _record(k, memory, plans, notes, gate=gate, kpi=(kpi, error), slices=_slices(k, candidate))
     memory = add_cycle(replace(k, memory=replace(k.memory, row_rate=memory.row_rate)), memory, record)
     account = memory.account
     if memory.cycle > HISTORY_ADVANCE:
@@ -212,6 +211,7 @@ def _record(
     *,
     gate: Gate | None,
     kpi: tuple[float | None, float | None],
+    slices: tuple[Slice, ...],
 ) -> CycleRecord:
     current = k.next_interval
     assert current is not None
@@ -231,6 +231,7 @@ def _record(
         notes=tuple(notes.sentences),
         codes=tuple(notes.codes),
         champion=after.champion.checkpoint.digest if after.champion else None,
+        slices=slices,
     )
 
 
