@@ -39,15 +39,20 @@ class CountingBrain(Brain):
 
 
 def _counted(outcome):
-    report = outcome.report
-    if report is None:
+    if outcome.report is None:
         return replace(outcome, device_seconds=1.0)
+    report = _counted_report(outcome.report, startup=1.0)
+    return replace(outcome, device_seconds=report.seconds.total, report=report)
+
+
+def _counted_report(report, *, startup):
+    """A report with its cost counted; that of its riders is part of it."""
+    riders = tuple(_counted_report(rider, startup=0.0) for rider in report.riders)
     models = len(report.evaluated.models) if report.evaluated else 0
     read, train = READ * report.rows.read, TRAINED * report.rows.kept
-    evaluate = SCORED * report.rows.evaluated * models
-    total = 1.0 + read + train + evaluate
-    seconds = Seconds(1.0, read, train, evaluate, total)
-    return replace(outcome, device_seconds=total, report=replace(report, seconds=seconds))
+    evaluate = SCORED * report.rows.evaluated * max(models - len(riders), 1)
+    total = startup + read + train + evaluate + sum(rider.seconds.total for rider in riders)
+    return replace(report, seconds=Seconds(startup, read, train, evaluate, total), riders=riders)
 
 
 if __name__ == "__main__":
