@@ -11,10 +11,7 @@ in processes of their own, alternating. The models must be equal byte for byte. 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,17 +22,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from trainer_process import launch
 
 from dataefficient.contract import (
     Data,
     Policy,
     Role,
-    RunReport,
     RunRequest,
     Train,
-    parse_report,
     parse_time,
-    to_json,
 )
 from dataefficient_trainer.marks import address
 from dataefficient_trainer.source import CRITEO
@@ -72,18 +67,6 @@ def parts(folder: Path, rows: int, files: int) -> tuple[Data, dict[str, object]]
     return Data(str(folder / "log"), "time", "label", ("id",)), config
 
 
-def launch(folder: Path, request: RunRequest) -> RunReport:
-    """Do a run in a process of its own."""
-    (folder / "request.json").write_text(to_json(request))
-    places = {
-        "DATAEFFICIENT_REQUEST": folder / "request.json",
-        "DATAEFFICIENT_REPORT": folder / "report.json",
-    }
-    environment = {**os.environ, **{name: str(place) for name, place in places.items()}}
-    subprocess.run([sys.executable, "-m", "dataefficient_trainer"], check=True, env=environment)
-    return parse_report((folder / "report.json").read_text(), request)
-
-
 def measure(write: Callable[[Path], tuple[Data, dict[str, object]]], rows: int, what: str) -> None:
     """Print the median seconds of the last thousandth of a log, with the mark and without."""
     with tempfile.TemporaryDirectory() as name:
@@ -96,7 +79,7 @@ def measure(write: Callable[[Path], tuple[Data, dict[str, object]]], rows: int, 
             train=Train(START, cut, Policy.UNIFORM, 0.01, "s"), evaluation=None,
             size=1, seed=0, output=str(folder / "cold"), config=config,
         )  # fmt: skip
-        start = launch(folder, cold).checkpoint
+        start = launch(cold, folder).report.checkpoint
         assert start is not None
         mark = Path(address(start.uri))
         kept = mark.read_bytes()
@@ -110,7 +93,7 @@ def measure(write: Callable[[Path], tuple[Data, dict[str, object]]], rows: int, 
                 mark.unlink(missing_ok=True)
                 if how == "with":
                     mark.write_bytes(kept)
-                report = launch(folder, replace(warm, output=str(folder / "warm")))
+                report = launch(replace(warm, output=str(folder / "warm")), folder).report
                 assert report.checkpoint is not None
                 models.add(report.checkpoint.digest)
                 found.append(report.seconds.total)

@@ -12,26 +12,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from trainer_process import launch
 
 from dataefficient.contract import (
     Data,
     Evaluation,
     Policy,
     Role,
-    RunReport,
     RunRequest,
     Train,
-    parse_report,
-    to_json,
 )
 
 CONFIG = {
@@ -66,18 +60,6 @@ def request(stream: Path, output: Path, days: tuple[int, int], *, rate: float, s
     )
 
 
-def launch(asked: RunRequest, folder: Path) -> tuple[RunReport, float, float]:
-    """Run a process; returns the report, wall-clock and processor seconds."""
-    (folder / "request.json").write_text(to_json(asked))
-    paths = {"DATAEFFICIENT_REQUEST": folder / "request.json", "DATAEFFICIENT_REPORT": folder / "report.json"}
-    environment = {**os.environ, **{name: str(path) for name, path in paths.items()}}
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-m", "dataefficient_trainer"], env=environment, check=True)
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return parse_report((folder / "report.json").read_bytes(), asked), wall, processor
-
-
 def main() -> None:
     """Print the medians of both ways."""
     parser = argparse.ArgumentParser(
@@ -90,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         first = request(options.stream, folder / "start", (0, 59), rate=1.0, size=options.size)
-        start = launch(first, folder)[0].checkpoint
+        start = launch(first, folder).report.checkpoint
         candidate, trial = (
             dataclasses.replace(
                 request(options.stream, folder / run, (59, 73), rate=rate, size=options.size), start=start
@@ -106,7 +88,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for way, asked in ways.items():
                 done = [launch(one, folder) for one in asked]
-                spent[way].append((sum(d[1] for d in done), sum(d[2] for d in done)))
+                spent[way].append((sum(d.wall for d in done), sum(d.processor for d in done)))
     print(f"{options.rounds} rounds, size {options.size}, medians (least) in seconds:")
     for way, seconds in spent.items():
         wall, processor = zip(*seconds, strict=True)

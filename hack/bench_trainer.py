@@ -12,13 +12,9 @@ process at rates 1 and 0.1. Seconds are of the processor, so that other work on 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,8 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import nn
+from trainer_process import Done, launch
 
-from dataefficient.contract import Data, Evaluation, Policy, Role, RunRequest, Train, parse_time, to_json
+from dataefficient.contract import Data, Evaluation, Policy, Role, RunRequest, Train, parse_time
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.rules import Pace
 
@@ -132,8 +129,8 @@ def write_stream(path: Path, count: int) -> None:
     pq.write_table(pa.table({"at": times, "id": np.arange(count), **columns, "label": label}), path)
 
 
-def launch(folder: Path, rate: float, size: int, days: int) -> dict[str, float]:
-    """Run the whole trainer as a process; returns the report's seconds, the processor's, rows and memory."""
+def run(folder: Path, rate: float, size: int, days: int) -> Done:
+    """Run the whole trainer on some days of the stream."""
     start = parse_time("2024-01-01T00:00:00Z")
     end, late = start + timedelta(days=days), start + timedelta(days=days * 2 / 3)
     request = RunRequest(
@@ -144,26 +141,7 @@ def launch(folder: Path, rate: float, size: int, days: int) -> dict[str, float]:
         size=size, seed=0, output=str(folder / f"rate-{rate}-{days}"),
         config={"features": {"categorical": [f"f{f}" for f in range(FIELDS)]}},
     )  # fmt: skip
-    (folder / "request.json").write_text(to_json(request))
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-m", "dataefficient_trainer"],
-        check=True,
-        env={
-            **os.environ,
-            "DATAEFFICIENT_REQUEST": str(folder / "request.json"),
-            "DATAEFFICIENT_REPORT": str(folder / "report.json"),
-        },
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    report = json.loads((folder / "report.json").read_text())
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {
-        **report["seconds"],
-        "processor": spent,
-        "kept": report["rows"]["kept"],
-        "memory": after.ru_maxrss / 1024,
-    }
+    return launch(request, folder)
 
 
 def whole(size: int, count: int) -> None:
@@ -172,18 +150,18 @@ def whole(size: int, count: int) -> None:
         folder = Path(name)
         write_stream(folder / "stream.parquet", count)
         # A run of one day in three hundred is nearly all start-up.
-        startup = launch(folder, 0.001, size, 1)["processor"]
-        found = {rate: launch(folder, rate, size, DAYS) for rate in (1.0, 0.1)}
+        startup = run(folder, 0.001, size, 1).processor
+        found = {rate: run(folder, rate, size, DAYS) for rate in (1.0, 0.1)}
     print(f"the whole trainer on {count:,} rows, size {size}, one thread:")
     print(f"  start-up {startup:.2f} s of the processor")
-    for rate, run in found.items():
-        parts = ", ".join(f"{part} {run[part]:.2f}" for part in ("read", "train", "evaluate", "total"))
+    for rate, done in found.items():
+        seconds = asdict(done.report.seconds)
+        parts = ", ".join(f"{part} {seconds[part]:.2f}" for part in ("read", "train", "evaluate", "total"))
         print(
-            f"  rate {rate:<4} {run['kept']:>10,.0f} rows kept, {run['processor'] - startup:.2f} s beyond it",
-            end="",
+            f"  rate {rate:<4} {done.report.rows.kept:>10,.0f} rows kept, "
+            f"{done.processor - startup:.2f} s beyond it (wall clock: {parts}); peak {done.memory:.0f} MB"
         )
-        print(f" (wall clock: {parts}); peak {run['memory']:.0f} MB")
-    full, tenth = (run["processor"] for run in found.values())
+    full, tenth = (done.processor for done in found.values())
     print(
         f"  cost at rate 0.1 against full: {(tenth - startup) / (full - startup):.2f} without start-up, ",
         end="",
