@@ -6,7 +6,7 @@ import pytest
 
 from cycle.playing import Player, resource, success
 from dataefficient.contract import Role, Slice
-from dataefficient.cycle.slicing import newest, sliced
+from dataefficient.cycle.slicing import sliced, told
 
 ORIGIN = Slice("origin", "ORD", 1_000, 505.0, 500.0, 4.0)
 SEAT = Slice("seat", "7A", 900, 450.0, 455.0, 3.0)
@@ -41,13 +41,14 @@ def test_every_run_that_is_scored_is_asked_for_the_columns_of_the_resource():
 def test_the_history_keeps_what_the_candidate_says_of_these_columns_and_of_values_with_rows():
     player = played(slices=["origin"])
     assert [record.slices for record in player.memory.history] == [(ORIGIN,)] * 3
-    assert newest(player.memory).cycle == 2
+    assert told(player.memory, player.spec).cycle == 2
     assert any(plan.request.role is not Role.CANDIDATE for plan in player.launches)
 
 
 def test_where_no_column_is_named_nothing_is_kept():
     player = played()
-    assert newest(player.memory) is None
+    assert [record.slices for record in player.memory.history] == [()] * 3
+    assert told(player.memory, player.spec) is None
 
 
 def test_a_value_is_told_by_row_and_relative_to_the_model_before():

@@ -164,7 +164,8 @@ def _columns(file: File, kind: str) -> dict[str, Any]:
                 schema = pq.read_schema(handle)
         else:
             with _text_of(file) as handle:
-                schema = _parsed(next(_blocks(handle, BLOCK_BYTES), b""), kind, None, None, []).schema
+                head = next(_blocks(handle, BLOCK_BYTES), b"")
+            schema = _parsed(head, kind, _fixed_names(kind), None, []).schema
     except (OSError, pa.ArrowException, EOFError) as error:
         raise DataError(f"data.uri: {file.path} cannot be read as {kind}: {_line(error)}") from error
     return {name: schema.field(name).type for name in schema.names}
@@ -211,7 +212,7 @@ def _parsed(
     """A block of lines as one table; the wanted columns come as text, so that a bad cell stops nothing.
 
     Args:
-        names: the file's columns; None: they stand in the first line, or the format has none there.
+        names: the file's columns; None: they stand in the first line.
         columns: those wanted; None: all, with types inferred.
         refused: one more entry for each line whose number of fields is wrong.
     """
@@ -220,8 +221,6 @@ def _parsed(
         refused.append(1)
         return "skip"
 
-    if names is None and kind == "criteo":
-        names = list(CRITEO)
     return csv.read_csv(
         pa.BufferReader(block),
         read_options=csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
@@ -238,10 +237,13 @@ def _parsed(
     )
 
 
+def _fixed_names(kind: str) -> list[str] | None:
+    """The columns of a format without a header; None: they stand in the first line."""
+    return list(CRITEO) if kind == "criteo" else None
+
+
 def _names(file: File, kind: str) -> list[str]:
-    """A text file's columns."""
-    if kind == "criteo":
-        return list(CRITEO)
+    """The columns that stand in a text file's first line."""
     with _text_of(file) as handle:
         head = next(_blocks(handle, _LONGEST_LINE), b"")
     return list(_parsed(head, kind, None, None, []).column_names)
@@ -253,8 +255,7 @@ def _read_text(source: Source, number: int, columns: list[str], since: Place | N
     Raises:
         LostError: the place is not what it was. Nothing was read then.
     """
-    file, refused = source.files[number], list[int]()
-    names = None if since is None else _names(file, source.format)
+    file, refused, names = source.files[number], list[int](), _fixed_names(source.format)
     with _text_of(file) as handle:
         offset = 0 if since is None else since.offset
         tail = _pass_over(file, handle, offset)

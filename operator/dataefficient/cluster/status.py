@@ -19,9 +19,9 @@ from dataefficient.api.spec import Mode
 from dataefficient.cluster.conditions import conditions, refusal
 from dataefficient.cluster.kpi import pooled
 from dataefficient.cluster.view import Refused, View
+from dataefficient.cycle import slicing
 from dataefficient.cycle.figures import Forecast, Proposal
 from dataefficient.cycle.model import Champion, CycleRecord, Gate, Plan, RunOutcome, RunPlan
-from dataefficient.cycle.slicing import newest, sliced
 
 HOUR = 3600.0
 TELLING = 3
@@ -154,9 +154,7 @@ def _kpi(view: View) -> shown.KpiStatus:
 
 
 def _slices(view: View) -> tuple[shown.SliceStatus, ...]:
-    record = newest(view.memory)
-    if record is None or not view.resource.spec.kpi.slices:
-        return ()
+    told = slicing.told(view.memory, view.resource.spec)
     return tuple(
         shown.SliceStatus(
             column=_cut(part.column, 63),
@@ -166,7 +164,7 @@ def _slices(view: View) -> tuple[shown.SliceStatus, ...]:
             difference=None if part.gap is None else number(part.gap),
             standard_error=None if part.error is None else number(part.error),
         )
-        for part in map(sliced, record.slices[: shown.MAX_TOLD])
+        for part in (told.values[: shown.MAX_TOLD] if told is not None else ())
     )
 
 

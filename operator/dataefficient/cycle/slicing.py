@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dataefficient.api.spec import Spec
 from dataefficient.contract import Slice
-from dataefficient.cycle.model import CycleRecord, Memory
+from dataefficient.cycle.model import Memory
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,14 @@ class Sliced:
     error: float | None
 
 
+@dataclass(frozen=True)
+class Slices:
+    """Values of ``kpi.slices`` on which the newest candidate did worst, worst first."""
+
+    cycle: int
+    values: tuple[Sliced, ...]
+
+
 def sliced(part: Slice) -> Sliced:
     """The figures of a value; it has rows."""
     before = part.start_loss or None
@@ -44,6 +53,9 @@ def sliced(part: Slice) -> Sliced:
     )
 
 
-def newest(memory: Memory) -> CycleRecord | None:
-    """The newest cycle whose candidate was told apart by values; None: none was."""
-    return next((record for record in reversed(memory.history) if record.slices), None)
+def told(memory: Memory, spec: Spec) -> Slices | None:
+    """What the newest cycle has told of any value; None: none has, or the resource names no column."""
+    record = next((record for record in reversed(memory.history) if record.slices), None)
+    if record is None or not spec.kpi.slices:
+        return None
+    return Slices(record.cycle, tuple(map(sliced, record.slices)))

@@ -16,11 +16,11 @@ from dataefficient.api.spec import Resource
 from dataefficient.cluster import decisions
 from dataefficient.cluster.kept import Kept
 from dataefficient.contract import Role
+from dataefficient.cycle import slicing
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import devices
 from dataefficient.cycle.model import CycleRecord, Memory, Step
 from dataefficient.cycle.recording import DamagedError
-from dataefficient.cycle.slicing import newest, sliced
 from dataefficient.local.control import controls as control_lineages
 from dataefficient.local.store import Store
 from dataefficient.planner.evidence import paired
@@ -35,7 +35,6 @@ from dataefficient.report.statement import (
     CycleRow,
     Estimate,
     Lineage,
-    Slices,
     Statement,
     Stream,
 )
@@ -124,7 +123,7 @@ def build_statement(
         distance=far,
         claims=sentences.claims(aim, comparisons, converged, drawn),
         notes=sentences.notes(aim, comparisons),
-        slices=_slices(resource, memory),
+        slices=slicing.told(memory, resource.spec),
         unknown=(*unknown, *sentences.unknown(past)),
         written=written,
     )
@@ -218,13 +217,6 @@ def _row(record: CycleRecord, past: Past, k: Knowledge) -> CycleRow:
         rows_read=candidate.rows_read if candidate else None,
         rows_kept=candidate.rows_kept if candidate else None,
     )
-
-
-def _slices(resource: Resource, memory: Memory) -> Slices | None:
-    record = newest(memory)
-    if record is None or not resource.spec.kpi.slices:
-        return None
-    return Slices(record.cycle, tuple(map(sliced, record.slices)))
 
 
 def _calibration(runs: Sequence[Run], finished: set[int]) -> Estimate | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from dataefficient.cycle.figures import Forecast
 from dataefficient.cycle.model import Gate
-from dataefficient.cycle.slicing import Sliced
+from dataefficient.cycle.slicing import Slices
 from dataefficient.planner.knobs import Point
 
 
@@ -179,14 +179,6 @@ class CycleRow:
     notes: tuple[str, ...] = ()
     rows_read: int | None = None
     rows_kept: int | None = None
-
-
-@dataclass(frozen=True)
-class Slices:
-    """Values of ``kpi.slices`` on which the newest candidate did worst, worst first."""
-
-    cycle: int
-    values: tuple[Sliced, ...]
 
 
 @dataclass(frozen=True)
