@@ -203,6 +203,11 @@ def test_null_means_left_out():
         ("evaluated.models.self.loss", [1.0, 0.1], "report.evaluated.models.self.loss: a block without"),
         ("evaluated.models.start.predicted", [1.0], "report.evaluated.models.start.predicted: 1"),
         ("evaluated.models.start.predicted", [10.5, 0], "report.evaluated.models.start.predicted: not "),
+        (
+            "evaluated.models.start.divergence",
+            -0.1,
+            r"report.evaluated.models.start.divergence: -0.1 is negative",
+        ),
         ("evaluated.models.start.auc", 1.2, r"report.evaluated.models.start.auc: 1.2 is outside \[0, 1\]"),
         ("evaluated.slices", REPORT["evaluated"]["slices"] * 9, "report.evaluated.slices: 9; at most 8"),
         ("evaluated.slices.0.loss", -1, r"report.evaluated.slices\[0\]: a count, a summed log loss or"),

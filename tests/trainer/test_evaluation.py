@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from dataefficient.contract import Role
+from dataefficient_trainer.events import micros
+from dataefficient_trainer.scoring import Scores
 from trainer.synthetic import FEATURES, evaluation, launch, make_request, training
 
 
@@ -139,3 +141,67 @@ def test_riders_and_forks_score_the_same_part(stream, tmp_path):
     )
     report = launch(replace(leader, riders=(fork,)))
     assert report.evaluated.models["c000-trial"] == report.evaluated.models["self"]
+
+
+@pytest.fixture(scope="module")
+def poorer(stream, checkpoint, tmp_path_factory):
+    """A model that has trained on a quarter of three days' rows more than the served one."""
+    request = make_request(
+        stream, tmp_path_factory.mktemp("poorer"), train=training(5, 8, rate=0.25), start=checkpoint
+    )
+    return launch(request).checkpoint
+
+
+def diverged(stream, folder, start, frozen, **how):
+    request = make_request(
+        stream, folder, train=None, evaluation=evaluation(**how), start=start, frozen=frozen
+    )
+    return {name: model.divergence for name, model in launch(request).evaluated.models.items()}
+
+
+def test_frozen_models_tell_how_far_their_predictions_lie_from_the_served_ones(
+    stream, tmp_path, checkpoint, poorer
+):
+    frozen = {"trial": poorer, "same": checkpoint}
+    found = diverged(stream, tmp_path / "a", checkpoint, frozen)
+    assert found["start"] is None
+    assert found["same"] == 0.0
+    assert found["trial"] > 1e-5
+    turned = diverged(stream, tmp_path / "b", poorer, {"trial": checkpoint})
+    assert turned["trial"] == pytest.approx(found["trial"], rel=1e-3)
+    part = diverged(stream, tmp_path / "c", checkpoint, frozen, negatives=0.3)
+    assert part["trial"] == pytest.approx(found["trial"], rel=0.1)
+
+
+def test_a_champion_that_is_not_the_start_is_what_others_are_told_apart_from(
+    stream, tmp_path, checkpoint, poorer
+):
+    found = diverged(stream, tmp_path, checkpoint, {"champion": poorer, "trial": poorer})
+    assert found["champion"] is found["start"] is None
+    assert found["trial"] == 0.0
+
+
+def test_nothing_is_told_where_nothing_is_served(stream, tmp_path, checkpoint):
+    assert diverged(stream, tmp_path, None, {"trial": checkpoint}) == {"trial": None}
+
+
+def test_a_divergence_is_the_loss_between_two_models_where_labels_follow_either_in_turn():
+    """Half the Jeffreys divergence: the mean of what each model loses to the other on its own labels."""
+    random = np.random.default_rng(3)
+    served, other = random.normal(-1.0, 1.0, (2, 4000))
+    scores = Scores(evaluation(), ("start", "trial"))
+    times = np.full(4000, micros(evaluation().start))
+    labels = np.zeros(4000, np.int8)
+    scores.choose(times, labels, np.zeros(4000))
+    scores.add_rows(times, labels, np.arange(4000, dtype=np.uint64))
+    scores.add_divergence(times, {"start": served, "trial": other}, labels)
+
+    def lost(mine, truth):
+        p = 1.0 / (1.0 + np.exp(-truth))
+        return np.mean(np.logaddexp(0.0, mine) - p * mine)
+
+    first = lost(other, served) - lost(served, served)
+    second = lost(served, other) - lost(other, other)
+    for name, logits in (("start", served), ("trial", other)):
+        scores.add_model(name, times, logits, labels)
+    assert scores.result().models["trial"].divergence == pytest.approx((first + second) / 2.0, rel=1e-9)

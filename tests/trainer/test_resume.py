@@ -24,10 +24,15 @@ def _small_chunks(monkeypatch):
 @pytest.mark.parametrize("policy", [Policy.UNIFORM, Policy.SCORED_NEGATIVES])
 @pytest.mark.parametrize("chunks", [1, 3])
 def test_stopping_after_any_chunk_and_going_on_equals_never_stopping(stream, tmp_path, policy, chunks):
-    start = launch(make_request(stream, tmp_path / "start", train=training(0, 2), evaluation=None)).checkpoint
+    older, start = (
+        launch(
+            make_request(stream, tmp_path / f"start{days}", train=training(0, days), evaluation=None)
+        ).checkpoint
+        for days in (1, 2)
+    )
     request = make_request(
         stream, tmp_path / "whole", start=start, config={**FEATURES, "slices": ["item"]},
-        train=training(2, 9, policy=policy, rate=0.6), evaluation=evaluation(3, 10),
+        train=training(2, 9, policy=policy, rate=0.6), evaluation=evaluation(3, 10), frozen={"trial": older},
     )  # fmt: skip
     whole = launch(request)
     stopped = dataclasses.replace(request, output=str(tmp_path / "stopped"))

@@ -117,6 +117,7 @@ def _round_scored(scored: Scored, told: _Told) -> Scored:
         tuple(_rounded(v, told.loss) for v in scored.loss),
         tuple(_rounded(v, told.predicted) for v in scored.predicted),
         round(scored.auc, 6) if told.auc and scored.auc is not None else None,
+        None if scored.divergence is None else _rounded(scored.divergence, 4),
     )
 
 

@@ -125,7 +125,7 @@ class OnePass:
             replace(r, evaluated=None, kept_checkpoints=(), seconds=replace(r.seconds, total=spent[r.run]))
             for r in riders
         )
-        return replace(report, takes_riders=True, converts_sizes=True, riders=told)
+        return replace(report, takes_riders=True, converts_sizes=True, tells_divergence=True, riders=told)
 
     # ------------------------------------------------------------------ reading
 

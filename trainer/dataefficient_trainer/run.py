@@ -282,10 +282,9 @@ class Run:
             self.state.counts.evaluated += len(rows)
             scores.add_rows(times, labels, chunk.keys[rows])
             indices, values = drawn.indices[at], drawn.values[at]
-            return {
-                name: scores.add_model(name, times, self._logits(model, indices, values), labels)
-                for name, model in self.frozen.items()
-            }
+            logits = {name: self._logits(model, indices, values) for name, model in self.frozen.items()}
+            scores.add_divergence(times, logits, labels)
+            return {name: scores.add_model(name, times, logits[name], labels) for name in self.frozen}
 
     def _score_own(self, drawn: Drawn, rows: Places) -> Floats:
         scores, model = self.state.scores, self.state.model

@@ -13,6 +13,7 @@ AUC needs no such care: it does not hang on how many of either label there are.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
@@ -28,6 +29,8 @@ from dataefficient_trainer.hashing import Hashes, mix
 BINS = 8_192
 SPAN = 16.0
 MAX_VALUES = 4_096
+SERVED = ("champion", "start")
+"""Names of the model that others are told apart from: the first one that is scored."""
 OTHER = "(other)"
 """Slice of the values met after ``MAX_VALUES`` others."""
 
@@ -97,6 +100,12 @@ class Scores:
         blocks = len(self.boundaries)
         self.rows, self.scored = np.zeros((2, blocks)), np.zeros((2, blocks))
         self.sums = {name: Sums.empty(blocks) for name in self.names}
+        self.served = next((name for name in SERVED if name in self.names), None)
+        self.divergence = {
+            name: np.zeros((2, blocks))
+            for name in self.names
+            if self.served and name not in {"self", *SERVED}
+        }
         self.values = {column: {} for column in self.slice_columns}
 
     def blocks(self, times: Times) -> Blocks:
@@ -129,6 +138,17 @@ class Scores:
         loss = log_loss(logits, labels)
         self.sums[name].add(self.blocks(times), logits, labels, loss)
         return loss
+
+    def add_divergence(self, times: Times, logits: Mapping[str, Floats], labels: Labels) -> None:
+        """Add how far the frozen models' scores of rows lie from the served one's."""
+        if self.served is None:
+            return
+        block, blocks = self.blocks(times), len(self.boundaries)
+        served = logits[self.served]
+        probability = 1.0 / (1.0 + np.exp(-served))
+        for name in self.divergence:
+            apart = (1.0 / (1.0 + np.exp(-logits[name])) - probability) * (logits[name] - served) / 2.0
+            self.divergence[name] += by_label(block, labels, blocks, apart)
 
     def add_slices(
         self, column: str, texts: Any, labels: Labels, loss: Floats, start_loss: Floats | None
@@ -188,6 +208,7 @@ class Scores:
                 tuple(self._of_all(s.loss).tolist()),
                 tuple(self._of_all(s.predicted).tolist()),
                 area_under_curve(s.histogram),
+                self._divergence(name),
             )
             for name, s in self.sums.items()
         }
@@ -196,6 +217,13 @@ class Scores:
             tuple(count.astype(np.int64).tolist()) for count in (self.rows.sum(axis=0), self.rows[1])
         )
         return Evaluated(n, positives, digest, models, self.worst_slices())
+
+    def _divergence(self, name: str) -> float | None:
+        """Mean over all rows of a model's half Jeffreys divergence from the served one."""
+        rows = self.rows.sum()
+        if name not in self.divergence or not rows:
+            return None
+        return float(self._of_all(self.divergence[name]).sum() / rows)
 
     def state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """Arrays and JSON that ``restore`` reads."""
@@ -207,6 +235,8 @@ class Scores:
                 f"{i}.predicted": sums.predicted,
                 f"{i}.histogram": sums.histogram,
             }
+            if name in self.divergence:
+                arrays[f"{i}.divergence"] = self.divergence[name]
         return arrays, {"digest": self.digest, "values": self.values}
 
     def continue_from(self, other: Scores) -> None:
@@ -219,4 +249,6 @@ class Scores:
         self.rows, self.scored = arrays["rows"], arrays["scored"]
         for i, name in enumerate(self.names):
             self.sums[name] = Sums(arrays[f"{i}.loss"], arrays[f"{i}.predicted"], arrays[f"{i}.histogram"])
+            if name in self.divergence:
+                self.divergence[name] = arrays[f"{i}.divergence"]
         self.digest, self.values = body["digest"], body["values"]

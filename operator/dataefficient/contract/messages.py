@@ -227,6 +227,9 @@ class Scored:
     loss: tuple[float, ...]
     predicted: tuple[float, ...]
     auc: float | None = None
+    divergence: float | None = None
+    """Of a frozen model: half its Jeffreys divergence from the frozen ``champion``, or from ``start`` where
+    no ``champion`` is asked for; mean over the rows in nats, (p - q)(logit p - logit q) / 2. None: unknown."""
 
 
 @dataclass(frozen=True)
@@ -276,6 +279,8 @@ class RunReport:
     converts_sizes: bool = False
     """Whether a run may start from a model of another size: a larger one then predicts as the one that it
     starts from, a smaller one as nearly as it can."""
+    tells_divergence: bool = False
+    """Whether the trainer tells the ``divergence`` of frozen models."""
     riders: tuple[RunReport, ...] = ()
     """Those of the request's riders that ended well. What they scored is in this report's ``evaluated``,
     under their run's name. Their ``seconds`` are what they took of the process, without its start-up; of the

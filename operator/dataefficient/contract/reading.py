@@ -209,3 +209,5 @@ def _check_scored(scored: Scored, n: tuple[int, ...], path: str) -> None:
         raise ContractError(f"{path}.predicted: not between 0 and n in some block")
     if scored.auc is not None and not 0.0 <= scored.auc <= 1.0:
         raise ContractError(f"{path}.auc: {scored.auc} is outside [0, 1]")
+    if scored.divergence is not None and scored.divergence < 0.0:
+        raise ContractError(f"{path}.divergence: {scored.divergence} is negative")

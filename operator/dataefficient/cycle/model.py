@@ -437,6 +437,8 @@ class Memory:
     """Whether the trainer does several runs in one process, as its newest report says."""
     converts_sizes: bool = False
     """Whether a run may start from a model of another size, as the trainer's newest report says."""
+    tells_divergence: bool = False
+    """Whether the trainer tells how far predictions lie apart, as its newest report says."""
     crashed_with_riders: bool = False
     """Whether a process with riders failed under this trainer: no other is asked to take any."""
     key: str | None = None
