@@ -32,7 +32,8 @@ def wandering(plan):
         shift = SHIFTS.get("probe" if probe else title, 0.0)
         moved = [shift * (0.2 * n - y) for n, y in zip(rows.n, positives, strict=True)]
         loss = tuple(max(x + m, 0.0) for x, m in zip(scored.loss, moved, strict=True))
-        models[title] = Scored(loss, tuple(n * (0.2 + shift * 0.16) for n in rows.n))
+        apart = 0.0004 if title in {"trial", "control"} else None
+        models[title] = Scored(loss, tuple(n * (0.2 + shift * 0.16) for n in rows.n), divergence=apart)
     evaluated = replace(rows, positives=tuple(positives), models=models)
     return replace(outcome, report=replace(report, evaluated=evaluated))
 
@@ -79,6 +80,21 @@ def test_a_branch_is_judged_by_what_is_to_be_expected_of_rows_to_come(played, br
         assert ahead.gap in gaps
         differ += plain.gap not in gaps
     assert differ
+
+
+@pytest.mark.parametrize("branch", ["control", "trial"])
+def test_a_look_remembers_how_far_predictions_lie_apart_relative_to_the_served_models_loss(played, branch):
+    _, reports, contrasts = played
+    told = 0
+    for cycle, new in contrasts.items():
+        rows = reports[name(cycle, "candidate")].evaluated
+        if not cycle or branch not in rows.models:
+            continue
+        expected = 0.0004 * sum(rows.n) / sum(rows.models["start"].loss)
+        assert expected in [c.divergence for c in new]
+        told += 1
+    assert told
+    assert all(c.divergence is None for c in contrasts[0])
 
 
 def test_the_gate_asks_about_these_rows(played):

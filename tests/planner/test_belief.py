@@ -21,7 +21,7 @@ from dataefficient.planner.belief import (
     conversion_loss,
     growth,
 )
-from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after, before
+from dataefficient.planner.contrasts import LONGEST_PAST, Contrast, Spell, after, before, part_of
 from dataefficient.planner.knobs import Knobs, Point, ladder
 from dataefficient.planner.law import DEVIATION, Law
 
@@ -346,3 +346,82 @@ def test_a_lineage_that_was_converted_has_what_is_left_of_its_loss():
 )
 def test_a_past_without_its_last_cycles_ends_earlier_and_never_before_its_first_spell(cycles, left):
     assert before((Spell(REFERENCE, 1.0), Spell(HALF, 3.0)), cycles) == left
+
+
+def apart(contrasts, divergence):
+    return [replace(c, divergence=divergence) for c in contrasts]
+
+
+NOISY = [look(QUARTER, 0.2 * TOLERANCE, age=age, se=TOLERANCE) for age in (4, 5)]
+
+
+def test_predictions_that_hardly_lie_apart_certify_what_labels_cannot_tell():
+    near, far = (evidence(apart(NOISY, share * TOLERANCE)) for share in (0.2, 1.5))
+    alone = evidence(NOISY).ahead(FULL, (QUARTER,), 8.0).quantiles(0.95)[0]
+    assert alone > TOLERANCE
+    assert near.ahead(FULL, (QUARTER,), 8.0).quantiles(0.95)[0] < 0.6 * TOLERANCE
+    assert far.ahead(FULL, (QUARTER,), 8.0).quantiles(0.95)[0] > 0.9 * TOLERANCE
+
+
+def test_labels_that_surely_deny_what_predictions_tell_are_believed():
+    measured = [look(QUARTER, 3.0 * TOLERANCE, age=age, se=0.1 * TOLERANCE) for age in (4, 5)]
+    found = believed(apart(measured, 0.1 * TOLERANCE), QUARTER, ahead=8.0)
+    assert found.mean == pytest.approx(believed(measured, QUARTER, ahead=8.0).mean, rel=0.05)
+
+
+def test_how_much_of_a_divergence_is_lost_is_learned_from_what_labels_tell_of_it():
+    """Two looks that labels tell well, at one plan; another plan is told by its divergence alone."""
+    other = apart([look(HALF, 0.0, age=age, se=10.0 * TOLERANCE) for age in (4, 5)], TOLERANCE)
+    half = {}
+    for lost in (0.2, 1.4):
+        well = [look(QUARTER, lost * 2.0 * TOLERANCE, age=age, se=0.02 * TOLERANCE) for age in (4, 5)]
+        half[lost] = believed([*apart(well, 2.0 * TOLERANCE), *other], HALF, ahead=8.0).mean
+    assert half[0.2] < 0.75 * half[1.4]
+
+
+def test_a_divergence_tells_in_either_direction():
+    turned = [replace(c, mine=c.against, against=c.mine, gap=-c.gap) for c in NOISY]
+    found, same = (believed(apart(looks, 0.5 * TOLERANCE), QUARTER) for looks in (NOISY, turned))
+    assert found.mean == pytest.approx(same.mean, rel=1e-6)
+    assert found.sd == pytest.approx(same.sd, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        [look(HALF, 0.001, age=3, se=0.002, against=NEGATIVES)],
+        [look(SMALL, 0.001, age=3, se=0.002)],
+        [look(HALF, 0.001, age=None, se=0.002)],
+        [look(HALF, 0.001, se=0.002, cold="c003-trial", cold_age=2.0)],
+        [look(SMALL, 0.001, age=3, se=0.002, cold="c003-trial")],
+    ],
+    ids=["unlike samples", "another size", "no common start", "a cold start", "a converted model"],
+)
+def test_a_divergence_tells_nothing_where_neither_model_saw_a_part_of_the_other_ones_rows(looks):
+    assert [c.poorer for c in looks] == [0]
+    assert believed(apart(looks, 0.001), HALF) == believed(looks, HALF)
+
+
+def test_samples_are_nested_by_rate_within_a_policy_and_all_in_full_data():
+    assert part_of(HALF, REFERENCE)
+    assert part_of(NEGATIVES, REFERENCE)
+    assert part_of(QUARTER, HALF)
+    assert part_of(HALF, HALF)
+    assert not part_of(HALF, QUARTER)
+    assert not part_of(QUARTER, NEGATIVES)
+    assert not part_of(SMALL, REFERENCE)
+
+
+def test_only_plans_since_the_models_parted_count():
+    past = (Spell(NEGATIVES, 3.0), Spell(HALF, 2.0))
+    young = Contrast((Spell(QUARTER, 2.0),), past, 10, 2.0, 0.0, 0.001)
+    assert young.poorer == 1
+    assert replace(young, mine=past, against=young.mine).poorer == -1
+    assert replace(young, age=4.0).poorer == 0
+
+
+def test_what_predictions_tell_leaves_a_doubt_that_grows_with_the_divergence():
+    found = evidence([])
+    assert 0.0 < found.doubt(0.1 * TOLERANCE) < found.doubt(0.5 * TOLERANCE) < 0.5 * TOLERANCE
+    well = apart([look(QUARTER, TOLERANCE, age=9, se=0.02 * TOLERANCE)], TOLERANCE)
+    assert evidence(well).doubt(TOLERANCE) < 0.9 * found.doubt(TOLERANCE)

@@ -47,7 +47,7 @@ def trial(
         terms,
         saving=saving,
         cost=costs,
-        spread=lambda point, looks: terms.warm_spread(looks),
+        spread=lambda point, looks: terms.warm_spread(looks, 0.0),
         speaks=speaks,
         size=32,
         pace=PACE,
@@ -138,8 +138,16 @@ def test_a_trial_may_be_for_a_milder_plan_that_its_own_speaks_for():
 
 def test_late_looks_carry_more_than_early_ones():
     slow = replace(TERMS, carry_over=0.95)
-    assert slow.warm_spread([10, 12]) < slow.warm_spread([1, 2])
-    assert slow.warm_spread([1, 2, 3]) < slow.warm_spread([1, 2])
+    assert slow.warm_spread([10, 12], 0.001) < slow.warm_spread([1, 2], 0.001)
+    assert slow.warm_spread([1, 2, 3], 0.001) < slow.warm_spread([1, 2], 0.001)
+
+
+def test_where_predictions_tell_looks_leave_no_more_than_labels_and_no_less_than_they_ever_will():
+    told = replace(TERMS, apart=lambda distance: (0.5 * distance, 0.3 * distance))
+    for looks in ((1, 2), (2, 4, 6), tuple(range(1, 21))):
+        assert told.warm_spread(looks, 0.001) < TERMS.warm_spread(looks, 0.001)
+    surely = replace(told, se_cycle=1.0)
+    assert surely.warm_spread(range(1, 201), 0.001) == pytest.approx(0.0003, rel=0.1)
 
 
 def test_the_luck_of_a_cold_start_blurs_its_looks_until_it_has_faded():
@@ -235,5 +243,5 @@ def test_what_is_known_well_already_needs_no_sharp_measurement():
 def test_what_a_conversion_lost_hides_a_distance_until_it_has_faded():
     looks = {age: TERMS.converted_spread((age,), 0.005) for age in (1, 3, 8)}
     assert looks[1] > looks[3] > looks[8]
-    assert looks[8] == pytest.approx(TERMS.warm_spread((8,)), rel=0.05)
-    assert TERMS.converted_spread((3,), 0.0) == pytest.approx(TERMS.warm_spread((3,)))
+    assert looks[8] == pytest.approx(TERMS.warm_spread((8,), 0.001), rel=0.05)
+    assert TERMS.converted_spread((3,), 0.0) == pytest.approx(TERMS.warm_spread((3,), 0.001))

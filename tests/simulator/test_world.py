@@ -99,6 +99,22 @@ def test_one_model_scores_the_same_in_two_runs():
     assert a.evaluated.models["start"] == b.evaluated.models["champion"]
 
 
+def test_how_far_predictions_lie_apart_follows_what_a_branch_loses():
+    world = World(quiet(lag=1e-9, divergence_lost=0.5, divergence_sd=0.0))
+    start = first(world).checkpoint
+    full, low = (grow(world, 3, point, start, name)[-1] for point, name in ((FULL, "full"), (LOW, "low")))
+    branches = {"trial": low.checkpoint, "control": full.checkpoint}
+    run = plan("c009-a", FULL, train=(7, 8), score=(7, 8), start=full.checkpoint, frozen=branches, blocks=16)
+    models = world.run(run, LATER).report.evaluated.models
+    apart = world.truth.gap(world.models[low.checkpoint.digest]) - world.truth.gap(
+        world.models[full.checkpoint.digest]
+    )
+    level = sum(models["start"].loss) / sum(world.run(run, LATER).report.evaluated.n)
+    assert models["trial"].divergence == pytest.approx(2.0 * apart * level, rel=0.05)
+    assert models["control"].divergence == 0.0
+    assert models["start"].divergence is models["self"].divergence is None
+
+
 def test_equal_plans_from_one_champion_are_the_same_model():
     world = World(quiet())
     checkpoint = first(world).checkpoint

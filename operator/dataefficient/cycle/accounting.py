@@ -62,6 +62,7 @@ def take_in(k: Knowledge, outcome: RunOutcome) -> tuple[Memory, list[str]]:
         running=tuple(r for r in k.memory.running if r is not plan),
         takes_riders=outcome.report.takes_riders and not k.memory.crashed_with_riders,
         converts_sizes=outcome.report.converts_sizes,
+        tells_divergence=outcome.report.tells_divergence,
         scores_all=k.memory.scores_all or _scores_all(plan.request, outcome.report),
     )
     events: list[str] = []

@@ -113,8 +113,8 @@ def _best(
     terms = k.terms(k.se_cycle if fork else k.se_cold)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
 
-    def spread(_: Point, looks: Sequence[int]) -> float:
-        return terms.warm_spread(looks) if fork else terms.cold_spread(looks, luck)
+    def spread(point: Point, looks: Sequence[int]) -> float:
+        return terms.warm_spread(looks, beliefs[point].mean) if fork else terms.cold_spread(looks, luck)
 
     return best_trial(
         points,

@@ -47,6 +47,7 @@ def renewed(k: Knowledge) -> tuple[Memory, tuple[str, ...]]:
         key=key,
         takes_riders=False,
         converts_sizes=False,
+        tells_divergence=False,
         crashed_with_riders=False,
         scores_all=False,
     )
@@ -77,7 +78,7 @@ def _doubted(k: Knowledge, contrast: Contrast) -> Contrast:
     shown = growth(k.carry_over, contrast.age) * k.tolerance
     doubt = DOUBT * max(shown, abs(contrast.gap))
     error = sqrt(contrast.standard_error**2 + len(k.memory.contrasts) * doubt**2)
-    return replace(contrast, standard_error=error, earlier=True)
+    return replace(contrast, standard_error=error, earlier=True, divergence=None)
 
 
 def _widened(found: Convergence) -> Convergence:

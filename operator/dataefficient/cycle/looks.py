@@ -53,6 +53,7 @@ def judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         contrast = replace(contrast, cold=control.cold, cold_age=cold_age)
     else:
         contrast = _contrast(champion.past, full, memory.cycle, float(control.age), difference)
+        contrast = replace(contrast, divergence=_divergence(rows, "control"))
     memory = replace(memory, contrasts=(*memory.contrasts, contrast)[-CONTRASTS:])
     believed, bound = replace(k, memory=memory).distance
     memory = replace(memory, distance=believed, distance_bound=bound)
@@ -96,6 +97,7 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         mine: Past = (Spell(trial.point, float(max(trial.age, 1))),)
         age = None if trial.cold and not trial.converted else float(trial.age)
         contrast = _contrast(mine, champion.past, memory.cycle, age, difference)
+        contrast = replace(contrast, divergence=_divergence(evaluated, "trial"))
         if trial.cold:
             contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)
         trial = replace(trial, looks=trial.looks + 1)
@@ -260,3 +262,9 @@ def _adopt(k: Knowledge, trial: Branch, evaluated: Evaluated, notes: Notes) -> M
 
 def _contrast(mine: Past, against: Past, cycle: int, age: float | None, difference: Paired) -> Contrast:
     return Contrast(mine, against, cycle, age, difference.gap, difference.widened)
+
+
+def _divergence(evaluated: Evaluated, model: str) -> float | None:
+    """How far a model's predictions lie from the champion's, relative to the champion's loss."""
+    told, loss = evaluated.models[model].divergence, sum(served(evaluated).loss)
+    return told * sum(evaluated.n) / loss if told is not None and loss > 0.0 else None

@@ -29,7 +29,8 @@ SIZE_CHANCE = 0.3
 LONGEST_STRIDE = 3
 """Cycles between two looks at a trial that rides, if exploration earns too little for one in each."""
 
-Spread = Callable[[Sequence[int]], float]
+Spread = Callable[[Sequence[int], float], float]
+"""Standard error of a plan's distance after looks at these ages, where it is believed to be so large."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,9 @@ def _spread(k: Knowledge, *, own: bool, lost: float | None, ahead: float) -> Spr
     if own:
         return terms.warm_spread
     if lost is not None:
-        return lambda looks: terms.converted_spread(looks, lost)
+        return lambda looks, _: terms.converted_spread(looks, lost)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
-    return lambda looks: terms.cold_spread([round(look + ahead) for look in looks], luck)
+    return lambda looks, _: terms.cold_spread([round(look + ahead) for look in looks], luck)
 
 
 def _best(
@@ -175,14 +176,15 @@ def _best(
         own: whether they differ from the lineage by their rows alone.
         begun: cycles' rows before the first look that is still to come.
     """
+    beliefs = {p: prospect.belief for p, prospect in k.prospects.items()}
     return best_trial(
         candidates,
-        {p: prospect.belief for p, prospect in k.prospects.items()},
+        beliefs,
         Law.of(k.knobs),
         k.terms(k.se_cycle if own else k.se_cold),
         saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in candidates},
         cost=lambda point, _, looks: looks_cost(k, point, begun, pace.stride, looks),
-        spread=lambda _, looks: spread(looks),
+        spread=lambda point, looks: spread(looks, beliefs[point].mean),
         speaks=lambda _: own,
         size=now.size,
         pace=pace,

@@ -40,6 +40,23 @@ def before(past: Past, cycles: float) -> Past:
     return (*past[:-1], Spell(past[-1].point, past[-1].cycles - cycles))
 
 
+def recent(past: Past, cycles: float) -> tuple[Point, ...]:
+    """Plans of the last so many cycles."""
+    found: list[Point] = []
+    for i in range(len(past) - 1, -1, -1):
+        found.append(past[i].point)
+        cycles -= past[i].cycles
+        if cycles <= 0.0:
+            break
+    return tuple(found)
+
+
+def part_of(poorer: Point, fuller: Point) -> bool:
+    """Whether all rows of one plan are rows of another of the same size: samples are nested by their rate."""
+    nested = fuller.rate >= 1.0 or poorer.policy == fuller.policy
+    return poorer.size == fuller.size and nested and poorer.rate <= fuller.rate
+
+
 @dataclass(frozen=True)
 class Contrast:
     """One measured difference between two models: what beliefs are made of.
@@ -61,11 +78,25 @@ class Contrast:
     """Cycles' worth of rows that it has trained on since."""
     earlier: bool = False
     """Whether another trainer was measured: part of what is believed, but no measurement of a new plan."""
+    divergence: float | None = None
+    """How far the models' predictions lie apart, whatever came of it: half their Jeffreys divergence,
+    relative to the loss. None: not told."""
 
     @property
     def converted(self) -> bool:
         """Whether ``mine`` left the common start at another size; ``cold`` names then what that lost."""
         return bool(self.cold) and self.age is not None
+
+    @property
+    def poorer(self) -> int:
+        """1 where ``mine`` trained on a part of the rows of ``against`` since they parted, -1 where it was
+        the other way round; 0: neither, or they never had a common start."""
+        if self.age is None or self.cold:
+            return 0
+        mine, other = recent(self.mine, self.age), recent(self.against, self.age)
+        if all(part_of(a, b) for a in mine for b in other):
+            return 1
+        return -1 if all(part_of(b, a) for a in mine for b in other) else 0
 
     @property
     def points(self) -> frozenset[Point]:

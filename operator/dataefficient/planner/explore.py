@@ -71,14 +71,26 @@ class Terms:
     horizon: int
     wrong: float
     rollback: float
+    apart: Callable[[float], tuple[float, float]] | None = None
+    """Standard errors of what divergence tells of a plan at such a distance, of one look and of all looks
+    together; None: it is not told."""
 
-    def warm_spread(self, looks: Sequence[int]) -> float:
+    def warm_spread(self, looks: Sequence[int], distance: float) -> float:
         """Standard error of a plan's distance ``ahead`` cycles on, from looks at a branch of these ages.
 
         The late looks carry the information: early ones show a small part of the distance.
+
+        Args:
+            distance: what it is believed to be; the larger, the less exactly divergence tells it.
         """
         shown = sqrt(sum(growth(self.carry_over, look) ** 2 for look in looks))
-        return self.se_cycle * growth(self.carry_over, self.ahead) / shown
+        scale = float(growth(self.carry_over, self.ahead) / shown)
+        measured = self.se_cycle * scale
+        if self.apart is None:
+            return measured
+        each, common = self.apart(distance)
+        apart = hypot(each * scale, common)
+        return measured * apart / hypot(measured, apart)
 
     def cold_spread(self, looks: Sequence[int], luck: float) -> float:
         """The same of a cold start whose ``luck`` (a standard deviation) fades as the branch grows older."""
@@ -102,7 +114,9 @@ def wait_after(count: int) -> int:
     return int(FIRST_WAIT * 2 ** (count - 1))
 
 
-def chance(belief: Belief, terms: Terms, spread: float, *, truth: Belief | None = None) -> float:
+def chance(
+    belief: Belief, terms: Terms, spread: float, *, truth: Belief | None = None, doubt: float = 0.0
+) -> float:
     """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``.
 
     What will be believed afterwards is known in spread and not in place (preposterior analysis; Raiffa and
@@ -111,12 +125,16 @@ def chance(belief: Belief, terms: Terms, spread: float, *, truth: Belief | None 
     Args:
         belief: what is believed now, from which certainty will be reckoned.
         truth: where the distance may be; None: where ``belief`` says.
+        doubt: standard deviation that stays, however well it is measured. What is believed now has it too, as
+            far as it is as wide as that: more of the same tells nothing of it.
     """
     truth = truth or belief
-    sd, error = max(belief.sd, 1e-12), max(spread, 1e-12)
-    heard = sd**2 / (sd**2 + error**2)
-    limit = (terms.tolerance - terms.z * error * sqrt(heard) - (1.0 - heard) * belief.mean) / heard
-    return NormalDist().cdf((limit - truth.mean) / hypot(truth.sd, error))
+    error, stays = max(spread, 1e-12), min(doubt, belief.sd)
+    open_ = max(belief.sd**2 - stays**2, 1e-24)
+    heard = open_ / (open_ + error**2)
+    after = hypot(error * sqrt(heard), stays)
+    limit = (terms.tolerance - terms.z * after - (1.0 - heard) * belief.mean) / heard
+    return NormalDist().cdf((limit - truth.mean) / hypot(sqrt(max(truth.sd**2 - stays**2, 0.0)), error))
 
 
 def plausible(beliefs: Mapping[Point, Belief], size: int) -> dict[Point, Belief]:
@@ -217,9 +235,9 @@ def best_trial(
             error = spread(point, looks)
             odds = {}
             for milder, part in parts:
-                doubt = law.doubt(milder, point) * max(beliefs[milder].mean, 0.0)
-                apart = sqrt((part * error) ** 2 + doubt**2)
-                odds[milder] = chance(beliefs[milder], terms, apart, truth=truths[milder])
+                belief, truth = beliefs[milder], truths[milder]
+                doubt = law.doubt(milder, point) * max(belief.mean, 0.0)
+                odds[milder] = chance(belief, terms, part * error, truth=truth, doubt=doubt)
             odds = {p: accepted for p, accepted in odds.items() if accepted >= likely}
             if not odds:
                 continue

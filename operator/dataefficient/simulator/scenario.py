@@ -123,6 +123,12 @@ class Scenario:
     """Steady gap of each of ``SIZES``; the last is 0."""
     harm_drift: float
     """Standard deviation per cycle of the random walk of the harm's logarithm; it reverts by 1 % a cycle."""
+    divergence_lost: float
+    """Share of the divergence of two models' predictions that the poorer one loses."""
+    lag: float
+    """Loss that the fuller model has by following the stream late, of which the poorer one has more."""
+    divergence_sd: float
+    """Standard deviation between looks of the logarithm of a divergence."""
     # the machine
     startup_seconds: float
     read_seconds: float
@@ -192,6 +198,7 @@ def _common(name: str, seed: int, random: Random) -> Scenario:
     sizes = (smallest, smallest + (1.0 - smallest) / 3.0, 1.0)
     per_size = tuple(train * s for s in sizes)
     score = random.uniform(0.15, 0.35)
+    apart = Random(zlib.crc32(f"{name}|{seed}|apart".encode()))
     return Scenario(
         name=name,
         seed=seed,
@@ -217,6 +224,9 @@ def _common(name: str, seed: int, random: Random) -> Scenario:
         harm_exponent=random.uniform(0.05, 0.9),
         size_harm=_size_harms(random, _loguniform(random, 5e-4, 8e-3)),
         harm_drift=0.0,
+        divergence_lost=apart.uniform(0.35, 1.1),
+        lag=_loguniform(apart, 1e-7, 1e-3),
+        divergence_sd=apart.uniform(0.1, 0.4),
         startup_seconds=train * rows * 7.0 * random.uniform(0.005, 0.03),
         read_seconds=train * random.uniform(0.02, 0.06),
         train_seconds=per_size,

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from math import exp
+from math import exp, sqrt
 from random import Random
 
 from dataefficient.contract import (
@@ -189,7 +189,12 @@ class World:
             evaluated = replace(evaluated, models={**evaluated.models, **scored})
         riders = [replace(rider, evaluated=None) for rider in riders]
         return replace(
-            report, evaluated=evaluated, riders=tuple(riders), takes_riders=True, converts_sizes=True
+            report,
+            evaluated=evaluated,
+            riders=tuple(riders),
+            takes_riders=True,
+            converts_sizes=True,
+            tells_divergence=True,
         )
 
     def _alone(self, request: RunRequest, seconds: Seconds, leader: RunRequest) -> RunReport:
@@ -266,7 +271,23 @@ class World:
             if reference is not None:
                 frozen = self.models[reference.digest]
                 scored[name] = self._score(blocks, frozen, self._frozen(frozen, blocks.middles))
+        served = request.frozen.get("champion") or request.start
+        for name, reference in request.frozen.items():
+            if served is not None and name != "champion":
+                apart = self._divergence(served.digest, reference.digest, request.run)
+                scored[name] = replace(scored[name], divergence=apart * sum(blocks.level) / len(blocks.level))
         return Evaluated(n=blocks.n, positives=blocks.positives, digest=blocks.digest, models=scored)
+
+    def _divergence(self, served: str, other: str, run: str) -> float:
+        """How far two models' predictions lie apart, relative to the level.
+
+        The D at which the poorer one loses its share of D and, by following later, sqrt(lag D).
+        """
+        s = self.scenario
+        apart = abs(self.truth.gap(self.models[other]) - self.truth.gap(self.models[served]))
+        root = (sqrt(s.lag + 4.0 * s.divergence_lost * apart) - sqrt(s.lag)) / (2.0 * s.divergence_lost)
+        chance = Random(zlib.crc32(f"{s.seed}|{s.name}|{run}|{other}".encode())).gauss(0.0, s.divergence_sd)
+        return root**2 * exp(chance)
 
     def _blocks(self, evaluation: Evaluation) -> Blocks:
         return self.stream.blocks(evaluation)
