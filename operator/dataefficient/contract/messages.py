@@ -229,7 +229,8 @@ class Scored:
     auc: float | None = None
     divergence: float | None = None
     """Of a frozen model: half its Jeffreys divergence from the frozen ``champion``, or from ``start`` where
-    no ``champion`` is asked for; mean over the rows in nats, (p - q)(logit p - logit q) / 2. None: unknown."""
+    no ``champion`` is asked for: the mean over the rows, in nats, of (p - q)(logit p - logit q) / 2. None: it
+    is not told."""
 
 
 @dataclass(frozen=True)
