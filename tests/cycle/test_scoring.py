@@ -8,7 +8,7 @@ from cycle.playing import ROWS_PER_WEEK, Player, carrying, resource, success
 from dataefficient.contract import Role
 from dataefficient.cycle.gate import gate_of
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.scoring import EVALUATION_COST, LOOK_COST, with_shares
+from dataefficient.cycle.scoring import EVALUATION_COST, LEAST_PART, LOOK_COST, with_shares
 from dataefficient.planner import stratified
 
 # Few rows for so small a tolerance, and much to spend: shares are bounded by what they cost.
@@ -22,10 +22,10 @@ def knowing(cycle=2, **spec):
 
 
 def dear():
-    """What is known where scoring costs twenty times as much."""
+    """What is known under full data where scoring costs twenty times as much."""
     _, k = knowing()
     measured = tuple(replace(m, evaluating=20.0 * m.evaluating) for m in k.memory.measured)
-    return replace(k, memory=replace(k.memory, measured=measured))
+    return replace(k, memory=replace(k.memory, measured=measured, adopted=k.reference))
 
 
 def cost(k, models, *, compared):
@@ -40,6 +40,14 @@ def test_an_ordinary_cycle_scores_for_a_twentieth_of_full_data_and_a_look_for_mo
     assert cost(k, 2, compared=False) == pytest.approx(EVALUATION_COST * whole, rel=0.01)
     assert cost(k, 3, compared=True) == pytest.approx(LOOK_COST * whole, rel=0.01)
     assert k.look_cost(k.reference) == pytest.approx(cost(k, 3, compared=True) - cost(k, 2, compared=False))
+
+
+@pytest.mark.parametrize(("rate", "part"), [(0.71, 0.71), (0.25, LEAST_PART)])
+def test_a_cheap_plan_is_scored_for_less_down_to_half_of_what_full_data_is(rate, part):
+    k = dear()
+    cheap = replace(k, memory=replace(k.memory, adopted=replace(k.reference, rate=rate)))
+    k, cheap = (replace(one, memory=with_shares(one)) for one in (k, cheap))
+    assert cost(cheap, 2, compared=False) == pytest.approx(part * cost(k, 2, compared=False), rel=0.15)
 
 
 def test_where_little_is_saved_up_a_look_takes_what_can_be_paid_again():

@@ -390,12 +390,11 @@ def test_a_divergence_tells_in_either_direction():
     "looks",
     [
         [look(HALF, 0.001, age=3, se=0.002, against=NEGATIVES)],
-        [look(SMALL, 0.001, age=3, se=0.002)],
         [look(HALF, 0.001, age=None, se=0.002)],
         [look(HALF, 0.001, se=0.002, cold="c003-trial", cold_age=2.0)],
-        [look(SMALL, 0.001, age=3, se=0.002, cold="c003-trial")],
+        [look(SMALL, 0.001, age=3, se=0.002, against=HALF)],
     ],
-    ids=["unlike samples", "another size", "no common start", "a cold start", "a converted model"],
+    ids=["unlike samples", "no common start", "a cold start", "fewer parameters and more rows"],
 )
 def test_a_divergence_tells_nothing_where_neither_model_saw_a_part_of_the_other_ones_rows(looks):
     assert [c.poorer for c in looks] == [0]
@@ -409,7 +408,22 @@ def test_samples_are_nested_by_rate_within_a_policy_and_all_in_full_data():
     assert part_of(HALF, HALF)
     assert not part_of(HALF, QUARTER)
     assert not part_of(QUARTER, NEGATIVES)
-    assert not part_of(SMALL, REFERENCE)
+    assert part_of(SMALL, REFERENCE)
+    assert not part_of(SMALL, HALF)
+    assert not part_of(REFERENCE, SMALL)
+
+
+def test_a_smaller_model_is_told_by_its_divergence_too_once_what_its_conversion_lost_has_faded():
+    old, young = (
+        [look(SMALL, 0.2 * TOLERANCE, age=age, se=TOLERANCE, cold="c003-trial")] * 2 for age in (20, 1)
+    )
+    bounds = {}
+    for name, looks in (("old", old), ("young", young)):
+        for told in (looks, apart(looks, 0.2 * TOLERANCE)):
+            found = evidence(told).ahead(FULL, (SMALL,), 8.0).quantiles(0.95)[0]
+            bounds.setdefault(name, []).append(found)
+    assert bounds["old"][1] < 0.5 * bounds["old"][0]
+    assert bounds["old"][1] < bounds["young"][1]
 
 
 def test_only_plans_since_the_models_parted_count():

@@ -241,7 +241,7 @@ def test_what_is_known_well_already_needs_no_sharp_measurement():
 
 
 def test_what_a_conversion_lost_hides_a_distance_until_it_has_faded():
-    looks = {age: TERMS.converted_spread((age,), 0.005) for age in (1, 3, 8)}
+    looks = {age: TERMS.converted_spread((age,), 0.005, 0.001) for age in (1, 3, 8)}
     assert looks[1] > looks[3] > looks[8]
     assert looks[8] == pytest.approx(TERMS.warm_spread((8,), 0.001), rel=0.05)
-    assert TERMS.converted_spread((3,), 0.0) == pytest.approx(TERMS.warm_spread((3,), 0.001))
+    assert TERMS.converted_spread((3,), 0.0, 0.001) == pytest.approx(TERMS.warm_spread((3,), 0.001))

@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 from math import hypot, sqrt
 from statistics import NormalDist, median
 
+import numpy as np
+
 from dataefficient.api.spec import Mode
 from dataefficient.contract import MIN_PAIRED_BLOCKS
 from dataefficient.cycle.costing import Costing
@@ -20,7 +22,7 @@ from dataefficient.cycle.launch import BLOCKS, evaluation_share
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import scatter, stratified
-from dataefficient.planner.belief import EACH, TOLD, Belief, Evidence, Life, Mixture, Wear
+from dataefficient.planner.belief import TOLD, Belief, Evidence, Life, Mixture, Wear, one_look
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after, before
 from dataefficient.planner.explore import MIN_LOOKS, Terms
@@ -365,7 +367,8 @@ class Knowledge(Costing):
     def apart(self, distance: float) -> tuple[float, float]:
         """Standard errors of what divergence tells of a plan at such a distance, in one look and in all."""
         divergence = max(distance, 0.0) / TOLD
-        return EACH * divergence, self.evidence.doubt(divergence)
+        each = one_look(np.array(divergence), self.tolerance)
+        return float(each), self.evidence.doubt(divergence)
 
     def terms(self, se: float) -> Terms:
         """The terms of an experiment whose comparison has the standard error ``se``."""

@@ -16,7 +16,9 @@ from dataefficient.planner import stratified
 from dataefficient.planner.scatter import COMMON, DIFFERENT, SIMILAR, of_rows
 
 EVALUATION_COST = 0.05
-"""Largest share of the reference's cost that an ordinary cycle's scoring may take."""
+"""Largest share of what the plan in force costs that an ordinary cycle's scoring may take."""
+LEAST_PART = 0.5
+"""Part of the reference's cost that counts for that at least: the publish gate asks the same of any plan."""
 POSITIVES = 40_000.0
 """Positives that are scored even if the gate needs fewer: the level of the KPI, which hangs on them, and the
 calibration are then known to half a per cent."""
@@ -48,9 +50,11 @@ def with_shares(k: Knowledge) -> Memory:
     similar, different = (inflated * of_rows(positives, shift) for shift in (SIMILAR, DIFFERENT))
     gate = 3.0 * (similar * 3.0 / max(allowed, 1e-9)) ** 2
     level = POSITIVES / max(positives or COMMON, 1e-9)
-    ordinary = share(max(gate, level) / rows, 2, EVALUATION_COST)
+    in_force = whole.run_cost(k.in_force or k.reference, k.cycle_rows) / max(without, 1e-9)
+    least = EVALUATION_COST * max(min(in_force, 1.0), LEAST_PART)
+    ordinary = share(max(gate, level) / rows, 2, least)
     saved_up = LOOK_PART * k.memory.account / max(without, 1e-9)
-    most = min(max(saved_up, EVALUATION_COST), LOOK_COST)
+    most = min(max(saved_up, least), LOOK_COST)
     looks = share((different * 6.0 / k.tolerance) ** 2 / rows, 3, most)
     return replace(
         k.memory,

@@ -150,7 +150,7 @@ def _spread(k: Knowledge, *, own: bool, lost: float | None, ahead: float) -> Spr
     if own:
         return terms.warm_spread
     if lost is not None:
-        return lambda looks, _: terms.converted_spread(looks, lost)
+        return lambda looks, distance: terms.converted_spread(looks, lost, distance)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
     return lambda looks, _: terms.cold_spread([round(look + ahead) for look in looks], luck)
 

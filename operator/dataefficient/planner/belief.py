@@ -64,8 +64,9 @@ TOLD, TOLD_SPREAD = 0.7, 0.3
 LAG = 0.3
 """Standard deviation of what a model loses beside that because it follows the stream more slowly, in
 tolerances, where the divergence is one. It grows with the root of the divergence."""
-EACH = 0.4
-"""Standard deviation between looks of what one look's divergence tells, relative to it."""
+EACH, LEAST = 0.4, 0.02
+"""Standard deviation between looks of what one look's divergence tells, relative to it; in tolerances at
+least."""
 DENIED = 2.0
 """Standard errors by which labels may deny a divergence before it counts less."""
 SEEN_AFTER = 5.0
@@ -106,6 +107,11 @@ def growth(carry_over: float, age: float | None) -> float:
 def cold_luck(seed_noise: float, tolerance: float) -> float:
     """Standard deviation of a cold start's luck, and of what it has yet to catch up with."""
     return sqrt(2.0 * seed_noise**2 + (0.5 * tolerance) ** 2)
+
+
+def one_look(divergence: Matrix, tolerance: float) -> Matrix:
+    """Standard deviation of what one look's divergence tells of a distance."""
+    return np.hypot(EACH * divergence, LEAST * tolerance)
 
 
 def conversion_loss(tolerance: float, gaps: Sequence[float] = ()) -> float:
@@ -207,6 +213,7 @@ class Evidence:
                 [design, self._apart(design[:, apart] * toward[:, None], divergence)], axis=1
             )
             doubt = self._denied(toward * gaps[apart], divergence, np.sqrt(noise[:, apart]))
+            doubt = doubt + faded[:, apart] ** 2
             gaps = np.append(gaps, TOLD * divergence)
             noise = np.concatenate([noise, doubt], axis=1)
             wandering = np.concatenate([wandering, wandering[:, apart]], axis=1)
@@ -242,7 +249,7 @@ class Evidence:
     def _denied(self, gaps: Matrix, divergence: Matrix, error: Matrix) -> Matrix:
         """Variance of what each look's divergence tells: its own, and what the labels of its rows deny."""
         denied = np.maximum(np.abs(gaps - TOLD * divergence) - DENIED * error, 0.0)
-        return np.asarray((EACH * divergence) ** 2 + (0.02 * self._tolerance) ** 2 + denied**2)
+        return np.asarray(one_look(divergence, self._tolerance) ** 2 + denied**2)
 
     def doubt(self, divergence: float) -> float:
         """Standard deviation of what predictions that lie so far apart tell of a distance, however often."""

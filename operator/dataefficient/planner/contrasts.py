@@ -52,9 +52,9 @@ def recent(past: Past, cycles: float) -> tuple[Point, ...]:
 
 
 def part_of(poorer: Point, fuller: Point) -> bool:
-    """Whether all rows of one plan are rows of another of the same size: samples are nested by their rate."""
+    """Whether all rows of a plan are rows of another that is no smaller: samples are nested by their rate."""
     nested = fuller.rate >= 1.0 or poorer.policy == fuller.policy
-    return poorer.size == fuller.size and nested and poorer.rate <= fuller.rate
+    return poorer.size <= fuller.size and nested and poorer.rate <= fuller.rate
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class Contrast:
 
     @property
     def poorer(self) -> int:
-        """1 where ``mine`` trained on a part of the rows of ``against`` since they parted, -1 where it was
-        the other way round; 0: neither, or they never had a common start."""
-        if self.age is None or self.cold:
+        """1 where ``mine`` had a part of what ``against`` had since they parted, of rows and of parameters,
+        -1 where it was the other way round; 0: neither, or they never had a common start."""
+        if self.age is None:
             return 0
         mine, other = recent(self.mine, self.age), recent(self.against, self.age)
         if all(part_of(a, b) for a in mine for b in other):

@@ -83,30 +83,32 @@ class Terms:
         Args:
             distance: what it is believed to be; the larger, the less exactly divergence tells it.
         """
-        shown = sqrt(sum(growth(self.carry_over, look) ** 2 for look in looks))
-        scale = float(growth(self.carry_over, self.ahead) / shown)
-        measured = self.se_cycle * scale
-        if self.apart is None:
-            return measured
-        each, common = self.apart(distance)
-        apart = hypot(each * scale, common)
-        return measured * apart / hypot(measured, apart)
+        return self.converted_spread(looks, 0.0, distance)
 
     def cold_spread(self, looks: Sequence[int], luck: float) -> float:
         """The same of a cold start whose ``luck`` (a standard deviation) fades as the branch grows older."""
         faded = luck * float(self.carry_over ** max(looks))
         return sqrt(self.se_cycle**2 / len(looks) + faded**2)
 
-    def converted_spread(self, looks: Sequence[int], lost: float) -> float:
+    def converted_spread(self, looks: Sequence[int], lost: float, distance: float) -> float:
         """The same of a branch whose model was converted from another size.
 
         What that lost, a standard deviation ``lost`` in each look, fades while the plan's own distance grows.
         """
-        told = sum(
-            growth(self.carry_over, look) ** 2 / (self.se_cycle**2 + (lost * self.carry_over**look) ** 2)
-            for look in looks
-        )
-        return float(growth(self.carry_over, self.ahead) / sqrt(told))
+
+        def of(each: float) -> float:
+            told = sum(
+                growth(self.carry_over, look) ** 2 / (each**2 + (lost * self.carry_over**look) ** 2)
+                for look in looks
+            )
+            return float(growth(self.carry_over, self.ahead) / sqrt(told))
+
+        measured = of(self.se_cycle)
+        if self.apart is None:
+            return measured
+        each, common = self.apart(distance)
+        apart = hypot(of(each), common)
+        return measured * apart / hypot(measured, apart)
 
 
 def wait_after(count: int) -> int:
