@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from dataefficient.contract import Policy
 from dataefficient.planner.belief import Belief
-from dataefficient.planner.explore import Pace, Terms, best_probe, best_trial, chance, plausible, wait_after
+from dataefficient.planner.explore import (
+    Pace,
+    Spread,
+    Terms,
+    best_probe,
+    best_trial,
+    chance,
+    plausible,
+    wait_after,
+)
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -142,28 +151,42 @@ def test_late_looks_carry_more_than_early_ones():
     assert slow.warm_spread([1, 2, 3], 0.001) < slow.warm_spread([1, 2], 0.001)
 
 
-def test_where_predictions_tell_looks_leave_no_more_than_labels_and_no_less_than_they_ever_will():
+def test_where_predictions_tell_looks_are_sharper_and_labels_alone_tell_what_all_of_them_share():
     told = replace(TERMS, apart=lambda distance: (0.5 * distance, 0.3 * distance))
     for looks in ((1, 2), (2, 4, 6), tuple(range(1, 21))):
-        assert told.warm_spread(looks, 0.001) < TERMS.warm_spread(looks, 0.001)
-    surely = replace(told, se_cycle=1.0)
-    assert surely.warm_spread(range(1, 201), 0.001) == pytest.approx(0.0003, rel=0.1)
+        labels, both = (terms.warm_spread(looks, 0.001) for terms in (TERMS, told))
+        assert both.error < labels.error
+        assert 0.0 < both.stays < labels.error
+        assert labels.stays == 0.0
+    blind = replace(told, se_cycle=1.0).warm_spread(range(1, 201), 0.001)
+    assert blind.error < 0.0001
+    assert blind.stays == pytest.approx(0.0003, rel=0.01)
+    assert told.warm_spread((1, 2), 0.002).error > told.warm_spread((1, 2), 0.001).error
+
+
+def test_more_of_the_same_makes_nothing_certain_that_stays_doubtful():
+    """A belief as wide as what stays is known as well as it ever will be, one twice as wide is not."""
+    near, far = (Belief(0.009, sd) for sd in (0.001, 0.002))
+    told = Spread(0.0001, 0.001)
+    assert chance(near, TERMS, told) == 0.0
+    assert chance(far, TERMS, told) > 0.2
+    assert chance(Belief(0.005, 0.001), TERMS, told) == 1.0
 
 
 def test_the_luck_of_a_cold_start_blurs_its_looks_until_it_has_faded():
     young, old = (TERMS.cold_spread(looks, 0.002) for looks in ([1, 2], [11, 12]))
     assert young > old
-    assert old == pytest.approx(TERMS.cold_spread([1, 2], 0.0), rel=0.01)
+    assert old.error == pytest.approx(TERMS.cold_spread([1, 2], 0.0).error, rel=0.01)
 
 
 @given(st.floats(-0.01, 0.03), st.floats(0.0, 0.02), st.floats(1e-4, 0.01))
 def test_chances_are_chances_and_fall_with_the_distance(mean, sd, spread):
-    near, far = (chance(Belief(m, sd), TERMS, spread) for m in (mean, mean + 0.005))
+    near, far = (chance(Belief(m, sd), TERMS, Spread(spread)) for m in (mean, mean + 0.005))
     assert 0.0 <= far <= near <= 1.0
 
 
 def test_a_sharper_measurement_makes_it_likelier_that_a_harmless_plan_is_certified():
-    blurred, sharp = (chance(Belief(0.004, 0.01), TERMS, spread) for spread in (0.005, 0.0005))
+    blurred, sharp = (chance(Belief(0.004, 0.01), TERMS, Spread(spread)) for spread in (0.005, 0.0005))
     assert sharp > blurred
 
 
@@ -216,7 +239,7 @@ def test_that_fewer_rows_would_help_is_no_chance():
     truth = plausible({HALF: WIDE, SMALL: WIDE}, 32)[HALF]
     assert truth.mean > WIDE.mean
     assert truth.sd < WIDE.sd
-    assert chance(WIDE, TERMS, 0.001, truth=truth) < chance(WIDE, TERMS, 0.001)
+    assert chance(WIDE, TERMS, Spread(0.001), truth=truth) < chance(WIDE, TERMS, Spread(0.001))
 
 
 def test_a_smaller_size_may_help_beside_what_its_sample_loses():
@@ -236,12 +259,12 @@ def test_what_is_plausible_of_a_sample_is_a_distance_above_nothing(mean, sd):
 
 
 def test_what_is_known_well_already_needs_no_sharp_measurement():
-    assert chance(Belief(0.002, 0.002), TERMS, 0.05) > 0.95
-    assert chance(Belief(0.03, 0.002), TERMS, 0.05) < 0.05
+    assert chance(Belief(0.002, 0.002), TERMS, Spread(0.05)) > 0.95
+    assert chance(Belief(0.03, 0.002), TERMS, Spread(0.05)) < 0.05
 
 
 def test_what_a_conversion_lost_hides_a_distance_until_it_has_faded():
-    looks = {age: TERMS.converted_spread((age,), 0.005, 0.001) for age in (1, 3, 8)}
+    looks = {age: TERMS.converted_spread((age,), 0.005) for age in (1, 3, 8)}
     assert looks[1] > looks[3] > looks[8]
-    assert looks[8] == pytest.approx(TERMS.warm_spread((8,), 0.001), rel=0.05)
-    assert TERMS.converted_spread((3,), 0.0, 0.001) == pytest.approx(TERMS.warm_spread((3,), 0.001))
+    assert looks[8].error == pytest.approx(TERMS.warm_spread((8,), 0.001).error, rel=0.05)
+    assert TERMS.converted_spread((3,), 0.0) == TERMS.warm_spread((3,), 0.001)

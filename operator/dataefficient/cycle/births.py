@@ -21,7 +21,7 @@ from dataefficient.cycle.model import Branch, Memory
 from dataefficient.planner.belief import Belief, Life, cold_luck
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.evidence import paired_ahead
-from dataefficient.planner.explore import Pace, Trial, best_trial
+from dataefficient.planner.explore import Pace, Spread, Trial, best_trial
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -113,7 +113,7 @@ def _best(
     terms = k.terms(k.se_cycle if fork else k.se_cold)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
 
-    def spread(point: Point, looks: Sequence[int]) -> float:
+    def spread(point: Point, looks: Sequence[int]) -> Spread:
         return terms.warm_spread(looks, beliefs[point].mean) if fork else terms.cold_spread(looks, luck)
 
     return best_trial(

@@ -16,7 +16,7 @@ from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion
 from dataefficient.planner.belief import EXPECTED_LOSS, cold_luck, conversion_loss
 from dataefficient.planner.contrasts import after
-from dataefficient.planner.explore import MIN_CHANCE, MIN_LOOKS, Pace, Trial, best_trial
+from dataefficient.planner.explore import MIN_CHANCE, MIN_LOOKS, Pace, Spread, Trial, best_trial
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -29,8 +29,8 @@ SIZE_CHANCE = 0.3
 LONGEST_STRIDE = 3
 """Cycles between two looks at a trial that rides, if exploration earns too little for one in each."""
 
-Spread = Callable[[Sequence[int], float], float]
-"""Standard error of a plan's distance after looks at these ages, where it is believed to be so large."""
+Telling = Callable[[Sequence[int], float], Spread]
+"""How well looks at these ages tell a plan's distance, where it is believed to be so large."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def goes_on(k: Knowledge, trial: Branch, now: Point) -> bool:
     return found is not None
 
 
-def _spread(k: Knowledge, *, own: bool, lost: float | None, ahead: float) -> Spread:
-    """Standard error of a plan's distance after looks at a branch of these ages.
+def _spread(k: Knowledge, *, own: bool, lost: float | None, ahead: float) -> Telling:
+    """How well looks at a branch of these ages tell its plan's distance.
 
     Args:
         own: it differs from the lineage by its rows alone.
@@ -150,7 +150,7 @@ def _spread(k: Knowledge, *, own: bool, lost: float | None, ahead: float) -> Spr
     if own:
         return terms.warm_spread
     if lost is not None:
-        return lambda looks, distance: terms.converted_spread(looks, lost, distance)
+        return lambda looks, _: terms.converted_spread(looks, lost)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
     return lambda looks, _: terms.cold_spread([round(look + ahead) for look in looks], luck)
 
@@ -160,7 +160,7 @@ def _best(
     now: Point,
     candidates: Sequence[Point],
     *,
-    spread: Spread,
+    spread: Telling,
     own: bool,
     begun: float,
     pace: Pace,

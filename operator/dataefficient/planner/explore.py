@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot, sqrt
 from statistics import NormalDist
+from typing import NamedTuple
 
 from dataefficient.planner.belief import Belief, growth
 from dataefficient.planner.knobs import Point
@@ -48,6 +49,18 @@ class Trial:
     age: int
 
 
+class Spread(NamedTuple):
+    """How well looks tell a distance, standard deviations.
+
+    Attributes:
+        error: falls with more looks of the same kind.
+        stays: is left however often it is looked at, and is in what was believed after earlier ones too.
+    """
+
+    error: float
+    stays: float = 0.0
+
+
 @dataclass(frozen=True)
 class Terms:
     """What the value of a trial depends on beside beliefs and costs.
@@ -75,40 +88,43 @@ class Terms:
     """Standard errors of what divergence tells of a plan at such a distance, of one look and of all looks
     together; None: it is not told."""
 
-    def warm_spread(self, looks: Sequence[int], distance: float) -> float:
-        """Standard error of a plan's distance ``ahead`` cycles on, from looks at a branch of these ages.
+    def warm_spread(self, looks: Sequence[int], distance: float) -> Spread:
+        """How well a plan's distance ``ahead`` cycles on is told by looks at a branch of these ages.
 
         The late looks carry the information: early ones show a small part of the distance.
 
         Args:
             distance: what it is believed to be; the larger, the less exactly divergence tells it.
         """
-        return self.converted_spread(looks, 0.0, distance)
+        measured = self.converted_spread(looks, 0.0).error
+        if self.apart is None:
+            return Spread(measured)
+        each, common = self.apart(distance)
+        told = replace(self, se_cycle=each).converted_spread(looks, 0.0).error
+        # Of what all divergences have in common labels alone tell.
+        return Spread(_both(measured, told), _both(measured, common))
 
-    def cold_spread(self, looks: Sequence[int], luck: float) -> float:
+    def cold_spread(self, looks: Sequence[int], luck: float) -> Spread:
         """The same of a cold start whose ``luck`` (a standard deviation) fades as the branch grows older."""
         faded = luck * float(self.carry_over ** max(looks))
-        return sqrt(self.se_cycle**2 / len(looks) + faded**2)
+        return Spread(sqrt(self.se_cycle**2 / len(looks) + faded**2))
 
-    def converted_spread(self, looks: Sequence[int], lost: float, distance: float) -> float:
-        """The same of a branch whose model was converted from another size.
+    def converted_spread(self, looks: Sequence[int], lost: float) -> Spread:
+        """The same of a branch whose model was converted from another size, by labels alone.
 
         What that lost, a standard deviation ``lost`` in each look, fades while the plan's own distance grows.
+        Until then it is in the divergence too.
         """
+        told = sum(
+            growth(self.carry_over, look) ** 2 / (self.se_cycle**2 + (lost * self.carry_over**look) ** 2)
+            for look in looks
+        )
+        return Spread(float(growth(self.carry_over, self.ahead) / sqrt(told)))
 
-        def of(each: float) -> float:
-            told = sum(
-                growth(self.carry_over, look) ** 2 / (each**2 + (lost * self.carry_over**look) ** 2)
-                for look in looks
-            )
-            return float(growth(self.carry_over, self.ahead) / sqrt(told))
 
-        measured = of(self.se_cycle)
-        if self.apart is None:
-            return measured
-        each, common = self.apart(distance)
-        apart = hypot(of(each), common)
-        return measured * apart / hypot(measured, apart)
+def _both(one: float, other: float) -> float:
+    """Standard error of two measurements taken together."""
+    return one * other / max(hypot(one, other), 1e-300)
 
 
 def wait_after(count: int) -> int:
@@ -116,10 +132,8 @@ def wait_after(count: int) -> int:
     return int(FIRST_WAIT * 2 ** (count - 1))
 
 
-def chance(
-    belief: Belief, terms: Terms, spread: float, *, truth: Belief | None = None, doubt: float = 0.0
-) -> float:
-    """P(the certified bound comes out inside the tolerance), measured with standard error ``spread``.
+def chance(belief: Belief, terms: Terms, spread: Spread, *, truth: Belief | None = None) -> float:
+    """P(the certified bound comes out inside the tolerance), measured as well as ``spread`` says.
 
     What will be believed afterwards is known in spread and not in place (preposterior analysis; Raiffa and
     Schlaifer, Applied Statistical Decision Theory, 1961, chapter 5).
@@ -127,11 +141,9 @@ def chance(
     Args:
         belief: what is believed now, from which certainty will be reckoned.
         truth: where the distance may be; None: where ``belief`` says.
-        doubt: standard deviation that stays, however well it is measured. What is believed now has it too, as
-            far as it is as wide as that: more of the same tells nothing of it.
     """
     truth = truth or belief
-    error, stays = max(spread, 1e-12), min(doubt, belief.sd)
+    error, stays = max(spread.error, 1e-12), min(spread.stays, belief.sd)
     open_ = max(belief.sd**2 - stays**2, 1e-24)
     heard = open_ / (open_ + error**2)
     after = hypot(error * sqrt(heard), stays)
@@ -195,7 +207,7 @@ def best_trial(
     *,
     saving: Mapping[Point, float],
     cost: Callable[[Point, int, int], float],
-    spread: Callable[[Point, Sequence[int]], float],
+    spread: Callable[[Point, Sequence[int]], Spread],
     speaks: Callable[[Point], bool],
     size: int,
     pace: Pace,
@@ -212,7 +224,7 @@ def best_trial(
     Args:
         saving: device-seconds saved per cycle by each candidate against the plan in force.
         cost: device-seconds of a trial of a point up to an age (cycles), with so many looks.
-        spread: standard error of a point's distance after looks at these ages.
+        spread: how well looks at these ages tell a point's distance.
         speaks: whether a trial of a point speaks for milder ones. They must be open to the lineage at once,
             and so differ from it by their rows alone.
         size: the lineage's.
@@ -234,12 +246,13 @@ def best_trial(
             spent = cost(point, age, len(looks))
             if len(looks) < least or spent > purse(age):
                 continue
-            error = spread(point, looks)
+            told = spread(point, looks)
             odds = {}
             for milder, part in parts:
                 belief, truth = beliefs[milder], truths[milder]
                 doubt = law.doubt(milder, point) * max(belief.mean, 0.0)
-                odds[milder] = chance(belief, terms, part * error, truth=truth, doubt=doubt)
+                its = Spread(part * told.error, hypot(part * told.stays, doubt))
+                odds[milder] = chance(belief, terms, its, truth=truth)
             odds = {p: accepted for p, accepted in odds.items() if accepted >= likely}
             if not odds:
                 continue
@@ -282,7 +295,7 @@ def best_probe(
     for point in candidates:
         if saving[point] <= 0.0 or cost[point] > account:
             continue
-        accepted = chance(beliefs[point], terms, spread[point], truth=truths[point])
+        accepted = chance(beliefs[point], terms, Spread(spread[point]), truth=truths[point])
         value = accepted * saving[point] * terms.horizon - cost[point]
         if value > best_value:
             best, best_value = point, value
