@@ -17,8 +17,9 @@ from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
 from dataefficient.cycle.proposing import RECOMMENDED, Suggestion
 from dataefficient.cycle.seeking import catch_up_from, seek, stride, trial_cost
-from dataefficient.planner.explore import MIN_LOOKS, Trial, wait_after
+from dataefficient.planner.explore import MIN_CHANCE, MIN_LOOKS, PLANNED_AGE, Trial, wait_after
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 WATCH = 0.5
 """A watch begins once the bound of the plan in force is above this share of the tolerance."""
@@ -147,6 +148,10 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
         return replace(planned, notes=(*planned.notes, held), codes=(*planned.codes, "Held"))
     if trial is None:
         return _new_trial(k, planned, champion, left)
+    if plan is not None and _is_answered(k, trial, plan.point):
+        # It was certified before its next look: by what had been seen, with the time that has passed since.
+        task = next_task(k, trial, plan.point)
+        trial, planned = (trial, planned) if task is None else (task, _set(planned, k, task))
     if plan is None or trial.checkpoint is None or trial.position is None:
         return planned
     if _is_worth_less(k, trial, plan.point, champion, left):
@@ -167,6 +172,32 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     if ended is not None:
         return _ended(planned, trial, ended)
     return _trained(k, planned, trial, (trial.position, trial.checkpoint))
+
+
+def next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
+    """A trial that has told of a plan, or was overtaken by it, with what it goes on for: one that saves more,
+    or as a watch of this one; None: it ends."""
+    law = Law.of(k.knobs)
+    if trial.watch or trial.cold or told == trial.point or trial.age >= PLANNED_AGE:
+        return None
+    if law.share(told, trial.point) is None:
+        return None
+    saving = k.cycle_cost(told)
+    between = [p for p in k.cheaper(k.points, told) if law.share(p, trial.point)]
+    worth = {p: k.prospects[p].certified * (saving - k.cycle_cost(p)) for p in between}
+    likely = [p for p in between if k.prospects[p].certified >= MIN_CHANCE]
+    if likely:
+        return replace(trial, target=max(likely, key=lambda p: worth[p]))
+    return replace(trial, target=None, watch=True) if trial.point.rate >= told.rate * WATCH_FACTOR else None
+
+
+def _set(planned: Planned, k: Knowledge, task: Branch) -> Planned:
+    """With the trial's next task."""
+    planned = replace(planned, memory=replace(planned.memory, trial=task))
+    if not task.watch:
+        return planned
+    told = f"The trial of {task.point} goes on as a watch: {k.told_distance}"
+    return replace(planned, notes=(*planned.notes, told), codes=(*planned.codes, "WatchStarted"))
 
 
 def _ended(planned: Planned, trial: Branch, why: str) -> Planned:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataefficient.contract import Evaluated, RunReport
-from dataefficient.cycle.branches import WATCH, WATCH_FACTOR, refuse
+from dataefficient.cycle.branches import WATCH, WATCH_FACTOR, next_task, refuse
 from dataefficient.cycle.gate import TOO_FEW_BLOCKS, Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion, Memory
 from dataefficient.cycle.seeking import goes_on
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after
 from dataefficient.planner.evidence import Paired, paired_ahead
-from dataefficient.planner.explore import MAX_AGE, MIN_CHANCE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
+from dataefficient.planner.explore import MAX_AGE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
@@ -113,8 +113,8 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     if trial.looks >= MIN_LOOKS and certified >= k.assurance:
         if trial.cold:
             return _adopt(k, trial, evaluated, notes)
-        notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: the trial has told")
-        task = _next_task(k, trial, target)
+        notes.add("TrialAccepted", f"{target} is certain to stay inside the tolerance: {_told(k, trial)}")
+        task = next_task(k, trial, target)
         if task is not None and task.watch:
             notes.add("WatchStarted", f"It goes on as a watch: {k.told_distance}")
         return replace(memory, trial=task, refused_in_row=0)
@@ -146,6 +146,15 @@ def _asked_anew(trial: Branch, champion: Point) -> Branch:
     It speaks again for what it spoke for, or as a watch did for the plan that was in force.
     """
     return replace(trial, looks=1, target=champion if trial.watch else trial.target, watch=False)
+
+
+def _told(k: Knowledge, trial: Branch) -> str:
+    """What the last look at a trial showed, by labels and by predictions."""
+    look = next(c for c in reversed(k.memory.contrasts) if c.mine[-1].point == trial.point)
+    labels = f"{trial.point} was last at {look.gap:+.2%} by labels (standard error {look.standard_error:.2%})"
+    if look.divergence is None or not look.poorer:
+        return labels
+    return f"{labels}, and predicts {look.divergence:.2%} away"
 
 
 def _refused(k: Knowledge, trial: Branch, chances: tuple[float, float], notes: Notes) -> Point | None:
@@ -192,20 +201,6 @@ def _is_watched_by(k: Knowledge, trial: Branch) -> bool:
     next_plan = min(rest, key=k.cycle_cost)
     near = trial.point.rate >= next_plan.rate * WATCH_FACTOR
     return near and k.prospects[next_plan].kept_bound > WATCH * k.tolerance
-
-
-def _next_task(k: Knowledge, trial: Branch, told: Point) -> Branch | None:
-    """A trial that has told what it was for goes on for a plan that saves more, or as a watch of this one."""
-    if told == trial.point or trial.age >= PLANNED_AGE:
-        return None
-    saving = k.cycle_cost(told)
-    law = Law.of(k.knobs)
-    between = [p for p in k.cheaper(k.points, told) if law.share(p, trial.point)]
-    worth = {p: k.prospects[p].certified * (saving - k.cycle_cost(p)) for p in between}
-    likely = [p for p in between if k.prospects[p].certified >= MIN_CHANCE]
-    if likely:
-        return replace(trial, target=max(likely, key=lambda p: worth[p]))
-    return replace(trial, target=None, watch=True) if trial.point.rate >= told.rate * WATCH_FACTOR else None
 
 
 def _watched(k: Knowledge, trial: Branch, notes: Notes) -> Memory:

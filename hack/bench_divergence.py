@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""What plans lose by labels, beside how far their predictions lie from full data's (record 103).
+
+Full data at the largest size and, from its first model on, one lineage for each plan are trained cycle by
+cycle, and every model is scored frozen on all rows of the interval after it. Any resource whose trainer is
+the reference's will do.
+
+    python hack/bench_divergence.py [RESOURCE.yaml] [--cycles 6]
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from statistics import fmean, stdev
+
+from trainer_process import launch
+
+from dataefficient.api.load import load_resource
+from dataefficient.api.schedule import interval
+from dataefficient.contract import CheckpointRef, Evaluated, Evaluation, Policy, Role, RunReport
+from dataefficient.cycle.launch import FIRST_RUN_SECONDS, Wanted, boundaries, name, plan_run
+from dataefficient.cycle.machine import begin
+from dataefficient.planner.evidence import paired_ahead
+from dataefficient.planner.knobs import Point
+
+RATES = {Policy.NEGATIVES: (0.71, 0.5, 0.25, 0.125), Policy.UNIFORM: (0.5, 0.25)}
+AT_ONCE = 3
+"""Plans that one run scores beside full data: a request names at most four frozen models."""
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "flights" / "late-flights.yaml"
+Span = tuple[datetime, datetime]
+
+
+class Stream:
+    """The stream of a resource, and the runs on it."""
+
+    def __init__(self, resource: Path, folder: Path) -> None:
+        spec = load_resource(resource).spec
+        beside = resource.parent / spec.data.uri
+        uri = str(beside.resolve()) if beside.exists() else spec.data.uri
+        self.spec = spec.model_copy(update={"data": spec.data.model_copy(update={"uri": uri})})
+        self._folder, self._numbers = folder, itertools.count()
+
+    def plans(self) -> tuple[Point, ...]:
+        """Samples at the largest size, and all rows at smaller ones."""
+        *smaller, largest = sorted(self.spec.knobs.model_size.values)
+        samples = (Point(policy, rate, largest) for policy, rates in RATES.items() for rate in rates)
+        return (*samples, *(Point(Policy.UNIFORM, 1.0, size) for size in reversed(smaller)))
+
+    def intervals(self, cycles: int) -> Iterator[tuple[int, Span]]:
+        """The history as cycle 0, and then cycle after cycle."""
+        for cycle in range(cycles + 2):
+            period = interval(self.spec.schedule, cycle)
+            if period is None:
+                return
+            yield cycle, (period.start, period.end)
+
+    def train(self, point: Point, cycle: int, span: Span, start: CheckpointRef | None) -> CheckpointRef:
+        """Train a cycle's interval."""
+        wanted = Wanted(name(cycle, "candidate"), Role.CANDIDATE, point, span, None, start=start)
+        checkpoint = self._run(cycle, wanted).checkpoint
+        assert checkpoint is not None
+        return checkpoint
+
+    def score(self, cycle: int, span: Span, frozen: Mapping[str, CheckpointRef]) -> Evaluated:
+        """Score frozen models on all rows of a cycle's interval."""
+        point = Point(Policy.UNIFORM, 1.0, max(self.spec.knobs.model_size.values))
+        evaluated = self._run(
+            cycle, Wanted(name(cycle, "score"), Role.PROBE, point, span, None), frozen
+        ).evaluated
+        assert evaluated is not None
+        return evaluated
+
+    def _run(
+        self, cycle: int, wanted: Wanted, frozen: Mapping[str, CheckpointRef] | None = None
+    ) -> RunReport:
+        memory = replace(begin("default/divergence"), cycle=cycle)
+        request = plan_run(self.spec, memory, wanted, FIRST_RUN_SECONDS).request
+        if frozen is not None:
+            whole = Evaluation(*wanted.train, 1.0, "divergence", boundaries(*wanted.train))
+            request = replace(request, train=None, evaluation=whole, frozen=dict(frozen))
+        output = str(self._folder / f"run-{next(self._numbers)}")
+        return launch(replace(request, output=output, threads=1), self._folder).report
+
+
+def main() -> None:
+    """Run it and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("resource", nargs="?", type=Path, default=EXAMPLE)
+    parser.add_argument("--cycles", type=int, default=6, help="looks at each plan (6)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stream = Stream(options.resource, Path(folder))
+        plans = stream.plans()
+        full = Point(Policy.UNIFORM, 1.0, max(stream.spec.knobs.model_size.values))
+        models: dict[Point, CheckpointRef] = {}
+        looks: defaultdict[Point, list[tuple[float, float]]] = defaultdict(list)
+        for cycle, span in stream.intervals(options.cycles):
+            if cycle > 1:
+                for part in (plans[i : i + AT_ONCE] for i in range(0, len(plans), AT_ONCE)):
+                    frozen = {f"plan-{plans.index(p)}": models[p] for p in part}
+                    found = stream.score(cycle, span, {"champion": models[full], **frozen})
+                    for p in part:
+                        looks[p].append(_look(found, f"plan-{plans.index(p)}"))
+            start = models.get(full)
+            fresh = {p: stream.train(p, cycle, span, models.get(p, start)) for p in (plans if cycle else ())}
+            models = {**fresh, full: stream.train(full, cycle, span, start)}
+            if not cycle:
+                models = dict.fromkeys((full, *plans), models[full])
+    print(f"{'plan':44}  looks  lost by labels (s.e.)  divergence  part lost")
+    for plan, told in looks.items():
+        gaps, apart = [gap for gap, _ in told], fmean(d for _, d in told)
+        error = stdev(gaps) / len(gaps) ** 0.5 if len(gaps) > 1 else float("nan")
+        lost = fmean(gaps)
+        print(f"{plan!s:44}  {len(told):5}  {lost:+12.3%} ({error:6.3%})  {apart:10.3%}  {lost / apart:9.2f}")
+
+
+def _look(found: Evaluated, model: str) -> tuple[float, float]:
+    """Relative loss beyond full data's, as looks are judged, and the divergence relative to the loss."""
+    mine, full = found.models[model], found.models["champion"]
+    difference = paired_ahead(mine, full, found.n, found.positives)
+    assert difference is not None
+    assert mine.divergence is not None
+    return difference.gap, mine.divergence * sum(found.n) / sum(full.loss)
+
+
+if __name__ == "__main__":
+    main()
