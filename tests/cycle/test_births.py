@@ -1,12 +1,18 @@
 """A trial that is born with the lineage, within the run on the history."""
 
+from dataclasses import replace
+
 import pytest
 
 from cycle.playing import START, WEEK, Player, agreeing, carrying, resource, success
 from dataefficient.contract import Policy, Role
 from dataefficient.cycle.births import OLDEST, OLDEST_CYCLES
+from dataefficient.cycle.branches import next_task
+from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Step
+from dataefficient.planner.explore import PLANNED_AGE
 from dataefficient.planner.knobs import Point
+from dataefficient.planner.law import Law
 
 SPEC = {"sizes": (32,)}
 
@@ -121,3 +127,36 @@ def test_where_a_fork_is_worth_its_cost_no_other_size_is_born_beside_the_lineage
     rider = trial_in(player)
     assert rider.fork
     assert rider.size == 32
+
+
+def test_a_trial_that_the_plan_in_force_has_overtaken_goes_on_for_what_saves_more():
+    player = Player(resource(cycles=6, **SPEC), carrying())
+    memory = after_cycle(player, 2)
+    in_force, trial = memory.history[-1].plan.point, memory.trial
+    assert trial.point.rate < in_force.rate < 1.0
+    # As if it had been for the plan in force, which was certified between two of its looks.
+    player.memory = replace(memory, trial=replace(trial, target=in_force))
+    memory = after_cycle(player, 3)
+    assert "TrialEnded" not in memory.history[-1].codes
+    assert memory.trial.point == trial.point
+    assert memory.trial.age > trial.age
+
+
+def test_the_next_task_is_cheaper_and_spoken_for_and_nothing_that_is_told_already_has_one():
+    player = Player(resource(cycles=6, **SPEC), carrying())
+    memory = after_cycle(player, 2)
+    k, trial = Knowledge(player.spec, memory, player.now), memory.trial
+    milder = [p for p in k.points if Law.of(k.knobs).share(p, trial.point) and p != trial.point]
+    for told in milder:
+        task = next_task(k, trial, told)
+        assert task.watch or k.cycle_cost(task.target) < k.cycle_cost(told)
+        assert task.watch or Law.of(k.knobs).share(task.target, trial.point)
+    unlike = next(p for p in k.points if p.policy is not trial.point.policy and p.rate < 1.0)
+    for other, told in (
+        (trial, trial.point),
+        (trial, unlike),
+        (replace(trial, watch=True), milder[0]),
+        (replace(trial, cold="c001-trial"), milder[0]),
+        (replace(trial, age=PLANNED_AGE), milder[0]),
+    ):
+        assert next_task(k, other, told) is None
