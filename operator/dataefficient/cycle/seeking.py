@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from math import ceil, inf
 
 from dataefficient.api.schedule import interval
+from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion
 from dataefficient.planner.belief import EXPECTED_LOSS, cold_luck, conversion_loss
@@ -196,8 +197,14 @@ def _best(
 
 
 def stride(k: Knowledge, point: Point) -> int:
-    """Cycles between two looks at a trial: harm that builds up is seen best late, and a process costs."""
+    """Cycles between two looks at a trial: harm that builds up is seen best late, and a process costs.
+
+    Where predictions tell it early looks tell nearly as much. Then the account's advance is spent on those,
+    since nothing is saved before a trial has told.
+    """
     if k.rides(point, k.cycle_rows):
+        if k.memory.tells_divergence and k.memory.cycle <= HISTORY_ADVANCE:
+            return 1
         paid_for = ceil(trial_cost(k, point, k.cycle_rows, 1) / max(k.accrual, 1e-9))
         return max(1, min(paid_for, LONGEST_STRIDE))
     return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
