@@ -12,8 +12,6 @@ from functools import cached_property, lru_cache
 from math import hypot, sqrt
 from statistics import NormalDist, median
 
-import numpy as np
-
 from dataefficient.api.spec import Mode
 from dataefficient.contract import MIN_PAIRED_BLOCKS
 from dataefficient.cycle.costing import Costing
@@ -22,7 +20,7 @@ from dataefficient.cycle.launch import BLOCKS, evaluation_share
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.serving import Ruling, rule
 from dataefficient.planner import scatter, stratified
-from dataefficient.planner.belief import TOLD, Belief, Evidence, Life, Mixture, Wear, one_look
+from dataefficient.planner.belief import Belief, Evidence, Life, Mixture, Wear
 from dataefficient.planner.choice import Situation, Stake, spent_alpha
 from dataefficient.planner.contrasts import Contrast, Past, Spell, after, before
 from dataefficient.planner.explore import MIN_LOOKS, Terms
@@ -327,7 +325,7 @@ class Knowledge(Costing):
         measured = self.se_cycle / sqrt(RESOLVING_CYCLES)
         if not self.memory.tells_divergence:
             return measured
-        each, common = self.apart(self.tolerance / 2.0)
+        each, common = self.evidence.apart(self.tolerance / 2.0)
         return min(measured, hypot(each / sqrt(RESOLVING_CYCLES), common))
 
     @property
@@ -364,12 +362,6 @@ class Knowledge(Costing):
             unresolved=self.unresolved,
         )
 
-    def apart(self, distance: float) -> tuple[float, float]:
-        """Standard errors of what divergence tells of a plan at such a distance, in one look and in all."""
-        divergence = max(distance, 0.0) / TOLD
-        each = one_look(np.array(divergence), self.tolerance)
-        return float(each), self.evidence.doubt(divergence)
-
     def terms(self, se: float) -> Terms:
         """The terms of an experiment whose comparison has the standard error ``se``."""
         return Terms(
@@ -381,7 +373,7 @@ class Knowledge(Costing):
             horizon=self.spec.horizon_cycles,
             wrong=1.0 - float(self.spec.kpi.confidence),
             rollback=self.spec.control.lookback_cycles * self.cycle_cost(self.reference),
-            apart=self.apart if self.memory.tells_divergence else None,
+            apart=self.evidence.apart if self.memory.tells_divergence else None,
         )
 
     @property

@@ -109,11 +109,6 @@ def cold_luck(seed_noise: float, tolerance: float) -> float:
     return sqrt(2.0 * seed_noise**2 + (0.5 * tolerance) ** 2)
 
 
-def one_look(divergence: Matrix, tolerance: float) -> Matrix:
-    """Standard deviation of what one look's divergence tells of a distance."""
-    return np.hypot(EACH * divergence, LEAST * tolerance)
-
-
 def conversion_loss(tolerance: float, gaps: Sequence[float] = ()) -> float:
     """Standard deviation of what a model lost as it was converted to another size, after looks at it.
 
@@ -249,7 +244,16 @@ class Evidence:
     def _denied(self, gaps: Matrix, divergence: Matrix, error: Matrix) -> Matrix:
         """Variance of what each look's divergence tells: its own, and what the labels of its rows deny."""
         denied = np.maximum(np.abs(gaps - TOLD * divergence) - DENIED * error, 0.0)
-        return np.asarray(one_look(divergence, self._tolerance) ** 2 + denied**2)
+        return np.asarray(self._one_look(divergence) ** 2 + denied**2)
+
+    def _one_look(self, divergence: Matrix | float) -> Matrix:
+        """Standard deviation of what one look's divergence tells of a distance."""
+        return np.hypot(EACH * divergence, LEAST * self._tolerance)
+
+    def apart(self, distance: float) -> tuple[float, float]:
+        """Standard errors of what divergence tells of a plan at such a distance, in one look and in all."""
+        divergence = max(distance, 0.0) / TOLD
+        return float(self._one_look(divergence)), self.doubt(divergence)
 
     def doubt(self, divergence: float) -> float:
         """Standard deviation of what predictions that lie so far apart tell of a distance, however often."""
