@@ -197,6 +197,26 @@ def test_what_was_measured_long_ago_is_less_sure_up_to_a_point():
     assert sds[-1] == pytest.approx(sds[-2])
 
 
+def test_how_fast_harm_showed_is_known_as_well_when_it_is_long_ago():
+    """The looks are out of date together: how the gap grew from one to the next is not."""
+    looks = [replace(c, cycle=int(c.age)) for c in growing(0.5, 0.003, ages=(1, 2, 3, 4, 5, 6))]
+    soon, late = (evidence(looks, cycle=cycle, wear=WEAR) for cycle in (7, 60))
+    assert late.carry_over(0.9) == soon.carry_over(0.9)
+
+
+def test_looks_of_one_cycle_are_as_far_out_of_date_together_as_one():
+    one, two = ([look(QUARTER, 0.003, se=1e-6)] * n for n in (1, 2))
+    assert believed(two, QUARTER, cycle=40, wear=WEAR).sd == pytest.approx(
+        believed(one, QUARTER, cycle=40, wear=WEAR).sd, rel=0.01
+    )
+
+
+def test_looks_without_noise_are_believed_however_far_they_are_out_of_date():
+    for gap in (0.0, 0.3):
+        looks = [look(QUARTER, gap, age=age, se=1e-9, cycle=5) for age in (1.0, 2.0)] * 3
+        assert believed(looks, QUARTER, cycle=60, wear=WEAR).mean == pytest.approx(gap, rel=0.3, abs=1e-3)
+
+
 def test_looks_at_one_cold_start_share_its_luck():
     noisy = Wear(0.0, 0.001)
     one = [look(SMALL, 0.001, cold="a", cold_age=5.0 + i, se=1e-4) for i in range(4)]
@@ -254,7 +274,7 @@ def test_harm_by_orders_of_magnitude_above_what_was_expected_is_believed():
 def test_harm_that_proved_large_is_believed_as_large_when_it_is_out_of_date():
     """It may have grown or shrunk since, but does not come back to what was thought before any data."""
     looks = [look(QUARTER, 50 * TOLERANCE, se=TOLERANCE / 5) for _ in range(2)]
-    new, old = (believed(looks, QUARTER, cycle=cycle, wear=Wear(0.1, 0.0006)) for cycle in (10, 40))
+    new, old = (believed(looks, QUARTER, cycle=cycle, wear=WEAR) for cycle in (10, 40))
     assert old.mean == pytest.approx(new.mean, rel=0.2)
     assert old.sd > 2.0 * new.sd
 

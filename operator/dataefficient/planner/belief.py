@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dataefficient.contract import Policy
+from dataefficient.planner.conditioning import Looks, condition, wandered
 from dataefficient.planner.contrasts import Contrast, Past
 from dataefficient.planner.knobs import Knobs, Point
 from dataefficient.planner.law import DEVIATION, EXPONENTS, Law
@@ -192,8 +193,6 @@ class Evidence:
         shares = np.array([[growth(rho, c.age) for c in contrasts] for rho in self._rho])
         gaps = np.array([c.gap for c in contrasts])
         noise = np.array([c.standard_error**2 for c in contrasts])
-        # A harm wanders in proportion to itself.
-        wandering = np.maximum(shares * tolerance, np.abs(gaps)) * wear.drift
         stale = np.array([min(max(cycle - c.cycle, 0), WORN_OUT) for c in contrasts])
         moved = [0.0 if c.age is None and not c.cold else weight(c.gap, tolerance) for c in contrasts]
         own = np.array(moved) * wear.cycles
@@ -211,20 +210,24 @@ class Evidence:
             doubt = doubt + faded[:, apart] ** 2
             gaps = np.append(gaps, TOLD * divergence)
             noise = np.concatenate([noise, doubt], axis=1)
-            wandering = np.concatenate([wandering, wandering[:, apart]], axis=1)
             stale, told = np.append(stale, stale[apart]), np.append(told, told[apart])
         self._scale = self._found = np.repeat(self._later()[:, None], len(knobs.policies), axis=1)
-        self._condition(design, gaps, noise, *self._prior())
+        self._condition(Looks.apart(design, gaps, noise))
         # How far plans and policies may lie from the law, and what is thought possible, go with how large the
         # harm proved to be: nobody knows its order of magnitude, and a normal prior would hold on to its own,
         # or come back to it as what was measured goes out of date.
         self._scale = self._found_scale()
         self._found = self._scale / EXPECTED
-        noise = noise + wandering**2 * stale
+        # A harm wanders in proportion to itself: to what was found, as noise would make small gaps look sure.
+        found = (design[:, : len(rows)] @ self._mean[:, :, None])[:, :, 0]
+        steps = np.copysign(np.maximum(shares * tolerance, np.abs(found)), found) * wear.drift
+        steps = np.concatenate([steps, np.abs(steps[:, apart])], axis=1)
+        plans = [c.mine[-1].point for c in (*contrasts, *(contrasts[i] for i in apart))]
+        worn = noise[:, :, None] * np.eye(len(gaps)) + wandered(steps, stale, plans)
         # How fast a converted model changes tells of its conversion, and not of how fast harm builds up.
-        self.weights = self._condition(design[:, told], gaps[told], noise[:, told], *self._prior())
+        self.weights = self._condition(Looks.together(design[:, told], gaps[told], worn[:, told][:, :, told]))
         if not told.all():
-            self._condition(design, gaps, noise, *self._prior())
+            self._condition(Looks.together(design, gaps, worn))
 
     def _apart(self, rows: Matrix, divergence: Matrix) -> Matrix:
         """Rows [components, looks, unknowns] of what the divergence of predictions tells of distances.
@@ -269,22 +272,10 @@ class Evidence:
         variance = np.diagonal(self._covariance, axis1=1, axis2=2)[:, policies]
         return np.asarray(np.sqrt(self._mean[:, policies] ** 2 + variance) / harms)
 
-    def _condition(
-        self, design: Matrix, gaps: Matrix, noise: Matrix, mean: Matrix, variance: Matrix
-    ) -> Matrix:
-        """Set the posterior mean (components, unknowns) and covariance; returns the components' weights."""
-        scaled = design / noise[:, :, None]
-        precision = np.linalg.inv(variance) + np.swapaxes(scaled, 1, 2) @ design
-        residual = gaps - (design @ mean[:, :, None])[:, :, 0]
-        pull = (np.swapaxes(scaled, 1, 2) @ residual[:, :, None])[:, :, 0]
-        self._covariance = np.linalg.inv(precision)
-        shift = (self._covariance @ pull[:, :, None])[:, :, 0]
-        self._mean = mean + shift
-        quadratic = (residual**2 / noise).sum(axis=1) - (pull * shift).sum(axis=1)
-        logdet = np.log(noise).sum(axis=1) + np.linalg.slogdet(variance)[1] + np.linalg.slogdet(precision)[1]
-        logs = -0.5 * (quadratic + logdet)
-        weights = np.exp(logs - logs.max())
-        return np.asarray(weights / weights.sum())
+    def _condition(self, looks: Looks) -> Matrix:
+        """Set what is believed after looks; returns the components' weights."""
+        self._mean, self._covariance, weights = condition(looks, *self._prior())
+        return weights
 
     def _later(self) -> Matrix:
         """How much harm is still to come beyond what shows after ``SEEN_AFTER`` cycles, as a factor."""
