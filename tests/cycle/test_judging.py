@@ -19,7 +19,7 @@ WANDERS = 0.2
 
 def wandering(plan):
     """An answer: shares of positives move from block to block, and some models lie above the others."""
-    outcome = success(plan, harm=lambda point: 0.002 * (point.rate < 1.0))
+    outcome = success(plan, harm=lambda point: 0.006 * (point.rate < 1.0))
     report, evaluation = outcome.report, plan.request.evaluation
     if report.evaluated is None:
         return outcome

@@ -92,7 +92,7 @@ def judged(half):
 
 
 def test_a_trial_that_is_refused_goes_on_as_a_watch_where_the_plan_that_comes_next_rests_on_it():
-    memory, notes = judged(half=0.011)
+    memory, notes = judged(half=0.014)
     assert notes.codes == ["TrialRefused", "WatchStarted"]
     assert memory.trial.watch
     assert [r.point for r in memory.refusals] == [QUARTER]

@@ -16,17 +16,17 @@ from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.launch import Wanted, name
 from dataefficient.cycle.model import Branch, Champion, Memory, Plan, Refusal
 from dataefficient.cycle.proposing import RECOMMENDED, Suggestion
-from dataefficient.cycle.seeking import catch_up_from, seek, stride, trial_cost
+from dataefficient.cycle.seeking import catch_up_from, looks_cost, seek, stride, trial_cost, watch_stride
 from dataefficient.planner.explore import MIN_CHANCE, MIN_LOOKS, PLANNED_AGE, Trial, wait_after
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
 
-WATCH = 0.5
+WATCH = 0.75
 """A watch begins once the bound of the plan in force is above this share of the tolerance."""
+SURE = 0.5
+"""It has told enough once the bound is below this one."""
 WATCH_FACTOR = 0.25
 """A watch takes no less than this part of the rows in force."""
-WATCH_STRIDE = 3
-"""Cycles between two looks at a watch, which is to grow old at little cost."""
 WATCH_LOOKS = 4
 """Looks that the account must be able to pay before a watch begins."""
 LONGEST_WAIT = 4
@@ -159,7 +159,7 @@ def with_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     ended = None
     if _is_answered(k, trial, plan.point):
         ended = "what it was to tell is no longer asked"
-    elif k.memory.cycle < trial.began + trial.age + (WATCH_STRIDE if trial.watch else stride(k, trial.point)):
+    elif k.memory.cycle < trial.began + trial.age + (watch_stride if trial.watch else stride)(k, trial.point):
         return planned
     end = k.next_interval.end
     cost = trial_cost(k, trial.point, k.rows(trial.position, end), 1)
@@ -244,7 +244,7 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
     found, origin = search.found, search.origin
     planned = _with_grant_used(planned, granted, found)
     if found is None:
-        return _new_watch(k, planned, origin, search.account)
+        return _new_watch(k, planned, champion, search.account)
     worth = f"worth {found.value:.0f} device-seconds"
     note = (
         f"Trial of {found.point}, over up to {found.age} cycles: {worth} with a chance of {found.chance:.0%}"
@@ -257,7 +257,7 @@ def _new_trial(k: Knowledge, planned: Planned, champion: Champion, left: float |
             asked += ". It takes over once it is certain to stay inside the tolerance"
         total = Forecast(found.cost, found.cost, found.cost)
         suggestion = Suggestion(Ask.TRIAL, found.point, asked, total)
-        return _new_watch(k, replace(planned, suggestion=suggestion), origin, search.account)
+        return _new_watch(k, replace(planned, suggestion=suggestion), champion, search.account)
     if found.point.size == champion.point.size:
         branch = Branch(Role.TRIAL, found.point, origin.cycle, 0, target=found.target)
         return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
@@ -302,8 +302,12 @@ def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float)
     point = replace(now, rate=rate)
     if rate == k.reference.rate:
         point = replace(point, policy=k.reference.policy)
-    cycles = k.memory.cycle - origin.cycle + WATCH_STRIDE * WATCH_LOOKS
-    if trial_cost(k, point, cycles * k.cycle_rows, WATCH_LOOKS) > account:
+    begun, step = float(k.memory.cycle - origin.cycle), watch_stride(k, point)
+    later = account + k.earned(step * (WATCH_LOOKS - 1))
+    if (
+        looks_cost(k, point, begun, step, 1) > account
+        or looks_cost(k, point, begun, step, WATCH_LOOKS) > later
+    ):
         return planned
     branch = Branch(Role.TRIAL, point, origin.cycle, 0, watch=True)
     note = f"Watch with {point}: {k.told_distance}"

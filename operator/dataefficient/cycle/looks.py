@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataefficient.contract import Evaluated, RunReport
-from dataefficient.cycle.branches import WATCH, WATCH_FACTOR, next_task, refuse
+from dataefficient.cycle.branches import SURE, WATCH, WATCH_FACTOR, next_task, refuse
 from dataefficient.cycle.gate import TOO_FEW_BLOCKS, Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion, Memory
@@ -204,8 +204,8 @@ def _is_watched_by(k: Knowledge, trial: Branch) -> bool:
 
 
 def _watched(k: Knowledge, trial: Branch, notes: Notes) -> Memory:
-    """A watch ends when it has grown old: a new one then starts from a younger champion."""
-    if trial.age < MAX_AGE:
+    """A watch ends when it has told enough or has grown old: a new one starts from a younger champion."""
+    if trial.age < MAX_AGE and k.wavers(SURE):
         return k.memory
     notes.add("WatchEnded", f"The watch ends after {trial.looks} looks: {k.told_distance}")
     return replace(k.memory, trial=None)

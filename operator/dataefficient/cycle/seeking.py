@@ -29,6 +29,8 @@ SIZE_CHANCE = 0.3
 """A trial of another size is not begun with a smaller chance: it tells of itself alone, and others wait."""
 LONGEST_STRIDE = 3
 """Cycles between two looks at a trial that rides, if exploration earns too little for one in each."""
+WATCH_STRIDE = 3
+"""Cycles between two looks at a watch, which is to grow old at little cost, where fewer looks cost less."""
 
 Telling = Callable[[Sequence[int], float], Spread]
 """How well looks at these ages tell a plan's distance, where it is believed to be so large."""
@@ -208,6 +210,13 @@ def stride(k: Knowledge, point: Point) -> int:
         paid_for = ceil(trial_cost(k, point, k.cycle_rows, 1) / max(k.accrual, 1e-9))
         return max(1, min(paid_for, LONGEST_STRIDE))
     return max(1, round(k.spec.horizon_cycles / LOOKS_IN_HORIZON))
+
+
+def watch_stride(k: Knowledge, point: Point) -> int:
+    """Cycles between two looks at a watch: where it rides, one in each cycle may cost less than reading
+    rows for it that the candidates in between have read."""
+    seldom = trial_cost(k, point, WATCH_STRIDE * k.cycle_rows, 1)
+    return 1 if WATCH_STRIDE * trial_cost(k, point, k.cycle_rows, 1) <= seldom else WATCH_STRIDE
 
 
 def trial_cost(k: Knowledge, point: Point, rows: float, looks: int) -> float:

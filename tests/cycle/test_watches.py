@@ -1,0 +1,88 @@
+"""When a watch begins, how often it is looked at, and when it has told enough."""
+
+from dataclasses import replace
+from math import log2
+
+import pytest
+
+from cycle.playing import Player, resource, success, worse
+from dataefficient.contract import Policy, Role
+from dataefficient.cycle.gate import Notes
+from dataefficient.cycle.knowledge import Knowledge
+from dataefficient.cycle.launch import plan_run
+from dataefficient.cycle.looks import judge_trial
+from dataefficient.cycle.model import Branch
+from dataefficient.cycle.planning import later_cycle
+from dataefficient.cycle.seeking import WATCH_STRIDE, looks_cost, trial_cost, watch_stride
+from dataefficient.planner.contrasts import Contrast, Spell
+from dataefficient.planner.knobs import Point
+
+FULL, HALF = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.NEGATIVES, 0.5, 32)
+QUARTER = replace(HALF, rate=0.25)
+
+
+@pytest.fixture(scope="module")
+def begun():
+    """What was known as a watch was planned, and the player after it."""
+    player = Player(resource(cycles=60, sizes=(32,)), worse(lambda point: 0.008 * log2(1.0 / point.rate)))
+    while not any(note.startswith("Watch with") for note in player.memory.notes):
+        assert player.memory.cycle < 59
+        before = player.memory
+        player.turn()
+    return Knowledge(player.spec, before, player.now), player.memory
+
+
+def test_a_watch_begins_with_the_present_champion_whose_harm_is_still_to_show(begun):
+    _, after = begun
+    assert after.trial.watch
+    assert after.trial.began == after.champion.cycle == after.cycle - 1
+
+
+def test_a_watch_begins_though_its_later_looks_are_still_to_be_earned(begun):
+    known, after = begun
+    point = after.trial.point
+    first, several = (looks_cost(known, point, 1.0, watch_stride(known, point), looks) for looks in (1, 4))
+    assert known.memory.account - after.account == pytest.approx(first)
+    assert several > known.memory.account
+
+
+@pytest.mark.parametrize(("rides", "stride"), [(True, 1), (False, WATCH_STRIDE)])
+def test_a_watch_is_looked_at_as_often_as_costs_least(begun, rides, stride):
+    known, after = begun
+    k, point = replace(known, memory=replace(after, takes_riders=rides)), after.trial.point
+    costs = {step: trial_cost(k, point, step * k.cycle_rows, 1) / step for step in (1, WATCH_STRIDE)}
+    assert watch_stride(k, point) == stride == min(costs, key=costs.get)
+
+
+def looked_at(half):
+    """What is noted of a look at a watch that agrees with earlier ones: the plan in force loses ``half``."""
+    player = Player(resource(sizes=(32,)))
+    player.play(lambda memory: memory.cycle == 4)
+    looks = [
+        Contrast((Spell(HALF, age),), (Spell(FULL, age),), int(age), age, half, 0.0004)
+        for age in (1.0, 2.0, 3.0)
+    ]
+    champion = player.memory.champion
+    trial = Branch(Role.TRIAL, QUARTER, 0, 3, champion.checkpoint, champion.position, looks=2, watch=True)
+    memory = replace(player.memory, contrasts=tuple(looks), trial=trial, adopted=HALF)
+    k = Knowledge(player.spec, memory, player.now)
+    wanted = later_cycle(k, champion).wanted[0]
+    report = success(plan_run(k.spec, k.memory, wanted, 1e4)).report
+    served = report.evaluated.models["start"]
+    mine = replace(served, loss=tuple((1.0 + 2.0 * half) * loss for loss in served.loss))
+    models = {**report.evaluated.models, "trial": mine}
+    notes = Notes()
+    after = judge_trial(k, replace(report, evaluated=replace(report.evaluated, models=models)), notes)
+    return after, notes
+
+
+def test_a_watch_ends_once_the_plan_in_force_surely_lies_well_inside():
+    after, notes = looked_at(0.001)
+    assert notes.codes == ["WatchEnded"]
+    assert after.trial is None
+
+
+def test_a_watch_goes_on_while_the_plan_in_force_may_use_most_of_the_tolerance():
+    after, notes = looked_at(0.012)
+    assert not notes.codes
+    assert after.trial.watch
