@@ -5,7 +5,7 @@ from math import log2
 
 import pytest
 
-from cycle.playing import Player, resource, success, worse
+from cycle.playing import Player, carrying, resource, success, worse
 from dataefficient.contract import Policy, Role
 from dataefficient.cycle.gate import Notes
 from dataefficient.cycle.knowledge import Knowledge
@@ -21,15 +21,23 @@ FULL, HALF = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.NEGATIVES, 0.5, 32)
 QUARTER = replace(HALF, rate=0.25)
 
 
+LOW = {"samplingRate": {"min": "0.05", "max": "1"}, "modelSize": {"values": [32]}}
+
+
+def by_the_logarithm(point):
+    """Each halving of the rows loses a fifth of a tolerance of 0.02."""
+    return 0.004 * log2(1.0 / point.rate)
+
+
 @pytest.fixture(scope="module")
 def begun():
-    """What was known as a watch was planned, and the player after it."""
-    player = Player(resource(cycles=60, sizes=(32,)), worse(lambda point: 0.008 * log2(1.0 / point.rate)))
+    """What was known as a watch was begun, and the memory with it."""
+    player = Player(resource(cycles=60, knobs=LOW), carrying(by_the_logarithm))
     while not any(note.startswith("Watch with") for note in player.memory.notes):
         assert player.memory.cycle < 59
-        before = player.memory
         player.turn()
-    return Knowledge(player.spec, before, player.now), player.memory
+    memory = player.memory
+    return Knowledge(player.spec, replace(memory, trial=None), player.now), memory
 
 
 def test_a_watch_begins_with_the_present_champion_whose_harm_is_still_to_show(begun):
@@ -38,12 +46,13 @@ def test_a_watch_begins_with_the_present_champion_whose_harm_is_still_to_show(be
     assert after.trial.began == after.champion.cycle == after.cycle - 1
 
 
-def test_a_watch_begins_though_its_later_looks_are_still_to_be_earned(begun):
+@pytest.mark.parametrize(("account", "begins"), [(1.01, True), (0.99, False)])
+def test_a_watch_begins_once_its_first_look_is_paid_and_the_later_ones_will_be(begun, account, begins):
     known, after = begun
-    point = after.trial.point
-    first, several = (looks_cost(known, point, 1.0, watch_stride(known, point), looks) for looks in (1, 4))
-    assert known.memory.account - after.account == pytest.approx(first)
-    assert several > known.memory.account
+    first = looks_cost(known, after.trial.point, 1.0, watch_stride(known, after.trial.point), 1)
+    k = replace(known, memory=replace(known.memory, account=account * first))
+    planned = later_cycle(k, k.memory.champion)
+    assert (planned.memory.trial is not None) == begins
 
 
 @pytest.mark.parametrize(("rides", "stride"), [(True, 1), (False, WATCH_STRIDE)])
@@ -52,6 +61,13 @@ def test_a_watch_is_looked_at_as_often_as_costs_least(begun, rides, stride):
     k, point = replace(known, memory=replace(after, takes_riders=rides)), after.trial.point
     costs = {step: trial_cost(k, point, step * k.cycle_rows, 1) / step for step in (1, WATCH_STRIDE)}
     assert watch_stride(k, point) == stride == min(costs, key=costs.get)
+
+
+def test_a_watch_that_would_take_much_of_the_saving_is_not_begun():
+    """Where a quarter of the rows is the least, a run of its own costs a third of what half of them saves."""
+    player = Player(resource(cycles=60, sizes=(32,)), worse(by_the_logarithm))
+    notes = [note for record in player.play().history for note in record.notes]
+    assert not any(note.startswith("Watch with") for note in notes)
 
 
 def looked_at(half):

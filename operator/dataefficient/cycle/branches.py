@@ -28,7 +28,9 @@ SURE = 0.5
 WATCH_FACTOR = 0.25
 """A watch takes no less than this part of the rows in force."""
 WATCH_LOOKS = 4
-"""Looks that the account must be able to pay before a watch begins."""
+"""Looks that the account must be able to pay in time before a watch begins."""
+WATCH_SHARE = 0.25
+"""A watch may cost at most this share of the saving that it guards."""
 LONGEST_WAIT = 4
 """Cycles that a trial waits for the account to pay for it."""
 CONTROL_SHARE = 0.1
@@ -303,11 +305,11 @@ def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float)
     if rate == k.reference.rate:
         point = replace(point, policy=k.reference.policy)
     begun, step = float(k.memory.cycle - origin.cycle), watch_stride(k, point)
-    later = account + k.earned(step * (WATCH_LOOKS - 1))
-    if (
-        looks_cost(k, point, begun, step, 1) > account
-        or looks_cost(k, point, begun, step, WATCH_LOOKS) > later
-    ):
+    first, several = (looks_cost(k, point, begun, step, looks) for looks in (1, WATCH_LOOKS))
+    later = step * (WATCH_LOOKS - 1)
+    if first > account or several > account + k.earned(later):
+        return planned
+    if several - first > WATCH_SHARE * later * (k.cycle_cost(k.reference) - k.cycle_cost(now)):
         return planned
     branch = Branch(Role.TRIAL, point, origin.cycle, 0, watch=True)
     note = f"Watch with {point}: {k.told_distance}"

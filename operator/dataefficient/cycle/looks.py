@@ -14,7 +14,7 @@ from dataefficient.cycle.gate import TOO_FEW_BLOCKS, Notes, gate_of, served
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion, Memory
 from dataefficient.cycle.seeking import goes_on
-from dataefficient.planner.contrasts import Contrast, Past, Spell, after
+from dataefficient.planner.contrasts import Contrast, Past, Spell, after, settled
 from dataefficient.planner.evidence import Paired, paired_ahead
 from dataefficient.planner.explore import MAX_AGE, MIN_LOOKS, PAUSE, PLANNED_AGE, TELLING_LOOKS
 from dataefficient.planner.knobs import Point
@@ -101,9 +101,10 @@ def judge_trial(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         if trial.cold:
             contrast = replace(contrast, cold=trial.cold, cold_age=trial.cold_age + trial.age)
         trial = replace(trial, looks=trial.looks + 1)
-        earlier = memory.contrasts
+        earlier = memory.contrasts if trial.changed else settled(memory.contrasts)
         if _has_changed(k, contrast, notes):
-            earlier, trial = (), _asked_anew(trial, champion.point)
+            earlier, trial = (), _asked_anew(trial, champion.point, known=trial.looks > MIN_LOOKS)
+        contrast = replace(contrast, changed=trial.changed)
         memory = replace(memory, trial=trial, contrasts=(*earlier, contrast)[-CONTRASTS:])
     k = replace(k, memory=memory)
     if trial.watch:
@@ -140,12 +141,16 @@ def _has_changed(k: Knowledge, look: Contrast, notes: Notes) -> bool:
     return True
 
 
-def _asked_anew(trial: Branch, champion: Point) -> Branch:
+def _asked_anew(trial: Branch, champion: Point, *, known: bool) -> Branch:
     """The trial that told of a change goes on: a stream that changes at once harms most at first.
 
     It speaks again for what it spoke for, or as a watch did for the plan that was in force.
+
+    Args:
+        known: whether its plan was known well enough for the stream to have changed, not what was thought.
     """
-    return replace(trial, looks=1, target=champion if trial.watch else trial.target, watch=False)
+    target = champion if trial.watch else trial.target
+    return replace(trial, looks=1, target=target, watch=False, changed=known)
 
 
 def _told(k: Knowledge, trial: Branch) -> str:

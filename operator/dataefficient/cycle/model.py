@@ -183,6 +183,8 @@ class Branch:
     """The plan that a trial is for, where it is a milder one that the law of the rate speaks of."""
     watch: bool = False
     """A trial of a neighbouring rate that tells what the plan in force loses, and is not there to serve."""
+    changed: bool = False
+    """It told of a change of the stream, from which it recovers."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ mode it waits for approval, is decided in ``branches``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil, inf
 
@@ -16,7 +16,7 @@ from dataefficient.cycle.costing import HISTORY_ADVANCE
 from dataefficient.cycle.knowledge import Knowledge
 from dataefficient.cycle.model import Branch, Champion
 from dataefficient.planner.belief import EXPECTED_LOSS, cold_luck, conversion_loss
-from dataefficient.planner.contrasts import after
+from dataefficient.planner.contrasts import after, settled
 from dataefficient.planner.explore import MIN_CHANCE, MIN_LOOKS, Pace, Spread, Trial, best_trial
 from dataefficient.planner.knobs import Point
 from dataefficient.planner.law import Law
@@ -77,6 +77,8 @@ def seek(
         return None
     if k.memory.cycle < k.memory.no_trial_before or k.memory.successor:
         return None
+    # What a change of the stream cost tells little of what a plan costs since: that is to be found out.
+    k = replace(k, memory=replace(k.memory, contrasts=settled(k.memory.contrasts)))
     blocked = {r.point for r in k.memory.refusals if r.not_before > k.memory.cycle}
     points = [p for p in k.cheaper(k.points, now) if p not in blocked and p != but]
     step = stride(k, min(points, key=k.cycle_cost, default=now))

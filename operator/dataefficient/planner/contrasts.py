@@ -6,6 +6,7 @@ keeps or shows a memory loads no library that fits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataefficient.planner.knobs import Point
@@ -82,6 +83,10 @@ class Contrast:
     """How far the models' predictions lie apart, whatever came of it: half their Jeffreys divergence,
     relative to the loss. None: not told."""
 
+    changed: bool = False
+    """Whether it told of a change of the stream, or its branch lived through one: it recovers slowly, and
+    shows more than its plan costs later."""
+
     @property
     def converted(self) -> bool:
         """Whether ``mine`` left the common start at another size; ``cold`` names then what that lost."""
@@ -102,3 +107,8 @@ class Contrast:
     def points(self) -> frozenset[Point]:
         """Plans that it speaks of."""
         return frozenset(spell.point for spell in (*self.mine, *self.against))
+
+
+def settled(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """Those that were not measured in a change of the stream."""
+    return tuple(c for c in contrasts if not c.changed)
