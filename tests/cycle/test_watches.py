@@ -102,3 +102,13 @@ def test_a_watch_goes_on_while_the_plan_in_force_may_use_most_of_the_tolerance()
     after, notes = looked_at(0.012)
     assert not notes.codes
     assert after.trial.watch
+
+
+def test_a_plan_that_rests_on_cold_starts_alone_is_watched():
+    player = Player(resource(sizes=(32,)))
+    player.play(lambda memory: memory.cycle == 4)
+    cold = Contrast((Spell(HALF, 1.0),), (Spell(FULL, 1.0),), 0, None, 0.0005, 0.0004)
+    k = Knowledge(player.spec, replace(player.memory, contrasts=(cold,), adopted=HALF), player.now)
+    assert k.wavers(1.0)
+    branch = replace(cold, mine=(Spell(HALF, 4.0),), age=4.0)
+    assert not replace(k, memory=replace(k.memory, contrasts=(cold, branch))).wavers(1.0)

@@ -245,14 +245,13 @@ class Knowledge(Costing):
         return 1.0 - spent_alpha(float(self.spec.kpi.confidence), 1 + self.memory.looks)
 
     def wavers(self, share: float) -> bool:
-        """Whether the plan in force may leave that share of the tolerance."""
+        """Whether the plan in force may leave that share of the tolerance, or rests on cold starts alone: no
+        branch has shown yet what a lineage loses."""
         now = self.in_force
-        return (
-            now is not None
-            and now != self.reference
-            and now in self.prospects
-            and (self.prospects[now].kept_bound > share * self.tolerance)
-        )
+        if now is None or now == self.reference or now not in self.prospects:
+            return False
+        seen = any(c.age is not None for c in self.memory.contrasts)
+        return not seen or self.prospects[now].kept_bound > share * self.tolerance
 
     @property
     def distance(self) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import combinations
 from math import hypot, sqrt
 
 from dataefficient.api.schedule import interval
@@ -434,7 +435,17 @@ def _probe_error(k: Knowledge, point: Point, gap: float, error: float, rows: int
     converged = found is not None and found.examples is not None and rows >= found.examples
     unlike = 0.0 if converged or point.size == k.reference.size else k.tolerance
     short = COLD_DOUBT * max(gap, 0.0) if point.rate < k.reference.rate else 0.0
-    return hypot(error, unlike, short, sqrt(2.0) * k.memory.seed_noise)
+    return hypot(error, unlike, short, sqrt(2.0) * k.memory.seed_noise, _unevenness(k.memory.convergence))
+
+
+def _unevenness(found: Convergence | None) -> float:
+    """By how much more history made a model worse at most, relative to its loss.
+
+    Where that happens the stream moves, or hardly anything was learned yet. Then to have dropped rows may
+    look harmless by as much.
+    """
+    losses = [rung.loss for rung in sorted(found.measured, key=lambda r: r.rows)] if found is not None else []
+    return max((longer / shorter - 1.0 for shorter, longer in combinations(losses, 2)), default=0.0)
 
 
 def history_window(k: Knowledge) -> tuple[datetime, datetime]:
