@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cycle.playing import Player, resource, success
+from cycle.looking import look_at_trial
+from cycle.playing import Player, resource
 from dataefficient.contract import Policy, Role
-from dataefficient.cycle.gate import Notes
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.launch import plan_run
-from dataefficient.cycle.looks import judge_trial
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.planning import later_cycle
 from dataefficient.cycle.seeking import seek
@@ -41,14 +39,7 @@ def looked_at(contrasts, *, earlier_looks, loses=LOST):
     champion = k.memory.champion
     trial = Branch(Role.TRIAL, QUARTER, 0, 4, champion.checkpoint, champion.position, looks=earlier_looks)
     k = replace(k, memory=replace(k.memory, trial=trial))
-    wanted = later_cycle(k, champion).wanted[0]
-    report = success(plan_run(k.spec, k.memory, wanted, 1e4)).report
-    served = report.evaluated.models["start"]
-    mine = replace(served, loss=tuple((1.0 + loses) * loss for loss in served.loss))
-    models = {**report.evaluated.models, "trial": mine}
-    notes = Notes()
-    after = judge_trial(k, replace(report, evaluated=replace(report.evaluated, models=models)), notes)
-    return after, notes
+    return look_at_trial(k, loses)
 
 
 def test_a_look_that_tells_of_a_change_is_marked_and_replaces_what_was_measured_before():

@@ -4,14 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from cycle.looking import look_at_trial
 from cycle.playing import Player, resource, success
 from dataefficient.contract import Policy, Role
-from dataefficient.cycle.gate import Notes
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.launch import plan_run
-from dataefficient.cycle.looks import judge_trial
 from dataefficient.cycle.model import Branch
-from dataefficient.cycle.planning import later_cycle
 from dataefficient.planner.contrasts import Contrast, Spell
 from dataefficient.planner.knobs import Point
 
@@ -60,13 +57,7 @@ def judged(gap, earlier=(0.001, 0.003, 0.002)):
     trial = Branch(Role.TRIAL, QUARTER, 0, 5, champion.checkpoint, champion.position, looks=len(earlier))
     memory = replace(player.memory, contrasts=looks, trial=trial)
     k = Knowledge(player.spec, memory, player.now)
-    wanted = later_cycle(k, champion).wanted[0]
-    report = success(plan_run(k.spec, k.memory, wanted, 1e4)).report
-    served = report.evaluated.models["start"]
-    losing = replace(served, loss=tuple((1.0 + gap) * loss for loss in served.loss))
-    models = {**report.evaluated.models, "trial": losing}
-    notes = Notes()
-    return judge_trial(k, replace(report, evaluated=replace(report.evaluated, models=models)), notes), notes
+    return look_at_trial(k, gap)
 
 
 @pytest.mark.parametrize("gap", [0.1, 0.4])

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cycle.playing import Player, resource, success
+from cycle.looking import look_at_trial
+from cycle.playing import Player, resource
 from dataefficient.contract import Policy, Role
-from dataefficient.cycle.gate import Notes
 from dataefficient.cycle.knowledge import COLD_SPREAD, Knowledge
-from dataefficient.cycle.launch import plan_run
-from dataefficient.cycle.looks import judge_trial
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.planning import later_cycle
 from dataefficient.cycle.seeking import goes_on
@@ -82,13 +80,7 @@ def judged(half):
     champion = k.memory.champion
     trial = Branch(Role.TRIAL, QUARTER, 0, 5, champion.checkpoint, champion.position, looks=2)
     k = replace(k, memory=replace(k.memory, trial=trial))
-    wanted = later_cycle(k, champion).wanted[0]
-    report = success(plan_run(k.spec, k.memory, wanted, 1e4)).report
-    served = report.evaluated.models["start"]
-    failing = replace(served, loss=tuple(1.06 * loss for loss in served.loss))
-    models = {**report.evaluated.models, "trial": failing}
-    notes = Notes()
-    return judge_trial(k, replace(report, evaluated=replace(report.evaluated, models=models)), notes), notes
+    return look_at_trial(k, 0.06)
 
 
 def test_a_trial_that_is_refused_goes_on_as_a_watch_where_the_plan_that_comes_next_rests_on_it():

@@ -5,12 +5,10 @@ from math import log2
 
 import pytest
 
-from cycle.playing import Player, carrying, resource, success, worse
+from cycle.looking import look_at_trial
+from cycle.playing import Player, carrying, resource, worse
 from dataefficient.contract import Policy, Role
-from dataefficient.cycle.gate import Notes
 from dataefficient.cycle.knowledge import Knowledge
-from dataefficient.cycle.launch import plan_run
-from dataefficient.cycle.looks import judge_trial
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.planning import later_cycle
 from dataefficient.cycle.seeking import WATCH_STRIDE, looks_cost, trial_cost, watch_stride
@@ -82,14 +80,7 @@ def looked_at(half):
     trial = Branch(Role.TRIAL, QUARTER, 0, 3, champion.checkpoint, champion.position, looks=2, watch=True)
     memory = replace(player.memory, contrasts=tuple(looks), trial=trial, adopted=HALF)
     k = Knowledge(player.spec, memory, player.now)
-    wanted = later_cycle(k, champion).wanted[0]
-    report = success(plan_run(k.spec, k.memory, wanted, 1e4)).report
-    served = report.evaluated.models["start"]
-    mine = replace(served, loss=tuple((1.0 + 2.0 * half) * loss for loss in served.loss))
-    models = {**report.evaluated.models, "trial": mine}
-    notes = Notes()
-    after = judge_trial(k, replace(report, evaluated=replace(report.evaluated, models=models)), notes)
-    return after, notes
+    return look_at_trial(k, 2.0 * half)
 
 
 def test_a_watch_ends_once_the_plan_in_force_surely_lies_well_inside():

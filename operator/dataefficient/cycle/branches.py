@@ -288,7 +288,7 @@ def _with_grant_used(planned: Planned, granted: Point | None, found: Trial | Non
     return replace(planned, notes=(*planned.notes, lapsed), codes=(*planned.codes, "ApprovalLapsed"))
 
 
-def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float) -> Planned:
+def _new_watch(k: Knowledge, planned: Planned, champion: Champion, account: float) -> Planned:
     """Begins a branch at a neighbouring rate where the plan in force is not sure; cheaper than a control.
 
     By the law of the rate the two tell what the plan in force loses, and as the branch grows old, how slowly
@@ -304,16 +304,16 @@ def _new_watch(k: Knowledge, planned: Planned, origin: Champion, account: float)
     point = replace(now, rate=rate)
     if rate == k.reference.rate:
         point = replace(point, policy=k.reference.policy)
-    begun, step = float(k.memory.cycle - origin.cycle), watch_stride(k, point)
+    begun, step = float(k.memory.cycle - champion.cycle), watch_stride(k, point)
     first, several = (looks_cost(k, point, begun, step, looks) for looks in (1, WATCH_LOOKS))
     later = step * (WATCH_LOOKS - 1)
     if first > account or several > account + k.earned(later):
         return planned
     if several - first > WATCH_SHARE * later * (k.cycle_cost(k.reference) - k.cycle_cost(now)):
         return planned
-    branch = Branch(Role.TRIAL, point, origin.cycle, 0, watch=True)
+    branch = Branch(Role.TRIAL, point, champion.cycle, 0, watch=True)
     note = f"Watch with {point}: {k.told_distance}"
-    return _begin_trial(k, planned, branch, (origin.position, origin.checkpoint), note)
+    return _begin_trial(k, planned, branch, (champion.position, champion.checkpoint), note)
 
 
 def _begin_trial(

@@ -42,7 +42,7 @@ class Search:
 
     Attributes:
         found: the best trial; None: none is worth its cost.
-        origin: the champion that it leaves from; where none is worth its cost, the oldest that one could.
+        origin: the champion that it leaves from.
         cold_from: where a cold start of another size begins.
         cold_cycles: how many cycles' rows it gets.
         account: device-seconds that experiments may take now.

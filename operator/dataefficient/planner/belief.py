@@ -23,17 +23,14 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from dataefficient.contract import Policy
-from dataefficient.planner.conditioning import Looks, condition, wandered
+from dataefficient.planner.conditioning import Looks, Matrix, condition, wandered
 from dataefficient.planner.contrasts import Contrast, Past
 from dataefficient.planner.knobs import Knobs, Point
 from dataefficient.planner.law import DEVIATION, EXPONENTS, Law
 from dataefficient.planner.scatter import weight
-
-Matrix = NDArray[np.float64]
 
 CARRY_OVERS = (0.3, 0.5, 0.65, 0.75, 0.83, 0.89, 0.93, 0.96, 0.98)
 """Grid of rho; without evidence each is as likely as the others."""
