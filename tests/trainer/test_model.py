@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from dataefficient_trainer.batch import Batch
 from dataefficient_trainer.growth import grow
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.rules import Pace
@@ -33,8 +34,8 @@ def batch(rows=64, seed=0):
 
 def step(model, rows, *, offset=0.4):
     label = rows[2]
-    sampling = {"offset_B": torch.full_like(label, offset), "weight_B": torch.full_like(label, 1.5)}
-    return model.train_step(*rows, **sampling, target_B=label * 1.2, pace=PACE)
+    batch = Batch(*rows, torch.full_like(label, offset), torch.full_like(label, 1.5), label * 1.2)
+    return model.train_step(batch, PACE)
 
 
 def trained(size, steps=30):
@@ -92,6 +93,17 @@ def test_repeated_rows_of_a_batch_are_updated_once_with_their_summed_gradient():
     assert model.wide[0].item() == pytest.approx(0.05 * 1.0 / np.sqrt(1 + 1.0))
     assert model.wide[20].item() == pytest.approx(0.05 * 0.5 / np.sqrt(1 + 0.25))
     assert model.wide[1].item() == 0.0
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_rows_that_take_their_steps_at_every_occurrence_end_as_those_that_are_brought_together(size):
+    together, apart = make(size), make(size)
+    apart.compacts = False
+    for seed in range(20):
+        for model in (together, apart):
+            step(model, batch(seed=seed))
+    for name, tensor in together.tensors().items():
+        torch.testing.assert_close(apart.tensors()[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_the_linear_part_has_its_own_accumulator():

@@ -13,12 +13,15 @@ d = F*s + 2*D inputs, r rank of the cross layer, h1 and h2 hidden units.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dataefficient_trainer import intercept
+from dataefficient_trainer.batch import Batch
+from dataefficient_trainer.graphed import Graphed
 from dataefficient_trainer.rules import Pace, widths
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -43,6 +46,16 @@ class Forward:
     h2_BG: Tensor | None = None
 
 
+@dataclass
+class Measured:
+    """What a batch gives before a step changes anything."""
+
+    seen: Forward
+    logit_B: Tensor
+    """With the sampling's offset."""
+    loss: Tensor
+
+
 class Model:
     """Parameters, optimizer state and both passes.
 
@@ -53,6 +66,11 @@ class Model:
         size: the model's size, see ``rules.widths``.
         seed: initial weights; None: they are loaded before anything else is done.
         device: torch device.
+
+    Attributes:
+        compacts: whether a table's update visits each distinct row of a batch once. Otherwise every
+            occurrence takes the same, whole step: more work, but of a shape that does not hang on values,
+            for which a GPU would have to be waited for.
     """
 
     def __init__(
@@ -60,6 +78,7 @@ class Model:
     ) -> None:
         self.fields, self.table_rows, self.numbers, self.size = fields, table_rows, numbers, size
         self.device = torch.device(device)
+        self.compacts = self.device.type == "cpu"
         self.widths = widths(size)
         self._shapes = self._dense_shapes()
         self.step = 0
@@ -159,6 +178,7 @@ class Model:
         self._bias_gradient: Tensor | None = None
         self._constants = intercept.constants(self.device)
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
+        self._graphed: Graphed[Measured] | None = None
 
     def start_at(self, rows: float, positives: float) -> None:
         """Set a fresh model's intercepts to the log-odds of its first rows: a rare label is no news."""
@@ -257,45 +277,59 @@ class Model:
         width = self.fields * self.widths.embedding
         return dx0[:, :width].reshape(-1, self.widths.embedding)
 
-    def train_step(
-        self,
-        indices_BF: Tensor,
-        values_BD: Tensor,
-        label_B: Tensor,
-        *,
-        offset_B: Tensor,
-        weight_B: Tensor,
-        target_B: Tensor,
-        pace: Pace,
-    ) -> float:
+    def train_step(self, batch: Batch, pace: Pace) -> float:
         """One step on a batch; returns the mean log loss before it, on the sampled rows.
 
-        ``offset_B`` is the log-odds offset of the sampling: what is learnt is the unsampled log-odds.
-        ``weight_B`` and ``target_B`` are rows and positives of the stream that each row stands for.
-        Nothing changes where the loss is not finite; the caller stops then.
+        Nothing changes where the loss is not finite; the caller stops then. All batches of ``pace.batch``
+        rows must come with the same pace.
         """
-        seen = self.forward(indices_BF, values_BD)
-        logit = seen.logit_B + offset_B
-        loss = float(torch.nn.functional.softplus(logit).sub_(logit * label_B).mean())
-        if not math.isfinite(loss):
-            return loss
-        g_B = torch.sigmoid(logit).sub_(label_B)
+        if self.device.type == "cuda" and len(batch) == pace.batch:
+            return self._graphed_step(batch, pace)
+        measured = self._measure(batch)
+        loss = float(measured.loss)
+        if math.isfinite(loss):
+            self.step += 1
+            self._learn(batch, measured, pace.sparse, self._adam_numbers(pace.dense))
+        return loss
+
+    def _graphed_step(self, batch: Batch, pace: Pace) -> float:
+        if self._graphed is None:
+            self._graphed = Graphed(
+                self._measure,
+                lambda measured: measured.loss,
+                lambda rows, measured, numbers: self._learn(rows, measured, pace.sparse, numbers.unbind()),
+            )
+        loss = self._graphed.measure(batch)
+        if math.isfinite(loss):
+            self.step += 1
+            self._graphed.learn(self._adam_numbers(pace.dense))
+        return loss
+
+    def _measure(self, batch: Batch) -> Measured:
+        seen = self.forward(batch.indices_BF, batch.values_BD)
+        logit = seen.logit_B + batch.offset_B
+        return Measured(seen, logit, torch.nn.functional.softplus(logit).sub_(logit * batch.label_B).mean())
+
+    def _learn(
+        self, batch: Batch, measured: Measured, sparse: float, adam: Sequence[float] | Sequence[Tensor]
+    ) -> None:
+        """Change all parameters and the optimizer's state, in place."""
+        seen = measured.seen
+        g_B = torch.sigmoid(measured.logit_B).sub_(batch.label_B)
         intercept.follow(
             self.bias,
             self.bias_information,
             self._constants,
             logit_B=seen.logit_B,
-            weight_B=weight_B,
-            target_B=target_B,
+            weight_B=batch.weight_B,
+            target_B=batch.target_B,
         )
         embedding = self.dense_gradient(seen, g_B)
-        self._update_tables(seen.flat_N, g_B, embedding, pace.sparse)
+        self._update_tables(seen.flat_N, g_B, embedding, sparse)
         self._bias_gradient = g_B.mean()
-        self.step += 1
         if len(self.dense):
             self.gradient.mul_(1.0 / len(g_B))
-            self._adam(pace.dense)
-        return loss
+            self._adam(*adam)
 
     def gradient_norm(self) -> float | None:
         """Euclidean norm of the newest batch's mean gradient by the bias and the dense part; None: no batch.
@@ -306,12 +340,16 @@ class Model:
             return None
         return float(torch.cat([self.gradient, self._bias_gradient.reshape(1)]).norm())
 
-    def _adam(self, rate: float) -> None:
+    def _adam_numbers(self, rate: float) -> tuple[float, float]:
+        """By which the root of the mean square gradient is multiplied, and what is added: Adam's denominator
+        with the learning rate and the corrections of both moments' bias in it."""
+        rate /= 1 - BETA1**self.step
+        return 1.0 / (rate * math.sqrt(1 - BETA2**self.step)), EPSILON / rate
+
+    def _adam(self, factor: float | Tensor, least: float | Tensor) -> None:
         self.adam_mean.lerp_(self.gradient, 1 - BETA1)
         self.adam_square.mul_(BETA2).addcmul_(self.gradient, self.gradient, value=1 - BETA2)
-        scale = 1.0 / math.sqrt(1 - BETA2**self.step)
-        denominator = self.adam_square.sqrt().mul_(scale).add_(EPSILON)
-        self.dense.addcdiv_(self.adam_mean, denominator, value=-rate / (1 - BETA1**self.step))
+        self.dense.addcdiv_(self.adam_mean, self.adam_square.sqrt().mul_(factor).add_(least), value=-1.0)
 
     def _update_tables(self, flat_N: Tensor, g_B: Tensor, embedding_Ns: Tensor | None, rate: float) -> None:
         """Row-wise Adagrad (Duchi et al. 2011; one accumulator a row) on gradients summed over the batch.
@@ -319,25 +357,32 @@ class Model:
         The linear part has accumulators of its own: its gradients are far larger than an embedding's
         and would hold the embeddings still.
         """
-        count = len(flat_N)
-        order = torch.arange(count, device=self.device)
+        order = torch.arange(len(flat_N), device=self.device)
         # The last occurrence of each row stands for it: distinct rows without sorting.
         self._marker.scatter_(0, flat_N, order)
         representative = self._marker.index_select(0, flat_N)
-        first = representative == order
-        rows_U = flat_N.masked_select(first)
-        local_N = first.cumsum(0).sub_(1).index_select(0, representative)
-        wide = torch.zeros(len(rows_U), device=self.device)
-        wide.index_add_(0, local_N, g_B.unsqueeze(1).expand(-1, self.fields).reshape(-1))
+        if self.compacts:
+            first = representative == order
+            rows_U = flat_N.masked_select(first)
+            local_N = first.cumsum(0).sub_(1).index_select(0, representative)
+        else:
+            rows_U, local_N = flat_N, representative
+
+        def summed(gradient_N: Tensor) -> Tensor:
+            total = gradient_N.new_zeros((len(rows_U), *gradient_N.shape[1:])).index_add_(
+                0, local_N, gradient_N
+            )
+            return total if self.compacts else total.index_select(0, local_N)
+
+        wide = summed(g_B.unsqueeze(1).expand(-1, self.fields).reshape(-1))
         total = self.wide_sum.index_select(0, rows_U).addcmul_(wide, wide)
         self.wide_sum.index_copy_(0, rows_U, total)
         weight = self.wide.index_select(0, rows_U).addcmul_(wide, total.rsqrt(), value=-rate)
         self.wide.index_copy_(0, rows_U, weight)
         if embedding_Ns is None:
             return
-        summed = torch.zeros((len(rows_U), self.widths.embedding), device=self.device)
-        summed.index_add_(0, local_N, embedding_Ns)
-        total = self.embedding_sum.index_select(0, rows_U).add_(summed.square().mean(1))
+        moved = summed(embedding_Ns)
+        total = self.embedding_sum.index_select(0, rows_U).add_(moved.square().mean(1))
         self.embedding_sum.index_copy_(0, rows_U, total)
-        summed.mul_(total.rsqrt_().mul_(-rate).unsqueeze(1))
-        self.embedding.index_copy_(0, rows_U, self.embedding.index_select(0, rows_U).add_(summed))
+        moved.mul_(total.rsqrt_().mul_(-rate).unsqueeze(1))
+        self.embedding.index_copy_(0, rows_U, self.embedding.index_select(0, rows_U).add_(moved))

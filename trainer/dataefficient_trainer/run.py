@@ -16,6 +16,7 @@ import torch
 
 from dataefficient.contract import Policy, RunReport, RunRequest
 from dataefficient_trainer import outcome, rules
+from dataefficient_trainer.batch import Batch
 from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import NotFiniteError
 from dataefficient_trainer.events import Chunk, Stream, micros
@@ -333,26 +334,19 @@ class Run:
 
     def _train_pending(self, *, rest: bool) -> None:
         """Train full batches of the waiting rows; with ``rest`` the last, smaller one too."""
-        size, at, pending = self.pace.batch, 0, self.state.pending
-        while len(pending) - at >= (1 if rest else size):
-            self._step(pending.take(slice(at, at + size)))
-            at += size
-        if at:
-            self.state.pending = pending.take(slice(at, None))
-
-    def _step(self, batch: Batchable) -> None:
-        model, counts = self.state.model, self.state.counts
+        size, pending, model = self.pace.batch, self.state.pending, self.state.model
+        end = len(pending) if rest else len(pending) // size * size
+        if not end:
+            return
         assert model is not None
-        rows = {name: torch.from_numpy(array).to(model.device) for name, array in batch.arrays().items()}
-        loss = model.train_step(
-            rows["indices"],
-            rows["values"],
-            rows["label"],
-            offset_B=rows["offset"],
-            weight_B=rows["weight"],
-            target_B=rows["target"],
-            pace=self.pace,
-        )
+        rows = Batch.of(pending.take(slice(end)).arrays().values(), model.device)
+        for at in range(0, end, size):
+            self._step(model, rows.rows(at, at + size))
+        self.state.pending = pending.take(slice(end, None))
+
+    def _step(self, model: Model, batch: Batch) -> None:
+        counts = self.state.counts
+        loss = model.train_step(batch, self.pace)
         if not np.isfinite(loss):
             raise NotFiniteError(
                 f"the training loss became {loss} at step {counts.steps + 1} of this run (learning rates "
