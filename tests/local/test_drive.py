@@ -306,3 +306,9 @@ def test_a_failing_control_ends_its_lineage_and_nothing_else(write, tmp_path):
     assert len(largest.runs) == 2
     assert largest.runs[-1][1].attempt == 3
     assert any((folder / "controls").iterdir())
+
+
+def test_a_resource_that_stops_ends_the_program_with_controls_as_without(write, tmp_path):
+    file = write(faults="c001-candidate=data")
+    for control in (False, True):
+        assert drive(file, tmp_path / f"w{control}", control=control).step is Step.STOPPED

@@ -118,7 +118,7 @@ class Driver:
                 memory, wake, news = self._ask(memory)
                 continue
             news = self._launch(memory)
-            settled = news or (self._work.control and self._control_jobs is None)
+            settled = news or (self._controlled(memory) and self._control_jobs is None)
             if (
                 not settled
                 and not self._live
@@ -133,6 +133,9 @@ class Driver:
 
     def _over(self, memory: Memory) -> bool:
         return self._enough(memory) or memory.step in (Step.FINISHED, Step.STOPPED)
+
+    def _controlled(self, memory: Memory) -> bool:
+        return self._work.control and memory.step is not Step.STOPPED
 
     @staticmethod
     def _nothing_to_wait_for(memory: Memory, wake: datetime | None) -> bool:
@@ -168,7 +171,7 @@ class Driver:
         """
         news = False
         jobs = [] if self._over(memory) else self._own_jobs(memory)
-        if self._work.control and memory.step is not Step.STOPPED:
+        if self._controlled(memory):
             if self._control_jobs is None:
                 self._control_jobs = list(self._next_controls())
             jobs += self._control_jobs
