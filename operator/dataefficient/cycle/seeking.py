@@ -116,7 +116,7 @@ def seek(
     # and for an old one there would be rows to read that nobody else does.
     found = found_among(alike, oldest)
     other = found_among(others, champion if k.memory.converts_sizes else oldest)
-    if other is not None and (found is None or other.value > found.value):
+    if other is not None and (found is None or other.yields > found.yields):
         return Search(other, champion, cold_from, cold_cycles, account)
     return Search(found, oldest, cold_from, cold_cycles, account)
 

@@ -38,7 +38,7 @@ PAUSE = 3
 
 @dataclass(frozen=True)
 class Trial:
-    """A proposed trial: its point, what it is worth and costs (device-seconds), and its chance."""
+    """A proposed trial: its point, what it is worth and costs (device-seconds), its chance, and its age then."""
 
     point: Point
     target: Point
@@ -47,6 +47,14 @@ class Trial:
     cost: float
     chance: float
     age: int
+    cycles: int
+    """In which it holds the only place, and others wait."""
+
+    @property
+    def yields(self) -> float:
+        """Device-seconds that it is worth a cycle: the order of one after another (Smith, Various optimizers for
+        single-stage production, Naval Research Logistics Quarterly 3, 1956)."""
+        return self.value / self.cycles
 
 
 class Spread(NamedTuple):
@@ -260,7 +268,7 @@ def best_trial(
             value = gain - spent - terms.wrong * max(odds.values()) * terms.rollback
             if value > 0.0 and (best is None or value > best.value):
                 target = max(odds, key=lambda p: odds[p] * saving[p])
-                best = Trial(point, target, value, spent, odds[target], age)
+                best = Trial(point, target, value, spent, odds[target], age, age - pace.first + 1)
     return best
 
 
