@@ -48,7 +48,8 @@ def played():
         reports[plan.request.run] = outcome.report
         return outcome
 
-    player = Player(resource(cycles=60, sizes=(32,), exploration={"share": "0.8"}), answer)
+    much = {"exploration": {"share": "0.8"}, "horizonCycles": 40}
+    player = Player(resource(cycles=60, sizes=(32,), **much), answer)
     contrasts = {}
     while not any(code in ("ControlConfirmed", "ControlPromoted") for code in player.codes()):
         before = player.memory

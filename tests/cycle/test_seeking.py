@@ -7,11 +7,13 @@ import pytest
 from cycle.looking import look_at_trial
 from cycle.playing import Player, resource
 from dataefficient.contract import Policy, Role
+from dataefficient.cycle import seeking
 from dataefficient.cycle.knowledge import COLD_SPREAD, Knowledge
 from dataefficient.cycle.model import Branch
 from dataefficient.cycle.planning import later_cycle
 from dataefficient.cycle.seeking import goes_on
 from dataefficient.planner.contrasts import Contrast, Spell
+from dataefficient.planner.explore import Trial
 from dataefficient.planner.knobs import Point
 
 FULL, QUARTER = Point(Policy.UNIFORM, 1.0, 32), Point(Policy.NEGATIVES, 0.25, 32)
@@ -81,6 +83,16 @@ def judged(half):
     trial = Branch(Role.TRIAL, QUARTER, 0, 5, champion.checkpoint, champion.position, looks=2)
     k = replace(k, memory=replace(k.memory, trial=trial))
     return look_at_trial(k, 0.06)
+
+
+def test_a_trial_that_tells_soon_goes_before_one_that_is_worth_more_and_takes_long(monkeypatch):
+    def found(candidates, *_, speaks, **__):
+        value, cycles = (30.0, 2) if speaks(None) else (100.0, 10)
+        return Trial(candidates[0], candidates[0], value, 1.0, 0.5, 1 + cycles, cycles)
+
+    monkeypatch.setattr(seeking, "best_trial", found)
+    k = known()
+    assert seeking.seek(k, FULL, k.memory.champion, None).found.point.size == FULL.size
 
 
 def test_a_trial_that_is_refused_goes_on_as_a_watch_where_the_plan_that_comes_next_rests_on_it():

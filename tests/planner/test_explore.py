@@ -13,6 +13,7 @@ from dataefficient.planner.explore import (
     Pace,
     Spread,
     Terms,
+    Trial,
     best_probe,
     best_trial,
     chance,
@@ -94,8 +95,17 @@ def test_a_trial_that_costs_more_than_it_can_save_is_not_begun():
     assert trial(costs=lambda point, age, looks: 1e5) is None
 
 
-def test_where_the_life_is_over_soon_nothing_new_is_tried():
-    assert trial(terms=replace(TERMS, horizon=0)) is None
+def test_a_trial_saves_in_those_cycles_of_the_horizon_that_are_left_when_it_has_told():
+    found = trial()
+    assert found.cycles == found.age - PACE.first + 1
+    for horizon in (0, 2, 3):
+        assert trial(terms=replace(TERMS, horizon=horizon), costs=lambda *_: 0.0) is None
+    assert trial(terms=replace(TERMS, horizon=4), costs=lambda *_: 0.0).cycles == 3
+
+
+def test_trials_are_ordered_by_what_they_are_worth_a_cycle():
+    long = Trial(SMALL, SMALL, value=100.0, cost=1.0, chance=0.5, age=10, cycles=10)
+    assert replace(long, value=30.0, cycles=2).yields > long.yields
 
 
 BELIEFS = st.fixed_dictionaries(

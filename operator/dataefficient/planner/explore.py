@@ -1,8 +1,9 @@
 """What to try next, by value of information.
 
-A trial is worth P(accepted) x saving per cycle x horizon - its own cost - P(wrongly accepted) x the cost
-of a roll-back. Each refusal of a point doubles the wait before the next, so that the overhead tends to
-nothing where nothing pays. Accepting or refusing what a trial showed is not done here.
+A trial is worth P(accepted) x saving per cycle x the cycles that it leaves of the horizon - its own cost -
+P(wrongly accepted) x the cost of a roll-back. Each refusal of a point doubles the wait before the next, so
+that the overhead tends to nothing where nothing pays. Accepting or refusing what a trial showed is not done
+here.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PAUSE = 3
 
 @dataclass(frozen=True)
 class Trial:
-    """A proposed trial: its point, what it is worth and costs (device-seconds), its chance, and its age then."""
+    """A proposed trial: its point, what it is worth and costs (device-seconds), its chance and its age."""
 
     point: Point
     target: Point
@@ -52,8 +53,8 @@ class Trial:
 
     @property
     def yields(self) -> float:
-        """Device-seconds that it is worth a cycle: the order of one after another (Smith, Various optimizers for
-        single-stage production, Naval Research Logistics Quarterly 3, 1956)."""
+        """What it is worth for each cycle that others wait: the order of one after another (Smith, Various
+        optimizers for single-stage production, Naval Research Logistics Quarterly 3, 1956)."""
         return self.value / self.cycles
 
 
@@ -264,11 +265,12 @@ def best_trial(
             odds = {p: accepted for p, accepted in odds.items() if accepted >= likely}
             if not odds:
                 continue
-            gain = _expected_saving(odds, saving) * terms.horizon
+            cycles = age - pace.first + 1
+            gain = _expected_saving(odds, saving) * max(terms.horizon - cycles, 0)
             value = gain - spent - terms.wrong * max(odds.values()) * terms.rollback
             if value > 0.0 and (best is None or value > best.value):
                 target = max(odds, key=lambda p: odds[p] * saving[p])
-                best = Trial(point, target, value, spent, odds[target], age, age - pace.first + 1)
+                best = Trial(point, target, value, spent, odds[target], age, cycles)
     return best
 
 
