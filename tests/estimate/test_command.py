@@ -4,8 +4,10 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -13,8 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from dataefficient.api.load import load_resource
+from dataefficient.api.schedule import interval
 from dataefficient.estimate.command import estimate_command
+from dataefficient.estimate.resource import retrainings
 from dataefficient.local.command import command_of
+
+DAY = 86_400
+"""Seconds."""
 
 
 def run(*arguments, trainer=None, columns="100"):
@@ -108,8 +115,40 @@ def test_page_json_and_resource_are_written(write, table, pretended_trainer, tmp
     assert "<script" not in html.read_text()
     assert "http" not in html.read_text()
     spec = load_resource(resource).spec
+    assert spec.schedule.every_seconds == DAY
+    last = interval(spec.schedule, 6)
+    assert last.end == spec.schedule.end_time
     assert spec.data.label == "clicked"
     assert Path(command_of(spec, tmp_path).argv[0]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "cycles", "every"),
+    [
+        (12, 60, 6, DAY),
+        (9.5, 60, 6, DAY),
+        (100, 3_600, 6, 8 * DAY),
+        (2, 60, 6, 4 * 3_600),
+        (60, DAY, 4, 8 * DAY),
+        (16, DAY, 1, 8 * DAY),
+        (1 / 24, 1, 6, 300),
+        (3 / 1440, 1, 1, 90),
+    ],
+    ids=[
+        "12 days",
+        "under 10 days",
+        "months",
+        "2 days",
+        "times are days",
+        "few days",
+        "an hour",
+        "3 minutes",
+    ],
+)
+def test_cycles_are_whole_days_or_hours_and_hold_times_enough(days, step, cycles, every):
+    times = np.arange(0, days * DAY, step, np.int64) * 1_000_000
+    span = timedelta(seconds=days * DAY)
+    assert retrainings(times, span) == (cycles, timedelta(seconds=every))
 
 
 def test_the_resource_says_how_digits_are_times_and_what_a_bare_name_holds(

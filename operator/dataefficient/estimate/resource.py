@@ -9,29 +9,35 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
 from dataefficient.api.load import parse_resource
-from dataefficient.contract import Policy, format_time
+from dataefficient.contract import MIN_PAIRED_BLOCKS, Policy, format_time
 from dataefficient.estimate import plan
 from dataefficient.estimate.log import format_in
 from dataefficient.estimate.runs import instant
 from dataefficient.estimate.survey import Options, Prepared
 
-_HISTORY_SHARE = 0.5
 _CYCLES = 6
+_UNITS = (timedelta(days=1), timedelta(hours=1))
+"""A cycle is a whole number of the first of these of which it is three quarters or more: cycles with other
+times of day in them are not alike."""
+_SHORTEST = timedelta(minutes=1)
+"""A cycle, by the API."""
 _MAX_KEY = 16
 
 
 def resource(options: Options, prepared: Prepared, learning_rate: float | None) -> str:
-    """The resource as YAML: half of the log is history, six retrainings follow.
+    """The resource as YAML: about half of the log is history, six retrainings follow if all can be judged.
 
     It is read back through the API before it is returned, so it is valid.
     """
     times, roles = prepared.working.times, options.roles
-    begin, end = instant(times[0]), instant(times[-1])
-    start = begin + timedelta(seconds=int((end - begin).total_seconds() * _HISTORY_SHARE))
-    every = max(60, int((end - start).total_seconds() / _CYCLES))
+    begin, last = (instant(time).replace(microsecond=0) for time in (times[0], times[-1]))
+    end = last + timedelta(seconds=1)
+    cycles, every = retrainings(times, end - begin)
     config: dict[str, Any] = {"features": prepared.features.config()}
     if learning_rate not in (None, 1.0):
         config["learningRate"] = learning_rate
@@ -60,10 +66,10 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
         "spec": {
             "mode": "Enforce",
             "schedule": {
-                "historyFrom": format_time(begin.replace(microsecond=0)),
-                "startTime": format_time(start.replace(microsecond=0)),
-                "everySeconds": every,
-                "endTime": format_time(end.replace(microsecond=0) + timedelta(seconds=1)),
+                "historyFrom": format_time(begin),
+                "startTime": format_time(max(end - cycles * every, begin + timedelta(seconds=1))),
+                "everySeconds": int(every.total_seconds()),
+                "endTime": format_time(end),
             },
             "data": data,
             "kpi": {"tolerance": _decimal(options.tolerance)},
@@ -81,6 +87,22 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
     text = yaml.safe_dump(body, sort_keys=False, width=100)
     parse_resource(text, "the resource")
     return text
+
+
+def retrainings(times: npt.NDArray[np.int64], span: timedelta) -> tuple[int, timedelta]:
+    """How many cycles the later half of a log is cut into, and how long each is.
+
+    A cycle is a whole number of days, or of hours, where that is near, with times enough in it to be judged.
+
+    Args:
+        times: of the log's rows, ascending.
+        span: from the first to the last.
+    """
+    separate = len(np.unique(times[times > (times[0] + times[-1]) // 2]))
+    cycles = max(1, min(_CYCLES, separate // (MIN_PAIRED_BLOCKS + 1), span // 2 // _SHORTEST))
+    wanted = span / 2 / cycles
+    unit = next((unit for unit in _UNITS if wanted >= 0.75 * unit), timedelta(seconds=1))
+    return cycles, max(round(wanted / unit) * unit, _SHORTEST)
 
 
 def _portable(options: Options) -> list[str]:
