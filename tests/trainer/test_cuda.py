@@ -11,6 +11,7 @@ from dataefficient_trainer import checkpoint, events
 from dataefficient_trainer.errors import StoppedError
 from trainer.synthetic import evaluation, launch, make_request, training, with_riders
 
+DEVICES = ("cpu", "cuda")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 
 
@@ -22,8 +23,7 @@ def _small_chunks(monkeypatch):
 def both(request, folder):
     """Reports of a request on the CPU and on the GPU."""
     return [
-        launch(dataclasses.replace(request, device=device, output=str(folder / device)))
-        for device in ("cpu", "cuda")
+        launch(dataclasses.replace(request, device=device, output=str(folder / device))) for device in DEVICES
     ]
 
 
@@ -71,27 +71,18 @@ def test_a_warm_run_of_any_size_ends_near_the_same_run_on_the_cpu(stream, tmp_pa
 
 
 def test_riders_and_forks_end_near_those_on_the_cpu(stream, tmp_path):
-    leader = make_request(stream, tmp_path / "run", train=training(0, 9))
-    request = with_riders(
-        leader,
-        large={"size": 8, "train": training(0, 9, rate=0.5)},
-        fork={"fork": True, "train": training(4, 9, policy=Policy.SCORED_NEGATIVES, rate=0.5)},
-    )
     reports = []
-    for device in ("cpu", "cuda"):
-        riders = tuple(
-            dataclasses.replace(r, device=device, output=f"{r.output}-{device}") for r in request.riders
-        )
-        whole = dataclasses.replace(
-            request, device=device, output=f"{request.output}-{device}", riders=riders
-        )
-        reports.append(launch(whole))
+    for device in DEVICES:
+        leader = make_request(stream, tmp_path / device, device=device, train=training(0, 9))
+        fork = {"fork": True, "train": training(4, 9, policy=Policy.SCORED_NEGATIVES, rate=0.5)}
+        request = with_riders(leader, large={"size": 8, "train": training(0, 9, rate=0.5)}, fork=fork)
+        reports.append(launch(request))
     assert_near(*reports)
     assert [r.run for r in reports[1].riders] == ["c000-large", "c000-fork"]
 
 
 def test_a_run_that_was_stopped_ends_near_one_that_was_not(stream, tmp_path):
-    whole, _ = both(make_request(stream, tmp_path), tmp_path)
+    whole = launch(make_request(stream, tmp_path / "whole"))
     request = make_request(stream, tmp_path / "stopped", device="cuda")
     calls = iter(range(2))
     with pytest.raises(StoppedError):

@@ -1,59 +1,67 @@
-"""A batch as tensors on the model's device."""
+"""Rows to train on, as tensors: those that wait for a full batch, and a batch on the model's device."""
 
-# ruff: noqa: N815 - a tensor's name carries its shape
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows to train on: B of them, F categorical fields, D numbers.
+    """B rows of F categorical fields and D numbers.
 
     Attributes:
-        indices_BF: table rows, int64.
-        values_BD: numbers; NaN is missing.
-        label_B: 0 or 1.
-        offset_B: log-odds offset of the sampling: what is learnt is the unsampled log-odds.
-        weight_B: rows of the stream that each row stands for.
-        target_B: positives of the stream that each row stands for.
+        indices: table rows, int64 [B, F].
+        values: numbers, [B, D]; NaN is missing.
+        label: 0 or 1, [B].
+        offset: log-odds offset of the sampling, [B]: what is learnt is the unsampled log-odds.
+        weight: rows of the stream that each row stands for, [B].
+        target: positives of the stream that each row stands for, [B].
     """
 
-    indices_BF: Tensor
-    values_BD: Tensor
-    label_B: Tensor
-    offset_B: Tensor
-    weight_B: Tensor
-    target_B: Tensor
+    indices: Tensor
+    values: Tensor
+    label: Tensor
+    offset: Tensor
+    weight: Tensor
+    target: Tensor
 
     @classmethod
-    def of(cls, arrays: Iterable[npt.NDArray[Any]], device: torch.device) -> Batch:
-        """From arrays in the order of the attributes; on the CPU it shares their memory."""
-        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
+    def empty(cls, fields: int, numbers: int) -> Batch:
+        """No row."""
+        indices = torch.empty((0, fields), dtype=torch.int64)
+        return cls(indices, torch.empty((0, numbers)), *(torch.empty(0) for _ in range(4)))
 
     def __len__(self) -> int:
-        return len(self.label_B)
+        return len(self.label)
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """The tensors in the order of the attributes."""
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The tensors by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
-    def rows(self, start: int, stop: int) -> Batch:
+    def rows(self, start: int, stop: int | None) -> Batch:
         """Some rows, as views."""
-        return Batch(*(tensor[start:stop] for tensor in self.tensors()))
+        return Batch(*(tensor[start:stop] for tensor in self.tensors().values()))
+
+    def extend(self, other: Batch) -> Batch:
+        """These rows, then the others."""
+        more = other.tensors()
+        return Batch(*(torch.cat([tensor, more[name]]) for name, tensor in self.tensors().items()))
+
+    def to(self, device: torch.device) -> Batch:
+        """The rows on a device; these where they are there already."""
+        return Batch(*(tensor.to(device) for tensor in self.tensors().values()))
 
     def clone(self) -> Batch:
         """An equal one that shares nothing."""
-        return Batch(*(tensor.clone() for tensor in self.tensors()))
+        return Batch(*(tensor.clone() for tensor in self.tensors().values()))
 
     def copy_(self, other: Batch) -> None:
         """Take the values of another of the same shape."""
-        for own, theirs in zip(self.tensors(), other.tensors(), strict=True):
-            own.copy_(theirs)
+        theirs = other.tensors()
+        for name, tensor in self.tensors().items():
+            tensor.copy_(theirs[name])

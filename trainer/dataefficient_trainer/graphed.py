@@ -46,7 +46,7 @@ class Graphed(Generic[Measured]):
         """Mean loss of a batch; waits for the device."""
         if self._batch is None:
             self._batch = batch.clone()
-            self._numbers = torch.zeros(2, device=batch.label_B.device)
+            self._numbers = torch.zeros(2, device=batch.label.device)
         else:
             self._batch.copy_(batch)
         if self._rehearsed < REHEARSALS:

@@ -306,23 +306,23 @@ class Model:
         return loss
 
     def _measure(self, batch: Batch) -> Measured:
-        seen = self.forward(batch.indices_BF, batch.values_BD)
-        logit = seen.logit_B + batch.offset_B
-        return Measured(seen, logit, torch.nn.functional.softplus(logit).sub_(logit * batch.label_B).mean())
+        seen = self.forward(batch.indices, batch.values)
+        logit = seen.logit_B + batch.offset
+        return Measured(seen, logit, torch.nn.functional.softplus(logit).sub_(logit * batch.label).mean())
 
     def _learn(
         self, batch: Batch, measured: Measured, sparse: float, adam: Sequence[float] | Sequence[Tensor]
     ) -> None:
         """Change all parameters and the optimizer's state, in place."""
         seen = measured.seen
-        g_B = torch.sigmoid(measured.logit_B).sub_(batch.label_B)
+        g_B = torch.sigmoid(measured.logit_B).sub_(batch.label)
         intercept.follow(
             self.bias,
             self.bias_information,
             self._constants,
             logit_B=seen.logit_B,
-            weight_B=batch.weight_B,
-            target_B=batch.target_B,
+            weight_B=batch.weight,
+            target_B=batch.target,
         )
         embedding = self.dense_gradient(seen, g_B)
         self._update_tables(seen.flat_N, g_B, embedding, sparse)

@@ -26,7 +26,7 @@ from dataefficient_trainer.lineage import needs_scorer, prepare
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
-from dataefficient_trainer.state import Batchable, State, request_digest
+from dataefficient_trainer.state import State, request_digest
 from dataefficient_trainer.telemetry import Progress
 
 SCORE_ROWS = 8_192
@@ -80,7 +80,7 @@ class Run:
         if evaluation is not None:
             names = (("self",) if train else ()) + tuple(self.frozen)
             scores = Scores(evaluation, names, stream.slices if leader is None else ())
-        pending = Batchable.empty(layout.fields, layout.numbers)
+        pending = Batch.empty(layout.fields, layout.numbers)
         self.state = State(models.own, scores, pending, models.shares)
         self.pace = rules.pace(
             size=request.size,
@@ -318,17 +318,15 @@ class Run:
         assert state.model is not None
         shuffled = np.random.default_rng((self.request.seed, chunk.row + int(rows[0]))).permutation(rows)
         at = drawn.place[shuffled]
-        fresh = Batchable(
-            drawn.indices[at],
-            drawn.values[at],
-            chunk.labels[shuffled].astype(np.float32),
-            drawn.kept.offset[shuffled].astype(np.float32),
-            drawn.kept.weight[shuffled].astype(np.float32),
-            drawn.kept.target[shuffled].astype(np.float32),
+        kept = (drawn.kept.offset, drawn.kept.weight, drawn.kept.target)
+        fresh = Batch(
+            torch.from_numpy(drawn.indices[at]),
+            torch.from_numpy(drawn.values[at]),
+            *(torch.from_numpy(of[shuffled].astype(np.float32)) for of in (chunk.labels, *kept)),
         )
-        state.model.observe_numbers(torch.from_numpy(fresh.values).to(state.model.device))
+        state.model.observe_numbers(fresh.values.to(state.model.device))
         if state.model.step == 0 and not len(state.pending):
-            state.model.start_at(float(fresh.weight.sum()), float(fresh.target.sum()))
+            state.model.start_at(float(fresh.weight.numpy().sum()), float(fresh.target.numpy().sum()))
         state.pending = state.pending.extend(fresh)
         self._train_pending(rest=False)
 
@@ -339,10 +337,10 @@ class Run:
         if not end:
             return
         assert model is not None
-        rows = Batch.of(pending.take(slice(end)).arrays().values(), model.device)
+        rows = pending.rows(0, end).to(model.device)
         for at in range(0, end, size):
             self._step(model, rows.rows(at, at + size))
-        self.state.pending = pending.take(slice(end, None))
+        self.state.pending = pending.rows(end, None)
 
     def _step(self, model: Model, batch: Batch) -> None:
         counts = self.state.counts

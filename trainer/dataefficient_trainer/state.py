@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from dataefficient.contract import RunRequest, to_json
 from dataefficient_trainer import checkpoint
+from dataefficient_trainer.batch import Batch
 from dataefficient_trainer.features import Cells
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import Shares
@@ -63,50 +63,13 @@ class Counts:
 
 
 @dataclass
-class Batchable:
-    """Kept rows that wait for a full batch: table rows, numbers, label, and ``sampling.Kept`` of them."""
-
-    indices: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float32]
-    label: npt.NDArray[np.float32]
-    offset: npt.NDArray[np.float32]
-    weight: npt.NDArray[np.float32]
-    target: npt.NDArray[np.float32]
-
-    @classmethod
-    def empty(cls, fields: int, numbers: int) -> Batchable:
-        """No row."""
-        none = np.empty(0, np.float32)
-        return cls(
-            np.empty((0, fields), np.int64), np.empty((0, numbers), np.float32), none, none, none, none
-        )
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """The arrays by name."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-
-    def take(self, rows: slice) -> Batchable:
-        """Some rows."""
-        return Batchable(**{name: array[rows] for name, array in self.arrays().items()})
-
-    def extend(self, other: Batchable) -> Batchable:
-        """These rows, then the others."""
-        more = other.arrays()
-        return Batchable(
-            **{name: np.concatenate([array, more[name]]) for name, array in self.arrays().items()}
-        )
-
-
-@dataclass
 class State:
     """All that decides the rest of a run, apart from the request and the stream."""
 
     model: Model | None
     scores: Scores | None
-    pending: Batchable
+    pending: Batch
+    """Kept rows that wait for a full batch, on the CPU."""
     shares: Shares
     counts: Counts = field(default_factory=Counts)
     cells: Cells = field(default_factory=Cells)
@@ -126,7 +89,7 @@ class State:
         for name, model in (("model", self.model), ("scorer", self.scorer)):
             if model is not None:
                 tensors |= {f"{name}.{k}": v for k, v in model.tensors().items()}
-        arrays = {f"pending.{k}": v for k, v in self.pending.arrays().items()}
+        tensors |= {f"pending.{k}": v.contiguous() for k, v in self.pending.tensors().items()}
         facts: dict[str, Any] = {
             "request": digest,
             "rows": rows,
@@ -140,8 +103,7 @@ class State:
         }
         if self.scores is not None:
             sums, facts["scores"] = self.scores.state()
-            arrays |= {f"scores.{k}": v for k, v in sums.items()}
-        tensors |= {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
+            tensors |= {f"scores.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in sums.items()}
         checkpoint.save(checkpoint.join(request.output, checkpoint.RESUME), tensors, facts)
 
     def read(self, request: RunRequest, digest: str) -> int:
@@ -162,7 +124,7 @@ class State:
             if scorer := part("scorer."):
                 self.scorer = self.model.copy()
                 self.scorer.load(scorer)
-        self.pending = Batchable(**{k: v.numpy() for k, v in part("pending.").items()})
+        self.pending = Batch(**part("pending."))
         self.counts, self.cells = Counts(**facts["counts"]), Cells(**facts["cells"])
         self.shares, self.clock.seconds = Shares(**facts["shares"]), facts["seconds"]
         self.train_from, self.forked, self.failed = facts["trainFrom"], facts["forked"], facts["failed"]
