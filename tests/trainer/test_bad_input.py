@@ -59,6 +59,10 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
         ({"data": dataclasses.replace(base.data, group="nr")}, "data.group"),
         ({"data": dataclasses.replace(base.data, served_prediction="p")}, "data.servedPrediction"),
         ({"config": {**FEATURES, "slices": ["country"]}}, "trainer.config.slices"),
+        (
+            {"config": {**FEATURES, "distillation": {"teacher": "p"}}},
+            "trainer.config.distillation.teacher",
+        ),
         ({"evaluation": dataclasses.replace(base.evaluation, slices=("country",))}, "kpi.slices"),
         ({"config": {"features": {"categorical": ["usr"]}}}, "trainer.config.features"),
     ):
@@ -94,6 +98,15 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
         ({"hashBuckets": 1}, "trainer.config.hashBuckets: expected an integer from 2"),
         ({"batchSize": 0}, "trainer.config.batchSize: expected an integer from 1"),
         ({"learningRate": 0}, "trainer.config.learningRate: expected a number from 1e-06"),
+        ({"distillation": {}}, "trainer.config.distillation.teacher: missing"),
+        (
+            {"distillation": {"teacher": "price", "weight": 1.5}},
+            "trainer.config.distillation.weight: expected a number from 0 to 1, found 1.5",
+        ),
+        (
+            {"features": {"numeric": ["price"]}, "distillation": {"teacher": "price"}},
+            "trainer.config.distillation.teacher: 'price' is a feature too",
+        ),
         ({"format": "orc"}, "trainer.config.format: 'orc' is not one of parquet, csv, tsv, criteo"),
         ({"time": {"format": "%H"}}, "trainer.config.time.format: '%H' has no year"),
         ({"time": {"format": "%Y%Q"}}, "trainer.config.time.format: '%Y%Q' has %Q; allowed are %Y, %y"),
@@ -229,6 +242,14 @@ def test_a_label_that_is_no_label_says_how_to_make_one(stream, tmp_path, fails):
     config = {**base.config, "label": {"column": "price", "atLeast": "6.5"}}
     report = launch(dataclasses.replace(base, config=config))
     assert report.rows.positives == (pq.read_table(stream)["price"].to_numpy() >= 6.5).sum()
+
+
+def test_a_teacher_that_predicts_no_probability_is_refused_by_its_values(stream, tmp_path, fails):
+    config = {"features": {"categorical": ["user"]}, "distillation": {"teacher": "price"}}
+    code, line = fails(make_request(stream, tmp_path, config=config))
+    assert code == 65
+    assert line.startswith("trainer.config.distillation.teacher: column 'price' holds values such as ")
+    assert "a prediction is a probability from 0 to 1" in line
 
 
 def test_a_text_label_is_refused_by_its_rows(stream, tmp_path, fails):

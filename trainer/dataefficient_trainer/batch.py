@@ -17,7 +17,7 @@ class Batch:
     Attributes:
         indices: table rows, int64 [B, F].
         values: numbers, [B, D]; NaN is missing.
-        label: 0 or 1, [B].
+        label: what is learned of each row, [B]: 0 or 1, or between them where a teacher speaks too.
         offset: log-odds offset of the sampling, [B]: what is learnt is the unsampled log-odds.
         weight: rows of the stream that each row stands for, [B].
         target: positives of the stream that each row stands for, [B].

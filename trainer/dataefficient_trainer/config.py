@@ -76,6 +76,16 @@ class Time:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """A teacher whose predictions the log carries, see ``teaching.py``."""
+
+    teacher: str
+    """Column of probabilities; a row without one is learned from its label alone."""
+    weight: float = 0.5
+    """The teacher's share in what is learned of a row; the rest is the label's."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole of ``spec.trainer.config``."""
 
@@ -91,6 +101,8 @@ class Config:
     """Rows a step at rate 1; None: ``rules.BATCH``."""
     learning_rate: float = 1.0
     """Multiplies the trainer's own learning rates (``rules.py``)."""
+    distillation: Distillation | None = None
+    """None: rows are learned from their labels."""
     slices: tuple[str, ...] = ()
     """Columns whose worst values are reported."""
     snapshot_seconds: float = 60.0
@@ -234,6 +246,19 @@ def _time(value: Any, path: str) -> Time:
     return Time(parts, unit, pattern, row_start, seconds)
 
 
+def _distillation(value: Any, path: str, features: Features | None) -> Distillation:
+    body = _object(value, path, ("teacher", "weight"))
+    if "teacher" not in body:
+        raise UserError(f"{path}.teacher: missing; name the column of the teacher's predictions")
+    teacher = _text(body["teacher"], f"{path}.teacher")
+    if features is not None and teacher in (*features.categorical, *features.numeric):
+        raise UserError(
+            f"{path}.teacher: {teacher!r} is a feature too, so that the model would copy it; take it out of "
+            "trainer.config.features"
+        )
+    return Distillation(teacher, _number(body.get("weight", 0.5), f"{path}.weight", 0.0, 1.0))
+
+
 def parse(value: Mapping[str, Any], path: str = "trainer.config") -> Config:
     """Read ``RunRequest.config``.
 
@@ -241,12 +266,13 @@ def parse(value: Mapping[str, Any], path: str = "trainer.config") -> Config:
         UserError: names the field, the value and what is allowed.
     """
     allowed = (
-        "features", "label", "time", "format", "hashBuckets", "batchSize", "learningRate", "slices",
-        "snapshotSeconds",
+        "features", "label", "time", "format", "hashBuckets", "batchSize", "learningRate", "distillation",
+        "slices", "snapshotSeconds",
     )  # fmt: skip
     body = _object(value, path, allowed)
+    features = _features(body["features"], f"{path}.features") if "features" in body else None
     return Config(
-        features=_features(body["features"], f"{path}.features") if "features" in body else None,
+        features=features,
         label=_label(body.get("label", {}), f"{path}.label"),
         time=_time(body.get("time", {}), f"{path}.time"),
         format=_choice(body["format"], f"{path}.format", FORMATS) if "format" in body else None,
@@ -255,6 +281,9 @@ def parse(value: Mapping[str, Any], path: str = "trainer.config") -> Config:
         if "batchSize" in body
         else None,
         learning_rate=_number(body.get("learningRate", 1.0), f"{path}.learningRate", 1e-6, 1e6),
+        distillation=_distillation(body["distillation"], f"{path}.distillation", features)
+        if "distillation" in body
+        else None,
         slices=_texts(body.get("slices", ()), f"{path}.slices"),
         snapshot_seconds=_number(body.get("snapshotSeconds", 60.0), f"{path}.snapshotSeconds", 0.0),
     )

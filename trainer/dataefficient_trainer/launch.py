@@ -31,9 +31,11 @@ from dataefficient_trainer.source import Source, open_source
 from dataefficient_trainer.telemetry import Progress
 
 
-def _stream(request: RunRequest, config: configuration.Config, source: Source) -> Stream:
+def stream_of(request: RunRequest, config: configuration.Config, source: Source) -> Stream:
+    """The stream that a request reads, with the features that its configuration asks for."""
     data = request.data
-    others = {name for name in (data.group, data.served_prediction) if name}
+    teacher = config.distillation.teacher if config.distillation is not None else None
+    others = {name for name in (data.group, data.served_prediction, teacher) if name}
     if len(data.key) == 1:
         others.add(data.key[0])
     # Features that nobody named stay those of the first file, whatever columns the log gets in time.
@@ -66,7 +68,7 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     config = configuration.parse(request.config)
     pa.set_cpu_count(request.threads)
     pa.set_io_thread_count(1)
-    stream = _stream(request, config, open_source(request.data.uri, config.format))
+    stream = stream_of(request, config, open_source(request.data.uri, config.format))
 
     # torch takes seconds to import: only once the request, configuration and columns are known to be right.
     import torch  # noqa: PLC0415

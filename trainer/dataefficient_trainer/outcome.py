@@ -106,6 +106,11 @@ def report(
         "malformedCells": state.cells.malformed,
         "notFiniteCells": state.cells.not_finite,
     }
+    if stream.teacher is not None:
+        state.heeded.tell(stream.teacher, counts.kept)
+        extra["taughtRows"] = state.heeded.rows
+        if state.heeded.gap is not None:
+            extra["teacherGap"] = state.heeded.gap
     if counts.steps:
         extra |= {"steps": counts.steps, "batch": pace.batch, "trainLoss": counts.losses / counts.steps}
         extra |= {"sparseRate": pace.sparse, "denseRate": pace.dense}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
 from dataefficient_trainer.state import State, request_digest
+from dataefficient_trainer.teaching import log_odds, soften
 from dataefficient_trainer.telemetry import Progress
 
 SCORE_ROWS = 8_192
@@ -47,6 +49,8 @@ class Drawn:
     """Row of ``indices`` and ``values`` of each used row of the chunk."""
     indices: Places
     values: npt.NDArray[np.float32]
+    teacher: Floats | None
+    """Log-odds that the log's teacher gave the rows that are used, NaN for all others; None: no teacher."""
 
 
 class Run:
@@ -181,6 +185,8 @@ class Run:
                 with state.clock.charge("train"):
                     self._train(drawn, chosen)
             self._publish(chunk.row + stop)
+        if drawn.teacher is not None and own_losses:
+            self._heed(drawn, rows, np.concatenate(own_losses))
         self._add_slices(chunk, rows, own_losses, frozen_losses)
 
     def _edges(self, times: Places) -> list[tuple[int, int]]:
@@ -206,7 +212,18 @@ class Run:
             kept = self._sample(chunk, in_train & usable, edges)
             used = in_eval | kept.keep
             indices, values = chunk.features(np.flatnonzero(used), self.state.cells)
-        return Drawn(chunk, kept, in_eval, np.cumsum(used) - 1, indices, values)
+            teacher = self._teacher(chunk, used)
+        if teacher is not None:
+            self.state.heeded.rows += int((~np.isnan(teacher[kept.keep])).sum())
+        return Drawn(chunk, kept, in_eval, np.cumsum(used) - 1, indices, values, teacher)
+
+    def _teacher(self, chunk: Chunk, used: npt.NDArray[np.bool_]) -> Floats | None:
+        column, found = self.stream.teacher, np.full(len(used), np.nan)
+        if column is None:
+            return None
+        rows = np.flatnonzero(used)
+        found[rows] = log_odds(chunk.numbers(column, rows), column)
+        return found
 
     def _choose(self, scores: Scores, chunk: Chunk, rows: Places) -> npt.NDArray[np.bool_]:
         """Which of these rows of the evaluation's interval are scored."""
@@ -300,6 +317,13 @@ class Run:
             logits = self._logits(model, drawn.indices[at], drawn.values[at], finished=finished)
             return scores.add_model("self", times, logits, drawn.chunk.labels[rows])
 
+    def _heed(self, drawn: Drawn, rows: Places, own: Floats) -> None:
+        """Hold the teacher's losses on rows that are not trained on yet against the own ones."""
+        assert drawn.teacher is not None
+        assert self.state.scores is not None
+        labels = drawn.chunk.labels[rows]
+        self.state.heeded.compare(drawn.teacher[rows], own, labels, self.state.scores.stands_for(labels))
+
     def _add_slices(self, chunk: Chunk, rows: Places, own: list[Floats], frozen: dict[str, Floats]) -> None:
         scores = self.state.scores
         if scores is None or not len(rows):
@@ -318,17 +342,27 @@ class Run:
         assert state.model is not None
         shuffled = np.random.default_rng((self.request.seed, chunk.row + int(rows[0]))).permutation(rows)
         at = drawn.place[shuffled]
-        kept = (drawn.kept.offset, drawn.kept.weight, drawn.kept.target)
+        offset, weight, target = (
+            of[shuffled] for of in (drawn.kept.offset, drawn.kept.weight, drawn.kept.target)
+        )
+        learned = self._learned(drawn, shuffled, offset)
         fresh = Batch(
             torch.from_numpy(drawn.indices[at]),
             torch.from_numpy(drawn.values[at]),
-            *(torch.from_numpy(of[shuffled].astype(np.float32)) for of in (chunk.labels, *kept)),
+            *(torch.from_numpy(of.astype(np.float32)) for of in (learned, offset, weight, target)),
         )
         state.model.observe_numbers(fresh.values.to(state.model.device))
         if state.model.step == 0 and not len(state.pending):
             state.model.start_at(float(fresh.weight.numpy().sum()), float(fresh.target.numpy().sum()))
         state.pending = state.pending.extend(fresh)
         self._train_pending(rest=False)
+
+    def _learned(self, drawn: Drawn, rows: Places, offset: Floats) -> npt.NDArray[Any]:
+        """What is learned of kept rows: their labels, or what a teacher makes of them."""
+        labels, distillation = drawn.chunk.labels[rows], self.config.distillation
+        if drawn.teacher is None or distillation is None:
+            return labels
+        return soften(labels, drawn.teacher[rows], offset, distillation.weight)
 
     def _train_pending(self, *, rest: bool) -> None:
         """Train full batches of the waiting rows; with ``rest`` the last, smaller one too."""

@@ -25,6 +25,7 @@ from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import Shares
 from dataefficient_trainer.scoring import Scores
 from dataefficient_trainer.source import notice
+from dataefficient_trainer.teaching import Heeded
 
 
 @dataclass
@@ -73,6 +74,7 @@ class State:
     shares: Shares
     counts: Counts = field(default_factory=Counts)
     cells: Cells = field(default_factory=Cells)
+    heeded: Heeded = field(default_factory=Heeded)
     clock: Clock = field(default_factory=Clock)
     scorer: Model | None = None
     """Of a fork: the model as it was copied, where its sampling needs scores."""
@@ -95,6 +97,7 @@ class State:
             "rows": rows,
             "counts": dataclasses.asdict(self.counts),
             "cells": dataclasses.asdict(self.cells),
+            "heeded": dataclasses.asdict(self.heeded),
             "shares": dataclasses.asdict(self.shares),
             "seconds": self.clock.seconds,
             "trainFrom": self.train_from,
@@ -126,6 +129,7 @@ class State:
                 self.scorer.load(scorer)
         self.pending = Batch(**part("pending."))
         self.counts, self.cells = Counts(**facts["counts"]), Cells(**facts["cells"])
+        self.heeded = Heeded(**facts.get("heeded", {}))  # not in a state from before there were teachers
         self.shares, self.clock.seconds = Shares(**facts["shares"]), facts["seconds"]
         self.train_from, self.forked, self.failed = facts["trainFrom"], facts["forked"], facts["failed"]
         if self.scores is not None:
