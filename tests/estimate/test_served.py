@@ -53,9 +53,10 @@ def test_a_shifted_score_raises_the_alarms_of_skew_and_calibration(judged):
     assert "Alarm, calibration" in said
 
 
-def test_a_better_score_says_that_the_figures_are_about_a_weaker_model(judged):
+def test_a_better_score_says_that_the_figures_are_about_a_weaker_model_and_that_it_can_teach(judged):
     served = dataclasses.replace(judged(lambda p: p), gap=-0.05, low=-0.06, high=-0.04)
-    assert any("weaker model than yours" in s for s in served_sentences(served))
+    said = next(s for s in served_sentences(served) if "weaker model than yours" in s)
+    assert f"distillation: {{teacher: {served.column}}}" in said
 
 
 def test_missing_scores_are_counted_and_never_paired(judged):
