@@ -37,9 +37,8 @@ def taught(tmp_path_factory):
 
 
 def test_labels_are_mixed_with_what_the_teacher_predicts_of_kept_rows():
-    teacher, offset = np.log([1.0, 1 / 3, np.nan]), np.log([1.0, 3.0, 3.0])
-    learned = soften(np.array([1, 0, 1], np.int8), teacher, offset, 0.5)
-    assert learned == pytest.approx([0.5 + 0.25, 0.25, 1.0])
+    learned = soften(np.array([1, 0, 1], np.int8), np.log([1.0, 1 / 3, np.nan]), 0.5)
+    assert learned == pytest.approx([0.5 + 0.25, 0.125, 1.0])
 
 
 def test_a_prediction_at_the_edge_stays_finite_and_one_that_is_missing_stays_missing():
@@ -49,12 +48,36 @@ def test_a_prediction_at_the_edge_stays_finite_and_one_that_is_missing_stays_mis
     assert np.isnan(found[3:]).all()
 
 
-def test_the_gap_to_the_teacher_counts_each_row_as_those_that_it_stands_for():
+LABELS = (np.random.default_rng(5).random(4_000) < 0.2).astype(np.int8)
+GOOD, BAD = np.full(4_000, np.log(0.25)), np.full(4_000, 1.0)
+
+
+def test_a_teacher_that_is_as_good_as_its_student_is_trusted():
     heeded = Heeded()
-    own, labels = np.array([0.2, 0.4, 9.0]), np.array([1, 0, 0], np.int8)
-    heeded.compare(np.array([0.0, 0.0, np.nan]), own, labels, np.array([1.0, 3.0, 3.0]))
-    assert heeded.gap == pytest.approx(4 * np.log(2) / (0.2 + 3 * 0.4) - 1)
-    assert Heeded().gap is None
+    assert heeded.trust == 1.0
+    heeded.compare(GOOD, GOOD, LABELS)
+    assert heeded.trust == 1.0
+    assert heeded.gap == 0.0
+    heeded.compare(GOOD, BAD, LABELS)
+    assert heeded.trust == 1.0
+    assert heeded.gap < -0.3
+
+
+def test_a_teacher_that_was_good_is_no_longer_trusted_soon_after_it_is_worse():
+    heeded = Heeded()
+    for _ in range(20):
+        heeded.compare(GOOD, GOOD + 0.1, LABELS)
+    heeded.compare(BAD[:200], GOOD[:200], LABELS[:200])
+    assert heeded.trust < 0.01
+
+
+def test_a_teacher_that_was_worse_is_trusted_again_once_it_is_better():
+    heeded = Heeded()
+    heeded.compare(BAD[:400], GOOD[:400], LABELS[:400])
+    assert heeded.trust < 1e-6
+    for _ in range(3):
+        heeded.compare(GOOD, BAD, LABELS)
+    assert heeded.trust == 1.0
 
 
 @pytest.mark.parametrize("policy", [Policy.UNIFORM, Policy.NEGATIVES, Policy.SCORED_NEGATIVES])
@@ -70,17 +93,23 @@ def test_a_sample_that_a_good_teacher_speaks_of_teaches_more(taught, tmp_path, p
     scored = distilled.evaluated.models["self"]
     assert sum(scored.predicted) == pytest.approx(sum(distilled.evaluated.positives), rel=0.1)
     assert distilled.extra["taughtRows"] == distilled.rows.kept
+    assert distilled.extra["teacherWeight"] == pytest.approx(0.8, abs=0.05)
     assert distilled.extra["teacherGap"] < 0.0
     assert "worse" not in capsys.readouterr().err
 
 
-def test_a_teacher_that_predicts_worse_is_told_of(tmp_path, capsys):
-    rows = table()
-    predictions = np.random.default_rng(3).permutation(truth(rows))
-    uri = write(tmp_path / "bad.parquet", rows, predictions)
+def test_a_teacher_that_predicts_worse_is_told_of_and_hardly_heeded(taught, tmp_path, capsys):
+    rows = pq.read_table(taught)
+    wrong = 1.0 - rows["ranker"].to_numpy()
+    uri = write(tmp_path / "bad.parquet", rows.drop(["ranker"]), wrong)
     report = launch(make_request(uri, tmp_path / "run", config=TEACHER))
     assert report.extra["teacherGap"] > 0.02
-    assert "ranker predicts worse than this model" in capsys.readouterr().err
+    assert report.extra["teacherWeight"] < 0.01
+    told = capsys.readouterr().err
+    assert "ranker predicts worse than this model" in told
+    assert "had a weight of 0." in told
+    plain = launch(make_request(taught, tmp_path / "plain"))
+    assert loss(report) == pytest.approx(loss(plain), rel=1e-3)
 
 
 def test_rows_of_which_the_teacher_says_nothing_are_learned_from_their_labels(taught, tmp_path, capsys):

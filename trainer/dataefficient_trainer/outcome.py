@@ -108,7 +108,7 @@ def report(
     }
     if stream.teacher is not None:
         state.heeded.tell(stream.teacher, counts.kept)
-        extra["taughtRows"] = state.heeded.rows
+        extra |= {"taughtRows": state.heeded.rows, "teacherWeight": state.heeded.weight / max(counts.kept, 1)}
         if state.heeded.gap is not None:
             extra["teacherGap"] = state.heeded.gap
     if counts.steps:

@@ -28,7 +28,7 @@ from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
 from dataefficient_trainer.state import State, request_digest
-from dataefficient_trainer.teaching import log_odds, soften
+from dataefficient_trainer.teaching import COMPARED, log_odds, soften
 from dataefficient_trainer.telemetry import Progress
 
 SCORE_ROWS = 8_192
@@ -185,8 +185,6 @@ class Run:
                 with state.clock.charge("train"):
                     self._train(drawn, chosen)
             self._publish(chunk.row + stop)
-        if drawn.teacher is not None and own_losses:
-            self._heed(drawn, rows, np.concatenate(own_losses))
         self._add_slices(chunk, rows, own_losses, frozen_losses)
 
     def _edges(self, times: Places) -> list[tuple[int, int]]:
@@ -213,8 +211,6 @@ class Run:
             used = in_eval | kept.keep
             indices, values = chunk.features(np.flatnonzero(used), self.state.cells)
             teacher = self._teacher(chunk, used)
-        if teacher is not None:
-            self.state.heeded.rows += int((~np.isnan(teacher[kept.keep])).sum())
         return Drawn(chunk, kept, in_eval, np.cumsum(used) - 1, indices, values, teacher)
 
     def _teacher(self, chunk: Chunk, used: npt.NDArray[np.bool_]) -> Floats | None:
@@ -317,13 +313,6 @@ class Run:
             logits = self._logits(model, drawn.indices[at], drawn.values[at], finished=finished)
             return scores.add_model("self", times, logits, drawn.chunk.labels[rows])
 
-    def _heed(self, drawn: Drawn, rows: Places, own: Floats) -> None:
-        """Hold the teacher's losses on rows that are not trained on yet against the own ones."""
-        assert drawn.teacher is not None
-        assert self.state.scores is not None
-        labels = drawn.chunk.labels[rows]
-        self.state.heeded.compare(drawn.teacher[rows], own, labels, self.state.scores.stands_for(labels))
-
     def _add_slices(self, chunk: Chunk, rows: Places, own: list[Floats], frozen: dict[str, Floats]) -> None:
         scores = self.state.scores
         if scores is None or not len(rows):
@@ -362,7 +351,18 @@ class Run:
         labels, distillation = drawn.chunk.labels[rows], self.config.distillation
         if drawn.teacher is None or distillation is None:
             return labels
-        return soften(labels, drawn.teacher[rows], offset, distillation.weight)
+        teacher, heeded, model = drawn.teacher[rows] + offset, self.state.heeded, self.state.model
+        assert model is not None
+        taught = np.flatnonzero(~np.isnan(teacher))
+        some = taught[::COMPARED]
+        if len(some):
+            at = drawn.place[rows[some]]
+            own = self._logits(model, drawn.indices[at], drawn.values[at], finished=False)
+            heeded.compare(teacher[some], own + offset[some], labels[some])
+        weight = distillation.weight * heeded.trust
+        heeded.rows += len(taught)
+        heeded.weight += weight * len(taught)
+        return soften(labels, teacher, weight)
 
     def _train_pending(self, *, rest: bool) -> None:
         """Train full batches of the waiting rows; with ``rest`` the last, smaller one too."""

@@ -150,10 +150,6 @@ class Scores:
             apart = (1.0 / (1.0 + np.exp(-logits[name])) - probability) * (logits[name] - served) / 2.0
             self.divergence[name] += by_label(block, labels, blocks, apart)
 
-    def stands_for(self, labels: Labels) -> Floats:
-        """Rows of the evaluation that each scored row stands for."""
-        return np.where(labels > 0, 1.0, 1.0 / self.evaluation.negatives)
-
     def add_slices(
         self, column: str, texts: Any, labels: Labels, loss: Floats, start_loss: Floats | None
     ) -> None:
@@ -164,7 +160,7 @@ class Scores:
         codes = np.asarray(texts.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)).astype(
             np.int64
         )
-        weight = self.stands_for(labels)
+        weight = np.where(labels > 0, 1.0, 1.0 / self.evaluation.negatives)
         before = np.zeros_like(loss) if start_loss is None else start_loss
         parts = (weight, weight * loss, weight * before, (weight * (loss - before)) ** 2)
         sums = np.stack([np.bincount(codes, part, len(names)) for part in parts], axis=1)

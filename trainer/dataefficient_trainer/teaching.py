@@ -1,4 +1,4 @@
-"""Distillation from a teacher whose predictions the log carries: what is learned of a row, and a watch on it.
+"""Distillation from a teacher whose predictions the log carries: what is learned of a row, and how far.
 
 What is learned of a row with the label y is (1 - w) y + w q, where q is what the teacher predicted (Hinton,
 Vinyals and Dean, Distilling the Knowledge in a Neural Network, 2015, at temperature 1). A label of a rare
@@ -6,14 +6,15 @@ event tells little beside the probability that it is drawn from, so a sample tha
 teaches as a larger one does without it. Among the kept rows the log-odds exceed the stream's by the
 sampling's offset, the teacher's as the label's.
 
-A teacher that knows less than the student holds it back: their losses on rows that neither has trained on
-are compared, and a worse teacher is told of.
+A teacher that knows less than its student holds it back, the more after a change of the stream, of which a
+teacher that was trained before it knows nothing. So both are compared on rows that the student has not
+trained on yet, and w falls with the doubt whether the teacher is as good.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import erfc, exp, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,15 @@ from dataefficient_trainer.source import notice
 
 LEAST = 1e-6
 """Predictions nearer to 0 or 1 are taken as this far away."""
+COMPARED = 8
+"""One in so many kept rows is scored before it is trained on."""
+MEMORY = 32_768
+"""Compared rows after which an older one counts 1/e: that many tell a difference of a fifth of a per cent."""
 CERTAIN = 3.0
-"""Standard errors by which a teacher must be worse to be told of."""
+"""Standard errors by which a teacher must have been worse in the whole run to be told of."""
 
 Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int8]
 
 
 def log_odds(predictions: Floats, column: str) -> Floats:
@@ -48,57 +54,70 @@ def log_odds(predictions: Floats, column: str) -> Floats:
     return np.where(known & ~odd, np.log(usable) - np.log1p(-usable), np.nan)
 
 
-def soften(labels: npt.NDArray[np.int8], teacher: Floats, offset: Floats, weight: float) -> Floats:
+def soften(labels: Labels, teacher: Floats, weight: float) -> Floats:
     """What is learned of kept rows.
 
     Args:
         labels: 0 or 1.
-        teacher: its log-odds on the unsampled stream; NaN: the label alone is learned.
-        offset: log-odds offset of the sampling.
+        teacher: its log-odds, with the sampling's offset; NaN: the label alone is learned.
         weight: the teacher's share.
     """
-    predicted = 1.0 / (1.0 + np.exp(-(teacher + offset)))
+    predicted = 1.0 / (1.0 + np.exp(-teacher))
     return np.where(np.isnan(teacher), labels, (1.0 - weight) * labels + weight * predicted)
 
 
 @dataclass
 class Heeded:
-    """What was learned from a teacher, and how good it was where the student had not trained yet."""
+    """How good a teacher has been beside its student, and what was learned from it."""
 
     rows: int = 0
     """Kept rows of which it predicted something."""
-    teacher_loss: float = 0.0
-    own_loss: float = 0.0
-    """Sums over evaluated rows of which it predicted something, each counted as the rows it stands for."""
+    weight: float = 0.0
+    """Sum of the teacher's share over these."""
+    own: float = 0.0
+    """Sum of the student's losses over compared rows."""
+    apart: float = 0.0
+    """Sum of the teacher's losses less the student's."""
     square: float = 0.0
-    """Of their differences."""
+    """Of these differences."""
+    recent: float = 0.0
+    """As ``apart``, newer rows counting more, and the same of the squares."""
+    recent_square: float = 0.0
 
-    def compare(self, teacher: Floats, own: Floats, labels: npt.NDArray[np.int8], weight: Floats) -> None:
-        """Add evaluated rows.
+    def compare(self, teacher: Floats, own: Floats, labels: Labels) -> None:
+        """Add rows of which the teacher predicted something, before the student trains on them.
 
         Args:
-            teacher: its log-odds; NaN: nothing.
-            own: the student's losses.
-            weight: rows that each stands for.
+            teacher: its log-odds, with the sampling's offset as ``own``.
         """
-        known = ~np.isnan(teacher)
-        losses = log_loss(teacher[known], labels[known])
-        self.teacher_loss += float(losses @ weight[known])
-        self.own_loss += float(own[known] @ weight[known])
-        self.square += float(np.square((losses - own[known]) * weight[known]).sum())
+        losses = log_loss(own, labels)
+        apart, kept = log_loss(teacher, labels) - losses, exp(-len(labels) / MEMORY)
+        total, square = float(apart.sum()), float(np.square(apart).sum())
+        self.own += float(losses.sum())
+        self.apart += total
+        self.square += square
+        self.recent = self.recent * kept + total
+        self.recent_square = self.recent_square * kept + square
+
+    @property
+    def trust(self) -> float:
+        """1 where the teacher was no worse of late; else the chance of so much by luck alone, both sides."""
+        if self.recent <= 0.0 or not self.recent_square:
+            return 1.0
+        return erfc(self.recent / sqrt(2.0 * self.recent_square))
 
     @property
     def gap(self) -> float | None:
-        """The teacher's loss over the student's, less 1; None: not compared."""
-        return self.teacher_loss / self.own_loss - 1.0 if self.own_loss else None
+        """The teacher's loss over the student's, less 1, on all compared rows; None: there were none."""
+        return self.apart / self.own if self.own else None
 
     def tell(self, column: str, kept: int) -> None:
         """Say what a person should know of the teacher."""
         if self.rows < kept:
             notice(f"{kept - self.rows:,} of {kept:,} rows were learned from their labels: no {column}")
-        if self.gap is not None and self.teacher_loss - self.own_loss > CERTAIN * sqrt(self.square):
+        if self.gap is not None and self.apart > CERTAIN * sqrt(self.square):
             notice(
                 f"trainer.config.distillation.teacher: {column} predicts worse than this model, by "
-                f"{self.gap:.1%} of log loss on the same rows, and holds it back: leave distillation out, or "
-                "name a better teacher"
+                f"{self.gap:.1%} of log loss on rows that neither had trained on, and had a weight of "
+                f"{self.weight / max(self.rows, 1):.2f} on average; name a better one, or leave it out"
             )

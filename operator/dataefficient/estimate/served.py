@@ -105,7 +105,7 @@ def served_sentences(served: Served) -> list[str]:
             out.append(
                 f"The served prediction is better than our model by {100 * (-served.gap):.1f} % log loss: "
                 "your model knows more than these features do, so the figures here are about a weaker model "
-                "than yours. If what is trained is not to replace it, it can be learned from, with fewer rows: "
+                "than yours. If what is trained is not to replace it, fewer rows do where it teaches: "
                 f"trainer.config.distillation: {{teacher: {served.column}}}."
             )
         else:
