@@ -11,6 +11,7 @@ the reference's will do.
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import tempfile
 from collections import defaultdict
@@ -24,7 +25,7 @@ from trainer_process import launch
 
 from dataefficient.api.load import load_resource
 from dataefficient.api.schedule import interval
-from dataefficient.contract import CheckpointRef, Evaluated, Evaluation, Policy, Role, RunReport
+from dataefficient.contract import CheckpointRef, Evaluated, Evaluation, Policy, Role, RunReport, RunRequest
 from dataefficient.cycle.launch import FIRST_RUN_SECONDS, Wanted, boundaries, name, plan_run
 from dataefficient.cycle.machine import begin
 from dataefficient.planner.evidence import paired_ahead
@@ -47,6 +48,14 @@ class Stream:
         self.spec = spec.model_copy(update={"data": spec.data.model_copy(update={"uri": uri})})
         self._folder, self._numbers = folder, itertools.count()
 
+    def with_changes(self, folder: Path, *, uri: str, config: Mapping[str, object]) -> Stream:
+        """The same with another file and more of a configuration; its runs lie in another folder."""
+        twin, spec = copy.copy(self), self.spec
+        data = spec.data.model_copy(update={"uri": uri})
+        trainer = spec.trainer.model_copy(update={"config": {**spec.trainer.config, **config}})
+        twin.spec, twin._folder = spec.model_copy(update={"data": data, "trainer": trainer}), folder
+        return twin
+
     def plans(self) -> tuple[Point, ...]:
         """Samples at the largest size, and all rows at smaller ones."""
         *smaller, largest = sorted(self.spec.knobs.model_size.values)
@@ -64,29 +73,30 @@ class Stream:
     def train(self, point: Point, cycle: int, span: Span, start: CheckpointRef | None) -> CheckpointRef:
         """Train a cycle's interval."""
         wanted = Wanted(name(cycle, "candidate"), Role.CANDIDATE, point, span, None, start=start)
-        checkpoint = self._run(cycle, wanted).checkpoint
+        checkpoint = self._run(self._request(cycle, wanted)).checkpoint
         assert checkpoint is not None
         return checkpoint
 
     def score(self, cycle: int, span: Span, frozen: Mapping[str, CheckpointRef]) -> Evaluated:
         """Score frozen models on all rows of a cycle's interval."""
-        point = Point(Policy.UNIFORM, 1.0, max(self.spec.knobs.model_size.values))
-        evaluated = self._run(
-            cycle, Wanted(name(cycle, "score"), Role.PROBE, point, span, None), frozen
-        ).evaluated
+        evaluated = self._run(self.scoring(cycle, span, frozen)).evaluated
         assert evaluated is not None
         return evaluated
 
-    def _run(
-        self, cycle: int, wanted: Wanted, frozen: Mapping[str, CheckpointRef] | None = None
-    ) -> RunReport:
+    def scoring(self, cycle: int, span: Span, frozen: Mapping[str, CheckpointRef]) -> RunRequest:
+        """The request that ``score`` makes."""
+        point = Point(Policy.UNIFORM, 1.0, max(self.spec.knobs.model_size.values))
+        request = self._request(cycle, Wanted(name(cycle, "score"), Role.PROBE, point, span, None))
+        whole = Evaluation(*span, 1.0, "divergence", boundaries(*span))
+        return replace(request, train=None, evaluation=whole, frozen=dict(frozen))
+
+    def _request(self, cycle: int, wanted: Wanted) -> RunRequest:
         memory = replace(begin("default/divergence"), cycle=cycle)
         request = plan_run(self.spec, memory, wanted, FIRST_RUN_SECONDS).request
-        if frozen is not None:
-            whole = Evaluation(*wanted.train, 1.0, "divergence", boundaries(*wanted.train))
-            request = replace(request, train=None, evaluation=whole, frozen=dict(frozen))
-        output = str(self._folder / f"run-{next(self._numbers)}")
-        return launch(replace(request, output=output, threads=1), self._folder).report
+        return replace(request, output=str(self._folder / f"run-{next(self._numbers)}"), threads=1)
+
+    def _run(self, request: RunRequest) -> RunReport:
+        return launch(request, self._folder).report
 
 
 def main() -> None:
