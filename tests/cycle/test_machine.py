@@ -254,6 +254,35 @@ def test_a_control_takes_over_where_the_lineage_has_fallen_behind_by_more_than_t
     assert candidate.point == FULL
 
 
+def test_a_control_that_cannot_be_sure_takes_over_and_the_plan_stays():
+    player = Player(resource(cycles=60, sizes=(32,)))
+    economising(player)
+    tolerance = float(player.spec.kpi.tolerance)
+
+    def scattered(plan):
+        """An answer: the control is better by a little more than the tolerance, and by chance."""
+        outcome = success(plan)
+        rows = outcome.report.evaluated
+        if rows is None or "control" not in rows.models:
+            return outcome
+        served = rows.models["start"]
+        better = [tolerance * (1.3 + (4.0 if i % 2 else -4.0)) for i in range(len(rows.n))]
+        loss = tuple(x * (1.0 - part) for x, part in zip(served.loss, better, strict=True))
+        models = {**rows.models, "control": replace(rows.models["control"], loss=loss)}
+        return replace(outcome, report=replace(outcome.report, evaluated=replace(rows, models=models)))
+
+    player.answer = scattered
+    player.play(lambda m: any("ControlPromoted" in r.codes for r in m.history))
+    point = player.memory.plan.point
+    assert point.rate < 1.0
+    control = next(p for p in reversed(player.launches) if p.request.role is Role.CONTROL)
+    assert len(player.memory.contrasts) > 1
+    player.play(in_cycle(player.memory.cycle))
+    candidate = next(p for p in player.memory.running if p.request.role is Role.CANDIDATE)
+    assert candidate.request.start.uri == control.request.output
+    assert candidate.point == point
+
+
 def test_a_control_that_finds_no_loss_confirms_the_lineage():
     player = Player(resource(cycles=60, sizes=(32,)))
     economising(player)

@@ -63,6 +63,7 @@ def judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
         notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
         return memory
     notes.add("ControlPromoted", f"{told}: more than is allowed, so the lineage goes on from the control")
+    sure = max(difference.lower(float(k.spec.kpi.confidence)), believed) > k.tolerance
     begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), champion)
     successor = Champion(
         control.checkpoint,
@@ -76,11 +77,12 @@ def judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     )
     return replace(
         memory,
-        # What was believed of sampling was wrong: only what the control measured still counts.
-        contrasts=memory.contrasts[-1:],
+        # Where it is sure that what was believed of sampling is wrong, only what the control measured still
+        # counts. Else it is one look among others: its model takes over, which costs nothing, and no more.
+        contrasts=memory.contrasts[-1:] if sure else memory.contrasts,
         successor=successor,
         trial=None,
-        refusals=refuse(memory, champion.point),
+        refusals=refuse(memory, champion.point) if sure else memory.refusals,
     )
 
 
