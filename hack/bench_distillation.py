@@ -107,7 +107,7 @@ def main() -> None:
         streams = {}
         for weight in WEIGHTS:
             config = {"distillation": {"teacher": COLUMN, "weight": weight}}
-            streams[weight] = stream.with_changes(folder, uri=str(uri), config=config)
+            streams[weight] = stream.with_changes(uri=str(uri), config=config)
         for plan in plans(stream):
             models = dict.fromkeys(WEIGHTS, teachers[0])
             for cycle, span in intervals[1:]:

@@ -48,12 +48,12 @@ class Stream:
         self.spec = spec.model_copy(update={"data": spec.data.model_copy(update={"uri": uri})})
         self._folder, self._numbers = folder, itertools.count()
 
-    def with_changes(self, folder: Path, *, uri: str, config: Mapping[str, object]) -> Stream:
-        """The same with another file and more of a configuration; its runs lie in another folder."""
+    def with_changes(self, *, uri: str, config: Mapping[str, object]) -> Stream:
+        """The same with another file and more of a configuration."""
         twin, spec = copy.copy(self), self.spec
         data = spec.data.model_copy(update={"uri": uri})
         trainer = spec.trainer.model_copy(update={"config": {**spec.trainer.config, **config}})
-        twin.spec, twin._folder = spec.model_copy(update={"data": data, "trainer": trainer}), folder
+        twin.spec = spec.model_copy(update={"data": data, "trainer": trainer})
         return twin
 
     def plans(self) -> tuple[Point, ...]:

@@ -277,6 +277,7 @@ def test_a_control_that_cannot_be_sure_takes_over_and_the_plan_stays():
     assert point.rate < 1.0
     control = next(p for p in reversed(player.launches) if p.request.role is Role.CONTROL)
     assert len(player.memory.contrasts) > 1
+    assert any("may be chance" in note for note in player.memory.history[-1].notes)
     player.play(in_cycle(player.memory.cycle))
     candidate = next(p for p in player.memory.running if p.request.role is Role.CANDIDATE)
     assert candidate.request.start.uri == control.request.output

@@ -62,8 +62,11 @@ def judge_control(k: Knowledge, candidate: RunReport, notes: Notes) -> Memory:
     if difference.gap <= 0.0 or max(difference.gap, believed) <= k.tolerance:
         notes.add("ControlConfirmed", f"{told}: it stays, over {control.age} cycles")
         return memory
-    notes.add("ControlPromoted", f"{told}: more than is allowed, so the lineage goes on from the control")
     sure = max(difference.lower(float(k.spec.kpi.confidence)), believed) > k.tolerance
+    goes_on_from_it = "more than is allowed, so the lineage goes on from the control"
+    if not sure:
+        goes_on_from_it += ". That may be chance: what was measured before counts on"
+    notes.add("ControlPromoted", f"{told}: {goes_on_from_it}")
     begun = next((c for c in memory.previous_champions if c.cycle <= control.began - control.age), champion)
     successor = Champion(
         control.checkpoint,
