@@ -23,10 +23,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from bench_divergence import EXAMPLE, Span, Stream
+from bench_divergence import EXAMPLE, Span, Stream, gap
 
 from dataefficient.contract import CheckpointRef, Policy, RunRequest
-from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.knobs import Point
 from dataefficient_trainer import config as configuration
 from dataefficient_trainer.events import Chunk, Chunks, micros
@@ -77,7 +76,7 @@ def with_column(source: str, target: Path, time: str, found: list[tuple[Span, Fl
 def plans(stream: Stream) -> tuple[Point, ...]:
     """All rows, samples, and all rows at the next smaller size."""
     *smaller, largest = sorted(stream.spec.knobs.model_size.values)
-    found = [Point(Policy.UNIFORM, 1.0, largest), Point(Policy.NEGATIVES, 0.25, largest)]
+    found = [stream.full, Point(Policy.NEGATIVES, 0.25, largest)]
     found += [Point(Policy.NEGATIVES, 0.125, largest), Point(Policy.UNIFORM, 0.25, largest)]
     return (*found, *(Point(Policy.UNIFORM, 1.0, size) for size in smaller[-1:]))
 
@@ -91,7 +90,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stream = Stream(options.resource, folder)
-        full = Point(Policy.UNIFORM, 1.0, max(stream.spec.knobs.model_size.values))
         intervals = list(stream.intervals(options.cycles))
         teachers: list[CheckpointRef] = []
         logged: list[tuple[Span, Floats]] = []
@@ -100,7 +98,7 @@ def main() -> None:
                 logged.append(
                     (span, predicted(stream.scoring(cycle, span, {"champion": teachers[-1]}), span))
                 )
-            teachers.append(stream.train(full, cycle, span, teachers[-1] if teachers else None))
+            teachers.append(stream.train(stream.full, cycle, span, teachers[-1] if teachers else None))
         uri = folder / "taught.parquet"
         with_column(stream.spec.data.uri, uri, stream.spec.data.time, logged)
         losses: defaultdict[tuple[Point, float], list[float]] = defaultdict(list)
@@ -115,10 +113,7 @@ def main() -> None:
                     frozen = {f"weight-{i}": models[weight] for i, weight in enumerate(WEIGHTS)}
                     found = stream.score(cycle, span, frozen | {"champion": teachers[cycle - 1]})
                     for i, weight in enumerate(WEIGHTS):
-                        sides = (found.models[f"weight-{i}"], found.models["champion"])
-                        pair = paired_ahead(*sides, found.n, found.positives)
-                        assert pair is not None
-                        losses[plan, weight].append(pair.gap)
+                        losses[plan, weight].append(gap(found, f"weight-{i}"))
                 models = {w: streams[w].train(plan, cycle, span, models[w]) for w in WEIGHTS}
     print(f"{'plan':42}" + "".join(f"  teacher's weight {weight:g}" for weight in WEIGHTS))
     for plan in plans(stream):

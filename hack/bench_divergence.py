@@ -56,6 +56,11 @@ class Stream:
         twin.spec = spec.model_copy(update={"data": data, "trainer": trainer})
         return twin
 
+    @property
+    def full(self) -> Point:
+        """All rows at the largest size."""
+        return Point(Policy.UNIFORM, 1.0, max(self.spec.knobs.model_size.values))
+
     def plans(self) -> tuple[Point, ...]:
         """Samples at the largest size, and all rows at smaller ones."""
         *smaller, largest = sorted(self.spec.knobs.model_size.values)
@@ -85,8 +90,7 @@ class Stream:
 
     def scoring(self, cycle: int, span: Span, frozen: Mapping[str, CheckpointRef]) -> RunRequest:
         """The request that ``score`` makes."""
-        point = Point(Policy.UNIFORM, 1.0, max(self.spec.knobs.model_size.values))
-        request = self._request(cycle, Wanted(name(cycle, "score"), Role.PROBE, point, span, None))
+        request = self._request(cycle, Wanted(name(cycle, "score"), Role.PROBE, self.full, span, None))
         whole = Evaluation(*span, 1.0, "divergence", boundaries(*span))
         return replace(request, train=None, evaluation=whole, frozen=dict(frozen))
 
@@ -108,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stream = Stream(options.resource, Path(folder))
         plans = stream.plans()
-        full = Point(Policy.UNIFORM, 1.0, max(stream.spec.knobs.model_size.values))
+        full = stream.full
         models: dict[Point, CheckpointRef] = {}
         looks: defaultdict[Point, list[tuple[float, float]]] = defaultdict(list)
         for cycle, span in stream.intervals(options.cycles):
@@ -131,13 +135,18 @@ def main() -> None:
         print(f"{plan!s:44}  {len(told):5}  {lost:+12.3%} ({error:6.3%})  {apart:10.3%}  {lost / apart:9.2f}")
 
 
+def gap(found: Evaluated, model: str) -> float:
+    """Relative loss of a model beyond full data's, as looks are judged."""
+    difference = paired_ahead(found.models[model], found.models["champion"], found.n, found.positives)
+    assert difference is not None
+    return difference.gap
+
+
 def _look(found: Evaluated, model: str) -> tuple[float, float]:
     """Relative loss beyond full data's, as looks are judged, and the divergence relative to the loss."""
     mine, full = found.models[model], found.models["champion"]
-    difference = paired_ahead(mine, full, found.n, found.positives)
-    assert difference is not None
     assert mine.divergence is not None
-    return difference.gap, mine.divergence * sum(found.n) / sum(full.loss)
+    return gap(found, model), mine.divergence * sum(found.n) / sum(full.loss)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ import tempfile
 from pathlib import Path
 from statistics import fmean, stdev
 
-from bench_divergence import EXAMPLE, Span, Stream
+from bench_divergence import EXAMPLE, Span, Stream, gap
 
 from dataefficient.contract import CheckpointRef, Policy
-from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.knobs import Point
 
 RATES = (0.5, 0.25)
@@ -40,7 +39,6 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         stream = Stream(options.resource, Path(folder))
-        full = Point(Policy.UNIFORM, 1.0, max(stream.spec.knobs.model_size.values))
         reference: CheckpointRef | None = None
         models: dict[tuple[str, float], CheckpointRef] = {}
         gaps: dict[tuple[str, float], list[float]] = {(arm, rate): [] for rate in RATES for arm in ARMS}
@@ -50,13 +48,11 @@ def main() -> None:
                 frozen = {arm: models[arm, rate] for arm in ARMS}
                 found = stream.score(cycle, span, {**frozen, "champion": reference})
                 for arm in ARMS:
-                    pair = paired_ahead(found.models[arm], found.models["champion"], found.n, found.positives)
-                    assert pair is not None
-                    gaps[arm, rate].append(pair.gap)
-            start, reference = reference, stream.train(full, cycle, span, reference)
+                    gaps[arm, rate].append(gap(found, arm))
+            start, reference = reference, stream.train(stream.full, cycle, span, reference)
             for arm, rate in gaps:
                 begun = models.get((arm, rate), start)
-                point, part = sample(arm, rate, full.size, span)
+                point, part = sample(arm, rate, stream.full.size, span)
                 models[arm, rate] = stream.train(point, cycle, part, begun) if begun else reference
     print("rows   " + "".join(f"{arm:>22}" for arm in ARMS))
     for rate in RATES:

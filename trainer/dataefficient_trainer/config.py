@@ -108,6 +108,11 @@ class Config:
     snapshot_seconds: float = 60.0
     """Wall-clock seconds between resumable snapshots."""
 
+    @property
+    def teacher(self) -> str | None:
+        """Column of the teacher's predictions."""
+        return self.distillation.teacher if self.distillation is not None else None
+
 
 def _object(value: Any, path: str, allowed: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, Mapping):

@@ -157,8 +157,6 @@ class Stream:
 
     def __post_init__(self) -> None:
         self.label = self.config.label.column or self.data.label
-        distillation = self.config.distillation
-        self.teacher = distillation.teacher if distillation is not None else None
         self._check_columns()
 
     def _check_columns(self) -> None:
@@ -176,7 +174,7 @@ class Stream:
             ("data.key", self.data.key),
             ("data.group", (self.data.group,) if self.data.group else ()),
             ("data.servedPrediction", (self.data.served_prediction,) if self.data.served_prediction else ()),
-            ("trainer.config.distillation.teacher", (self.teacher,) if self.teacher else ()),
+            ("trainer.config.distillation.teacher", (self.config.teacher,) if self.config.teacher else ()),
             ("trainer.config.slices", self.config.slices),
             ("trainer.config.features", self.layout.columns()),
         ):
@@ -184,7 +182,7 @@ class Stream:
                 if name not in virtual:
                     source.require(name, what)
         wanted = [self.label, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
-        others = (self.data.group, self.data.served_prediction, self.teacher)
+        others = (self.data.group, self.data.served_prediction, self.config.teacher)
         wanted += [*self.slices, *(c for c in others if c)]
         self.columns = [c for c in dict.fromkeys(wanted) if c not in virtual or c in source.columns]
 

@@ -34,8 +34,7 @@ from dataefficient_trainer.telemetry import Progress
 def stream_of(request: RunRequest, config: configuration.Config, source: Source) -> Stream:
     """The stream that a request reads, with the features that its configuration asks for."""
     data = request.data
-    teacher = config.distillation.teacher if config.distillation is not None else None
-    others = {name for name in (data.group, data.served_prediction, teacher) if name}
+    others = {name for name in (data.group, data.served_prediction, config.teacher) if name}
     if len(data.key) == 1:
         others.add(data.key[0])
     # Features that nobody named stay those of the first file, whatever columns the log gets in time.

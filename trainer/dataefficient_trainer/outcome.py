@@ -106,8 +106,8 @@ def report(
         "malformedCells": state.cells.malformed,
         "notFiniteCells": state.cells.not_finite,
     }
-    if stream.teacher is not None:
-        state.heeded.tell(stream.teacher, counts.kept)
+    if stream.config.teacher is not None:
+        state.heeded.tell(stream.config.teacher, counts.kept)
         extra |= {"taughtRows": state.heeded.rows, "teacherWeight": state.heeded.weight / max(counts.kept, 1)}
         if state.heeded.gap is not None:
             extra["teacherGap"] = state.heeded.gap

@@ -50,7 +50,7 @@ class Drawn:
     indices: Places
     values: npt.NDArray[np.float32]
     teacher: Floats | None
-    """Log-odds that the log's teacher gave the rows that are used, NaN for all others; None: no teacher."""
+    """Log-odds that the log's teacher gave the rows that are kept, NaN for all others; None: no teacher."""
 
 
 class Run:
@@ -210,14 +210,14 @@ class Run:
             kept = self._sample(chunk, in_train & usable, edges)
             used = in_eval | kept.keep
             indices, values = chunk.features(np.flatnonzero(used), self.state.cells)
-            teacher = self._teacher(chunk, used)
+            teacher = self._teacher(chunk, kept.keep)
         return Drawn(chunk, kept, in_eval, np.cumsum(used) - 1, indices, values, teacher)
 
-    def _teacher(self, chunk: Chunk, used: npt.NDArray[np.bool_]) -> Floats | None:
-        column, found = self.stream.teacher, np.full(len(used), np.nan)
+    def _teacher(self, chunk: Chunk, keep: npt.NDArray[np.bool_]) -> Floats | None:
+        column, found = self.config.teacher, np.full(len(keep), np.nan)
         if column is None:
             return None
-        rows = np.flatnonzero(used)
+        rows = np.flatnonzero(keep)
         found[rows] = log_odds(chunk.numbers(column, rows), column)
         return found
 
