@@ -115,11 +115,13 @@ def main() -> None:
         full = stream.full
         models: dict[Point, CheckpointRef] = {}
         looks: defaultdict[Point, list[tuple[float, float]]] = defaultdict(list)
+        losses: dict[int, float] = {}
         for cycle, span in stream.intervals(options.cycles):
             if cycle > 1:
                 for part in (plans[i : i + AT_ONCE] for i in range(0, len(plans), AT_ONCE)):
                     frozen = {f"plan-{plans.index(p)}": models[p] for p in part}
                     found = stream.score(cycle, span, {"champion": models[full], **frozen})
+                    losses[cycle] = sum(found.models["champion"].loss) / sum(found.n)
                     for p in part:
                         looks[p].append(_look(found, f"plan-{plans.index(p)}"))
             start = models.get(full)
@@ -127,6 +129,7 @@ def main() -> None:
             models = {**fresh, full: stream.train(full, cycle, span, start)}
             if not cycle:
                 models = dict.fromkeys((full, *plans), models[full])
+    print(f"{full}: log loss {fmean(losses.values()):.5f} in the mean of {len(losses)} cycles")
     print(f"{'plan':44}  looks  lost by labels (s.e.)  divergence  part lost")
     for plan, told in looks.items():
         gaps, apart = [gap for gap, _ in told], fmean(d for _, d in told)
