@@ -115,21 +115,22 @@ def main() -> None:
         full = stream.full
         models: dict[Point, CheckpointRef] = {}
         looks: defaultdict[Point, list[tuple[float, float]]] = defaultdict(list)
-        losses: dict[int, float] = {}
+        losses: list[float] = []
         for cycle, span in stream.intervals(options.cycles):
             if cycle > 1:
                 for part in (plans[i : i + AT_ONCE] for i in range(0, len(plans), AT_ONCE)):
                     frozen = {f"plan-{plans.index(p)}": models[p] for p in part}
                     found = stream.score(cycle, span, {"champion": models[full], **frozen})
-                    losses[cycle] = sum(found.models["champion"].loss) / sum(found.n)
                     for p in part:
                         looks[p].append(_look(found, f"plan-{plans.index(p)}"))
+                losses.append(_log_loss(found))
             start = models.get(full)
             fresh = {p: stream.train(p, cycle, span, models.get(p, start)) for p in (plans if cycle else ())}
             models = {**fresh, full: stream.train(full, cycle, span, start)}
             if not cycle:
                 models = dict.fromkeys((full, *plans), models[full])
-    print(f"{full}: log loss {fmean(losses.values()):.5f} in the mean of {len(losses)} cycles")
+    if losses:
+        print(f"{full}: log loss {fmean(losses):.5f} in the mean of {len(losses)} cycles")
     print(f"{'plan':44}  looks  lost by labels (s.e.)  divergence  part lost")
     for plan, told in looks.items():
         gaps, apart = [gap for gap, _ in told], fmean(d for _, d in told)
@@ -147,9 +148,14 @@ def gap(found: Evaluated, model: str) -> float:
 
 def _look(found: Evaluated, model: str) -> tuple[float, float]:
     """Relative loss beyond full data's, as looks are judged, and the divergence relative to the loss."""
-    mine, full = found.models[model], found.models["champion"]
-    assert mine.divergence is not None
-    return gap(found, model), mine.divergence * sum(found.n) / sum(full.loss)
+    divergence = found.models[model].divergence
+    assert divergence is not None
+    return gap(found, model), divergence / _log_loss(found)
+
+
+def _log_loss(found: Evaluated) -> float:
+    """Full data's own."""
+    return sum(found.models["champion"].loss) / sum(found.n)
 
 
 if __name__ == "__main__":
