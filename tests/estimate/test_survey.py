@@ -86,6 +86,16 @@ def test_a_running_number_that_never_comes_again_is_not_a_feature(write, table, 
     assert uses(look(write(table), tmp_path))["session"] is Use.UNUSED
 
 
+def test_a_day_that_a_folder_names_is_not_a_feature_but_a_change_that_stays_is(write, table, tmp_path):
+    at = np.arange(table.num_rows) * 14 // table.num_rows
+    table = table.append_column("day", pa.array([f"{d:02d}" for d in at]))
+    table = table.append_column("release", pa.array(["old" if d < 5 else "new" for d in at]))
+    table = table.append_column("shift", pa.array([f"s{d % 3}" for d in at]))
+    found = uses(look(write(table), tmp_path))
+    assert found["day"] is Use.UNUSED
+    assert found["release"] == found["shift"] == Use.CATEGORICAL
+
+
 def test_rows_without_label_or_time_are_left_out_and_counted(write, table, tmp_path):
     label = pa.array([None, 1, *np.asarray(table["clicked"])[2:].tolist()], pa.int8())
     found = look(write(table.set_column(3, "clicked", label)), tmp_path)

@@ -65,6 +65,8 @@ _BINS = 64
 _ALMOST_UNIQUE = 0.5
 _NEVER_AGAIN = 0.02
 _MANY_VALUES = 200
+_STRETCHES = 3
+"""Values that come one after the other; two may be a change that stays."""
 _TERM = re.compile(r"^(?P<part>\w+)\((?P<column>[^()]+)\)$")
 PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
 
@@ -199,6 +201,15 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
         return Column(
             name, text, Use.UNUSED, "its values do not come again: a running number", explained, missing
         )
+    if not numeric and distinct >= _STRETCHES and _stretches(codes) == distinct:
+        return Column(
+            name,
+            text,
+            Use.UNUSED,
+            "each of its values fills one stretch of time: a part of the time",
+            explained,
+            missing,
+        )
     note = ""
     if explained >= _SUSPECT:
         note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
@@ -258,6 +269,11 @@ def _deciding(codes: np.ndarray[Any, Any], label: np.ndarray[Any, np.dtype[np.fl
 def _seen_again(codes: np.ndarray[Any, Any]) -> float:
     cut = int(0.9 * len(codes))
     return float(np.isin(codes[cut:], codes[:cut]).mean()) if cut < len(codes) else 1.0
+
+
+def _stretches(codes: np.ndarray[Any, Any]) -> int:
+    """Runs of equal values, in the order of time."""
+    return 1 + int(np.count_nonzero(np.diff(codes)))
 
 
 def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.dtype[np.int64]]) -> Features:

@@ -292,8 +292,8 @@ def _how_small(found: tuple[Finding, ...], facts: Facts) -> str:
     rows = facts.rows * (sharpest.block_error / wanted) ** 2
     return (
         f"This log is too small to tell: the paired standard error is {percent(sharpest.block_error)} of the "
-        f"log loss, and a tolerance of {percent(facts.tolerance)} needs {percent(wanted)} or less. With "
-        f"about {rounded_up(rows)} rows like these it could be told. Until then keep the data."
+        f"log loss, {sharpest.block_error / wanted:.1f} times what a tolerance of {percent(facts.tolerance)} "
+        f"allows. With about {rounded_up(rows)} rows like these it could be told. Until then keep the data."
     )
 
 
