@@ -140,6 +140,31 @@ def test_the_chart_installs_and_passes_its_own_test(
     eventually(lambda: len(queried(cluster, "up == 1")) == 2, minutes=1, what="both are scraped")
 
 
+@pytest.mark.parametrize(
+    ("image", "module"),
+    [("operator", "dataefficient.cluster.process"), ("flights", "dataefficient_trainer.preload")],
+)
+def test_no_pod_compiles_what_it_loads(cluster: ControlPlane, setting: Setting, image: str, module: str):
+    program = (
+        "import os, sys\n"
+        f"import {module}\n"
+        "specs = [getattr(module, '__spec__', None) for module in sys.modules.values()]\n"
+        "files = [spec.cached for spec in specs if spec and spec.cached]\n"
+        "own = [file for file in files if file.startswith('/opt/app')]\n"
+        "assert own and all(map(os.path.exists, own)), [f for f in own if not os.path.exists(f)]\n"
+    )
+    pod, command = f"compiled-{image}", ("--command", "--", "python3", "-c", program)
+    cluster.kubectl("run", pod, f"--image={setting.images[image]}", "--restart=Never", *command)
+
+    def ended() -> str | None:
+        phase: str = cluster.get(f"pod/{pod}", "-n", "default")["status"]["phase"]
+        return phase if phase in ("Succeeded", "Failed") else None
+
+    phase = eventually(ended, minutes=2, what=f"{pod} has ended")
+    assert phase == "Succeeded", cluster.kubectl("logs", pod)
+    cluster.kubectl("delete", "pod", pod)
+
+
 def test_a_tenant_gets_nothing_through_a_resource_that_is_not_theirs(cluster: ControlPlane, setting: Setting):
     kind = {"apiGroups": ["dataefficient.training"], "resources": ["dataefficienttrainings"], "verbs": ["*"]}
     claims = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["*"]}
