@@ -11,7 +11,7 @@ from dataefficient_trainer import intercept
 from dataefficient_trainer.intercept import FINISHED, MEMORIES, SHARPNESS, TRAINING
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import Shares, sample
-from trainer.synthetic import evaluation, launch, make_request, table, training
+from trainer.synthetic import FEATURES, evaluation, launch, make_request, table, training
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,8 @@ def test_a_sample_is_calibrated_as_full_data_are_on_a_stream_that_drifts(tmp_pat
             launch(
                 make_request(
                     stream, tmp_path / f"{rate}", train=training(policy=policy, rate=rate),
-                    evaluation=evaluation(1, 10, share=1.0),
+                    # A quarter of a day's 6,000 rows: three batches, not one and a half.
+                    evaluation=evaluation(1, 10, share=1.0), config={**FEATURES, "batchSize": 512},
                 )
             )
         )

@@ -6,7 +6,7 @@ import pytest
 
 from dataefficient.contract import Policy, Scales
 from dataefficient.contract.sampling import class_probabilities
-from dataefficient_trainer.rules import MIN_BATCH, pace, widths
+from dataefficient_trainer.rules import MIN_BATCH, MIN_WORK, pace, widths
 from dataefficient_trainer.sampling import Shares, negative_scores, sample
 
 N = 200_000
@@ -68,18 +68,30 @@ def test_the_offset_is_the_log_ratio_of_keeping_a_positive_and_a_negative():
     assert log_odds == pytest.approx(kept.offset[0], abs=0.03)
 
 
-def test_the_batch_falls_with_the_rate_and_then_the_dense_learning_rate_rises():
-    def at(rate, **scales):
-        return pace(size=16, rate=rate, scales=Scales(**scales), batch_size=1024, learning_rate=1.0)
+def at(rate, *, size=32, batch_size=1024, **scales):
+    return pace(size=size, rate=rate, scales=Scales(**scales), batch_size=batch_size, learning_rate=1.0)
 
+
+def test_the_batch_falls_with_the_rate_and_then_the_dense_learning_rate_rises():
     assert at(0.75).batch == 768
     assert at(0.75) == dataclasses.replace(at(1.0), batch=768)
     low = at(MIN_BATCH / 1024 / 4)
     assert low.batch == MIN_BATCH
     assert low.dense == pytest.approx(2 * at(1.0).dense)
     assert low.sparse == at(1.0).sparse, "rare rows of a table are met once in a batch of any size"
+
+
+def test_the_batch_of_a_small_model_does_not_fall_where_a_step_would_have_too_little_to_do():
+    assert at(0.25, size=16).batch == at(0.25, size=4).batch == 1024
+    assert at(0.25, size=16).dense == pytest.approx(2 * at(1.0, size=16).dense)
+    assert at(0.75, size=20).batch == MIN_WORK // 20
+    assert at(0.25, size=4, batch_size=16_384).batch == 4096
+    assert at(0.25, size=4, batch_size=256).batch == 256
+
+
+def test_scales_that_are_asked_for_are_taken_at_any_size():
     assert at(1.0, learning_rate=3.0).sparse == pytest.approx(3 * at(1.0).sparse)
-    assert at(1.0, batch=0.5).batch == 512
+    assert at(1.0, size=4, batch=0.5) == dataclasses.replace(at(1.0, size=4), batch=512)
 
 
 def test_size_one_is_the_linear_model():

@@ -82,7 +82,7 @@ def test_a_teacher_that_was_worse_is_trusted_again_once_it_is_better():
 
 @pytest.mark.parametrize("policy", [Policy.UNIFORM, Policy.NEGATIVES, Policy.SCORED_NEGATIVES])
 def test_a_sample_that_a_good_teacher_speaks_of_teaches_more(taught, tmp_path, policy, capsys):
-    quick = {**FEATURES, "learningRate": 5}
+    quick = {**FEATURES, "learningRate": 5, "batchSize": 512}
     request = make_request(taught, tmp_path / "plain", config=quick, train=training(policy=policy, rate=0.3))
     request = dataclasses.replace(request, data=dataclasses.replace(request.data, served_prediction="ranker"))
     plain = launch(request)

@@ -46,8 +46,9 @@ def fresh() -> tuple[Tensor, Tensor]:
 
 
 def constants(device: torch.device) -> tuple[Tensor, Tensor]:
-    """M and a of each intercept, float32 (2,)."""
-    return torch.tensor(MEMORIES, device=device), torch.tensor(SHARPNESS, device=device)
+    """a M and a of each intercept, float32 (2,)."""
+    sharpness = torch.tensor(SHARPNESS, device=device)
+    return sharpness * torch.tensor(MEMORIES, device=device), sharpness
 
 
 def adopt(bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,15 +70,15 @@ def follow(
     Args:
         bias_2: the intercepts.
         information_2: S of each.
-        constants: M and a of each.
+        constants: a M and a of each.
         logit_B: log-odds on the unsampled stream, with the intercept of training.
         weight_B: rows of the stream that each row stands for.
         target_B: positives of the stream that each row stands for.
     """
-    memory_2, sharpness_2 = constants
+    reach_2, sharpness_2 = constants
     p_2B = torch.sigmoid(logit_B + (bias_2 - bias_2[TRAINING]).unsqueeze(1))
     predicted_2 = p_2B.mv(weight_B)
     fresh_2 = predicted_2 - p_2B.square_().mv(weight_B)
-    information_2.mul_(torch.exp(-fresh_2 / (sharpness_2 * memory_2))).add_(fresh_2)
+    information_2.mul_((fresh_2 / reach_2).neg_().exp_()).add_(fresh_2)
     curvature_2 = torch.maximum(information_2 / sharpness_2, fresh_2)
     bias_2.sub_(((predicted_2 - target_B.sum()) / curvature_2).clamp_(-FARTHEST, FARTHEST))

@@ -178,6 +178,9 @@ class Model:
         self._bias_gradient: Tensor | None = None
         self._constants = intercept.constants(self.device)
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
+        self._order = torch.arange(0, device=self.device)
+        s = self.widths.embedding
+        self._mean = torch.full((s,), 1.0 / max(s, 1), device=self.device)
         self._graphed: Graphed[Measured] | None = None
 
     def start_at(self, rows: float, positives: float) -> None:
@@ -222,7 +225,7 @@ class Model:
         numbers = self._inputs(values_BD) if self.numbers else values_BD
         out = Forward(flat, numbers, logit)
         if self.numbers:
-            logit += numbers @ self.p["linear"]
+            logit.addmv_(numbers, self.p["linear"])
         if not self.widths.embedding:
             return out
         p = self.p
@@ -234,8 +237,7 @@ class Model:
         x1 = torch.addcmul(x0, x0, z)
         h1 = torch.addmm(p["a1"], x1, p["A1"]).relu_()
         h2 = torch.addmm(p["a2"], h1, p["A2"]).relu_()
-        logit += (h2 @ p["o"]).squeeze(1)
-        logit += x1 @ p["c"]
+        logit.addmv_(h2, p["o"].squeeze(1)).addmv_(x1, p["c"])
         out.x0_Bd, out.q_Br, out.z_Bd, out.x1_Bd, out.h1_BH, out.h2_BG = x0, q, z, x1, h1, h2
         return out
 
@@ -250,7 +252,10 @@ class Model:
         )
 
     def dense_gradient(self, seen: Forward, g_B: Tensor) -> Tensor | None:
-        """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s], N = B*F."""
+        """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s], N = B*F.
+
+        The hidden units in ``seen`` are used up.
+        """
         g = self.g
         if self.numbers:
             torch.mv(seen.numbers_BE.t(), g_B, out=g["linear"])
@@ -259,11 +264,11 @@ class Model:
         p, x0, q, z, x1, h1, h2 = self.p, seen.x0_Bd, seen.q_Br, seen.z_Bd, seen.x1_Bd, seen.h1_BH, seen.h2_BG
         assert x0 is not None and q is not None and z is not None and h1 is not None and h2 is not None  # noqa: PT018
         g_B1 = g_B.unsqueeze(1)
-        torch.mm(h2.t(), g_B1, out=g["o"])
-        d2 = (g_B1 * p["o"].t()).mul_(h2 > 0)
+        torch.mv(h2.t(), g_B, out=g["o"].squeeze(1))
+        d2 = (g_B1 * p["o"].t()).mul_(h2.sign_())
         torch.mm(h1.t(), d2, out=g["A2"])
         torch.sum(d2, 0, out=g["a2"])
-        d1 = (d2 @ p["A2"].t()).mul_(h1 > 0)
+        d1 = (d2 @ p["A2"].t()).mul_(h1.sign_())
         torch.mm(x1.t(), d1, out=g["A1"])
         torch.sum(d1, 0, out=g["a1"])
         torch.mv(x1.t(), g_B, out=g["c"])
@@ -351,20 +356,26 @@ class Model:
         self.adam_square.mul_(BETA2).addcmul_(self.gradient, self.gradient, value=1 - BETA2)
         self.dense.addcdiv_(self.adam_mean, self.adam_square.sqrt().mul_(factor).add_(least), value=-1.0)
 
+    def _places(self, count: int) -> Tensor:
+        """0 to ``count`` - 1; kept from step to step."""
+        if len(self._order) < count:
+            self._order = torch.arange(count, device=self.device)
+        return self._order[:count]
+
     def _update_tables(self, flat_N: Tensor, g_B: Tensor, embedding_Ns: Tensor | None, rate: float) -> None:
         """Row-wise Adagrad (Duchi et al. 2011; one accumulator a row) on gradients summed over the batch.
 
         The linear part has accumulators of its own: its gradients are far larger than an embedding's
         and would hold the embeddings still.
         """
-        order = torch.arange(len(flat_N), device=self.device)
+        order = self._places(len(flat_N))
         # The last occurrence of each row stands for it: distinct rows without sorting.
         self._marker.scatter_(0, flat_N, order)
         representative = self._marker.index_select(0, flat_N)
         if self.compacts:
-            first = representative == order
-            rows_U = flat_N.masked_select(first)
-            local_N = first.cumsum(0).sub_(1).index_select(0, representative)
+            rows_U = flat_N.masked_select(representative == order)
+            self._marker.scatter_(0, rows_U, order[: len(rows_U)])
+            local_N = self._marker.index_select(0, flat_N)
         else:
             rows_U, local_N = flat_N, representative
 
@@ -382,7 +393,7 @@ class Model:
         if embedding_Ns is None:
             return
         moved = summed(embedding_Ns)
-        total = self.embedding_sum.index_select(0, rows_U).add_(moved.square().mean(1))
+        total = self.embedding_sum.index_select(0, rows_U).addmv_(moved.square(), self._mean)
         self.embedding_sum.index_copy_(0, rows_U, total)
         moved.mul_(total.rsqrt_().mul_(-rate).unsqueeze(1))
         self.embedding.index_copy_(0, rows_U, self.embedding.index_select(0, rows_U).add_(moved))
