@@ -11,7 +11,7 @@ from dataefficient_trainer import intercept
 from dataefficient_trainer.intercept import FINISHED, MEMORIES, SHARPNESS, TRAINING
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import Shares, sample
-from trainer.synthetic import FEATURES, evaluation, launch, make_request, table, training
+from trainer.synthetic import evaluation, launch, make_request, table, training
 
 
 @pytest.fixture(autouse=True)
@@ -114,12 +114,16 @@ def test_a_window_of_which_nothing_is_kept_stands_for_nothing():
     assert (kept.weight.sum(), kept.target.sum()) == (0.0, 0.0)
 
 
+CLICKS = 120_000
+"""A quarter of a day's rows are three batches: in fewer, no intercept could follow a level that moves by the day."""
+
+
 def drifting(path):
-    """60,000 clicks of ten days; the rate of clicks goes up and down by the day."""
-    rows = table(rows=60_000)
+    """120,000 clicks of ten days; the rate of clicks goes up and down by the day."""
+    rows = table(rows=CLICKS)
     day = (rows["at"].to_numpy() - np.datetime64("2024-01-01")).astype("m8[D]").astype(int)
     level = np.array([0.0, 0.5, 0.1, 0.6, 0.2, 0.7, 0.0, 0.5, 0.3, 0.6])[day]
-    label = np.maximum(rows["click"].to_numpy(), np.random.default_rng(8).random(60_000) < level * 0.4)
+    label = np.maximum(rows["click"].to_numpy(), np.random.default_rng(8).random(CLICKS) < level * 0.4)
     at = rows.schema.get_field_index("click")
     pq.write_table(rows.set_column(at, "click", pa.array(label.astype(np.int8))), path, row_group_size=4_096)
     return path
@@ -137,8 +141,7 @@ def test_a_sample_is_calibrated_as_full_data_are_on_a_stream_that_drifts(tmp_pat
             launch(
                 make_request(
                     stream, tmp_path / f"{rate}", train=training(policy=policy, rate=rate),
-                    # A quarter of a day's 6,000 rows: three batches, not one and a half.
-                    evaluation=evaluation(1, 10, share=1.0), config={**FEATURES, "batchSize": 512},
+                    evaluation=evaluation(1, 10, share=1.0),
                 )
             )
         )
