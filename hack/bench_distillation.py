@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -23,31 +22,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from bench_divergence import EXAMPLE, Span, Stream, gap
+from bench_divergence import EXAMPLE, Span, Stream, chunks, gap
 
 from dataefficient.contract import CheckpointRef, Policy, RunRequest
 from dataefficient.planner.knobs import Point
-from dataefficient_trainer import config as configuration
-from dataefficient_trainer.events import Chunk, Chunks, micros
+from dataefficient_trainer.events import micros
 from dataefficient_trainer.features import Cells
-from dataefficient_trainer.launch import stream_of
 from dataefficient_trainer.lineage import prepare
-from dataefficient_trainer.source import open_source
 
 COLUMN = "logged_by_the_teacher"
 WEIGHTS = (0.0, 0.5, 0.8)
 """Of the teacher; as many as one run scores beside full data."""
 Floats = npt.NDArray[np.float64]
-
-
-def chunks(request: RunRequest, span: Span) -> Iterator[Chunk]:
-    """Rows of an interval, as the trainer reads them."""
-    stream = stream_of(request, configuration.parse(request.config), open_source(request.data.uri, None))
-    ends = (micros(span[0]), micros(span[1]))
-    found = Chunks(stream, ends, 0)
-    for piece in stream.pieces([ends]):
-        yield from found.add(piece)
-    yield from found.rest()
 
 
 def predicted(request: RunRequest, span: Span) -> Floats:

@@ -30,6 +30,10 @@ from dataefficient.cycle.launch import FIRST_RUN_SECONDS, Wanted, boundaries, na
 from dataefficient.cycle.machine import begin
 from dataefficient.planner.evidence import paired_ahead
 from dataefficient.planner.knobs import Point
+from dataefficient_trainer import config as configuration
+from dataefficient_trainer.events import Chunk, Chunks, micros
+from dataefficient_trainer.launch import stream_of
+from dataefficient_trainer.source import open_source
 
 RATES = {Policy.NEGATIVES: (0.71, 0.5, 0.25, 0.125), Policy.UNIFORM: (0.5, 0.25)}
 AT_ONCE = 3
@@ -68,12 +72,13 @@ class Stream:
         return (*samples, *(Point(Policy.UNIFORM, 1.0, size) for size in reversed(smaller)))
 
     def intervals(self, cycles: int) -> Iterator[tuple[int, Span]]:
-        """The history as cycle 0, and then cycle after cycle."""
-        for cycle in range(cycles + 2):
-            period = interval(self.spec.schedule, cycle)
-            if period is None:
-                return
-            yield cycle, (period.start, period.end)
+        """The history as cycle 0, and then cycle after cycle; those without rows are left out."""
+        periods = (interval(self.spec.schedule, cycle) for cycle in range(cycles + 2))
+        spans = ((period.start, period.end) for period in periods if period is not None)
+        yield from enumerate(filter(self._has_rows, spans))
+
+    def _has_rows(self, span: Span) -> bool:
+        return any(True for _ in chunks(self.scoring(0, span, {}), span))
 
     def train(self, point: Point, cycle: int, span: Span, start: CheckpointRef | None) -> CheckpointRef:
         """Train a cycle's interval."""
@@ -101,6 +106,17 @@ class Stream:
 
     def _run(self, request: RunRequest) -> RunReport:
         return launch(request, self._folder).report
+
+
+def chunks(request: RunRequest, span: Span) -> Iterator[Chunk]:
+    """Rows of an interval, as the trainer reads them."""
+    config = configuration.parse(request.config)
+    stream = stream_of(request, config, open_source(request.data.uri, config.format))
+    ends = (micros(span[0]), micros(span[1]))
+    found = Chunks(stream, ends, 0)
+    for piece in stream.pieces([ends]):
+        yield from found.add(piece)
+    yield from found.rest()
 
 
 def main() -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dataefficient.contract import Role
+from dataefficient.contract import Policy, Role
 from dataefficient_trainer.events import micros
+from dataefficient_trainer.run import Run
 from dataefficient_trainer.scoring import Scores
 from trainer.synthetic import FEATURES, evaluation, launch, make_request, training
 
@@ -205,3 +206,29 @@ def test_a_divergence_is_the_loss_between_two_models_where_labels_follow_either_
     for name, logits in (("start", served), ("trial", other)):
         scores.add_model(name, times, logits, labels)
     assert scores.result().models["trial"].divergence == pytest.approx((first + second) / 2.0, rel=1e-9)
+
+
+def test_windows_are_scored_together_until_the_model_changes(stream, tmp_path, monkeypatch):
+    calls = []
+    score = Run._score_own
+
+    def counted(run, drawn, rows):
+        calls.append(len(rows))
+        return score(run, drawn, rows)
+
+    monkeypatch.setattr(Run, "_score_own", counted)
+
+    def told(name):
+        calls.clear()
+        request = make_request(
+            stream, tmp_path / name, train=training(policy=Policy.UNIFORM, rate=0.1), evaluation=evaluation()
+        )
+        return launch(request).evaluated.models["self"], len(calls), sum(calls)
+
+    together, fewer, rows = told("together")
+    monkeypatch.setattr(Run, "_steps", lambda run, fresh: True)
+    alone, more, same = told("alone")
+    assert fewer < more
+    assert rows == same
+    assert together.loss == pytest.approx(alone.loss, rel=1e-6)
+    assert together.predicted == pytest.approx(alone.predicted, rel=1e-6)

@@ -115,7 +115,7 @@ def test_a_window_of_which_nothing_is_kept_stands_for_nothing():
 
 
 CLICKS = 120_000
-"""A quarter of a day's rows are three batches: in fewer, no intercept could follow a level that moves by the day."""
+"""A quarter of a day's rows are three batches; in fewer, none could follow a level that moves by the day."""
 
 
 def drifting(path):

@@ -173,19 +173,36 @@ class Run:
         drawn = self._draw(chunk, edges)
         rows = np.flatnonzero(drawn.in_eval)
         frozen_losses = self._score_frozen(drawn, rows)
-        own_losses = []
+        own_losses, scored = [], 0
+
+        def score(stop: int) -> None:
+            """Score what the model has not been scored on before a row of the chunk."""
+            nonlocal scored
+            if state.scores is not None and state.model is not None:
+                own_losses.append(self._score_own(drawn, rows[(rows >= scored) & (rows < stop)]))
+            scored = stop
+
         for start, stop in edges:
             if self.train_span[1] <= times[start]:
+                score(start)
                 with state.clock.charge("train"):
                     self._train_pending(rest=True)
-            if state.scores is not None and state.model is not None:
-                own_losses.append(self._score_own(drawn, start + np.flatnonzero(drawn.in_eval[start:stop])))
             chosen = start + np.flatnonzero(drawn.kept.keep[start:stop])
             if len(chosen):
+                if self._steps(len(chosen)):
+                    score(stop)
                 with state.clock.charge("train"):
                     self._train(drawn, chosen)
             self._publish(chunk.row + stop)
+        score(len(times))
         self._add_slices(chunk, rows, own_losses, frozen_losses)
+
+    def _steps(self, fresh: int) -> bool:
+        """Whether the model changes with so many more rows; until it does, windows are scored together."""
+        state = self.state
+        assert state.model is not None
+        first = state.model.step == 0 and not len(state.pending)
+        return first or len(state.pending) + fresh >= self.pace.batch
 
     def _edges(self, times: Places) -> list[tuple[int, int]]:
         """Windows of the chunk, cut also where training ends."""
@@ -340,7 +357,6 @@ class Run:
             torch.from_numpy(drawn.values[at]),
             *(torch.from_numpy(of.astype(np.float32)) for of in (learned, offset, weight, target)),
         )
-        state.model.observe_numbers(fresh.values.to(state.model.device))
         if state.model.step == 0 and not len(state.pending):
             state.model.start_at(float(fresh.weight.numpy().sum()), float(fresh.target.numpy().sum()))
         state.pending = state.pending.extend(fresh)
@@ -372,6 +388,7 @@ class Run:
             return
         assert model is not None
         rows = pending.rows(0, end).to(model.device)
+        model.observe_numbers(rows.values)
         for at in range(0, end, size):
             self._step(model, rows.rows(at, at + size))
         self.state.pending = pending.rows(end, None)
