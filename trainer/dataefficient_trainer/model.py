@@ -180,7 +180,8 @@ class Model:
         self._marker = torch.zeros(self.table_rows, dtype=torch.int64, device=self.device)
         self._order = torch.arange(0, device=self.device)
         s = self.widths.embedding
-        self._mean = torch.full((s,), 1.0 / max(s, 1), device=self.device)
+        # A product with it is the mean over an embedding, in half the time of a sum over such short rows.
+        self._mean_s = torch.full((s,), 1.0 / max(s, 1), device=self.device)
         self._graphed: Graphed[Measured] | None = None
 
     def start_at(self, rows: float, positives: float) -> None:
@@ -393,7 +394,7 @@ class Model:
         if embedding_Ns is None:
             return
         moved = summed(embedding_Ns)
-        total = self.embedding_sum.index_select(0, rows_U).addmv_(moved.square(), self._mean)
+        total = self.embedding_sum.index_select(0, rows_U).addmv_(moved.square(), self._mean_s)
         self.embedding_sum.index_copy_(0, rows_U, total)
         moved.mul_(total.rsqrt_().mul_(-rate).unsqueeze(1))
         self.embedding.index_copy_(0, rows_U, self.embedding.index_select(0, rows_U).add_(moved))
