@@ -173,14 +173,13 @@ class Run:
         drawn = self._draw(chunk, edges)
         rows = np.flatnonzero(drawn.in_eval)
         frozen_losses = self._score_frozen(drawn, rows)
-        own_losses, scored = [], 0
+        own_losses: list[Floats] = []
 
         def score(stop: int) -> None:
             """Score what the model has not been scored on before a row of the chunk."""
-            nonlocal scored
             if state.scores is not None and state.model is not None:
-                own_losses.append(self._score_own(drawn, rows[(rows >= scored) & (rows < stop)]))
-            scored = stop
+                done = sum(map(len, own_losses))
+                own_losses.append(self._score_own(drawn, rows[done : np.searchsorted(rows, stop)]))
 
         for start, stop in edges:
             if self.train_span[1] <= times[start]:
@@ -199,10 +198,13 @@ class Run:
 
     def _steps(self, fresh: int) -> bool:
         """Whether the model changes with so many more rows; until it does, windows are scored together."""
-        state = self.state
-        assert state.model is not None
-        first = state.model.step == 0 and not len(state.pending)
-        return first or len(state.pending) + fresh >= self.pace.batch
+        return self._new or len(self.state.pending) + fresh >= self.pace.batch
+
+    @property
+    def _new(self) -> bool:
+        """Whether no row was ever given to the model."""
+        model, pending = self.state.model, self.state.pending
+        return model is not None and model.step == 0 and not len(pending)
 
     def _edges(self, times: Places) -> list[tuple[int, int]]:
         """Windows of the chunk, cut also where training ends."""
@@ -357,7 +359,7 @@ class Run:
             torch.from_numpy(drawn.values[at]),
             *(torch.from_numpy(of.astype(np.float32)) for of in (learned, offset, weight, target)),
         )
-        if state.model.step == 0 and not len(state.pending):
+        if self._new:
             state.model.start_at(float(fresh.weight.numpy().sum()), float(fresh.target.numpy().sum()))
         state.pending = state.pending.extend(fresh)
         self._train_pending(rest=False)
