@@ -56,6 +56,22 @@ def table(rows: int = 20_000, days: int = 10, seed: int = 0) -> pa.Table:
     )
 
 
+def tagged(rows: int = 20_000, *, empty: bool = False) -> pa.Table:
+    """Clicks that hang on one to five tags of each row, as a column of lists; some have none where asked."""
+    random = np.random.default_rng(5)
+    tags = [list(random.choice(12, random.integers(1, 6), replace=False)) for _ in range(rows)]
+    effect = np.linspace(-2.0, 2.0, 12)
+    logit = np.array([effect[t].sum() for t in tags]) - 1.0
+    label = (random.random(rows) < 1.0 / (1.0 + np.exp(-logit))).astype(np.int8)
+    words: list[list[str] | None] = [[f"tag-{i}" for i in t] for t in tags]
+    if empty:
+        words = [None if i % 7 == 0 else [] if i % 7 == 1 else w for i, w in enumerate(words)]
+    base = table(rows).drop_columns(["click"])
+    return base.append_column("tags", pa.array(words, pa.list_(pa.string()))).append_column(
+        "click", pa.array(label)
+    )
+
+
 def day(number: float) -> datetime:
     """Start of a day of the stream, from 0."""
     return START + number * DAY

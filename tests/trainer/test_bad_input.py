@@ -86,6 +86,23 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
             "trainer.config.features.categorical: an entry appears",
         ),
         ({"features": {}}, "trainer.config.features: no feature is named"),
+        ({"features": {"lists": ["user"]}}, "trainer.config.features.lists: expected an object"),
+        (
+            {"features": {"lists": {"user": {"most": 200}}}},
+            "trainer.config.features.lists.user.most: expected an integer from 1 to 128, found 200",
+        ),
+        (
+            {"features": {"lists": {"user": {"seperator": "|"}}}},
+            "trainer.config.features.lists.user.seperator: unknown field; allowed are most, separator",
+        ),
+        (
+            {"features": {"categorical": ["user"], "lists": {"user": {}}}},
+            "trainer.config.features.lists.user: 'user' is a feature of another kind too; name it once",
+        ),
+        (
+            {"features": {"categorical": ["user"], "vocabulary": {"item": ["a"]}}},
+            "trainer.config.features.vocabulary.item: 'item' is neither in trainer.config.features.categ",
+        ),
         (
             {"features": {"derived": {"h": {"from": "at", "part": "year"}}}},
             "trainer.config.features.derived.h.part: 'year' is not one of hour, weekday",

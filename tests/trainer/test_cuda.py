@@ -3,13 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from dataefficient.contract import Policy
 from dataefficient_trainer import checkpoint, events
 from dataefficient_trainer.errors import StoppedError
-from trainer.synthetic import evaluation, launch, make_request, training, with_riders
+from trainer.synthetic import evaluation, launch, make_request, tagged, training, with_riders
 
 DEVICES = ("cpu", "cuda")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -51,6 +52,15 @@ def assert_near(one, other):
 def test_a_cold_run_ends_near_the_same_run_on_the_cpu(stream, tmp_path, size, policy):
     plan = training(policy=policy, rate=0.5)
     assert_near(*both(make_request(stream, tmp_path, size=size, train=plan), tmp_path))
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_run_on_lists_ends_near_the_same_run_on_the_cpu(tmp_path, size):
+    pq.write_table(tagged(empty=True), tmp_path / "tagged.parquet")
+    config = {"features": {"categorical": ["item"], "lists": {"tags": {"most": 3}}}}
+    assert_near(
+        *both(make_request(tmp_path / "tagged.parquet", tmp_path, size=size, config=config), tmp_path)
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 4, 8], ids=["shrunk to linear", "shrunk", "as it is", "grown"])

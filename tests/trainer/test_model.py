@@ -7,6 +7,7 @@ import torch
 from dataefficient_trainer.batch import Batch
 from dataefficient_trainer.growth import grow
 from dataefficient_trainer.model import Model
+from dataefficient_trainer.pooling import Bag
 from dataefficient_trainer.rules import Pace
 from dataefficient_trainer.shrinking import least_squares, low_rank, shrink
 
@@ -65,6 +66,99 @@ def test_the_written_out_gradient_equals_autograd(size):
     if size > 1:
         table = torch.zeros_like(wanted[1]).index_add_(0, indices.reshape(-1), embedding)
         torch.testing.assert_close(table, wanted[1], rtol=1e-4, atol=1e-5)
+
+
+BAG = Bag(places=4, padding=60)
+"""Beside three plain fields; its values have the rows 41 to 59, and 40 is the missing one."""
+
+
+def with_list(size=4, seed=3):
+    return Model(fields=3, table_rows=61, numbers=0, bags=(BAG,), size=size, seed=seed, device="cpu")
+
+
+def listed(rows=64, seed=0):
+    """Rows of two plain fields and a list of up to four values; the label hangs on all of these."""
+    generator = torch.Generator().manual_seed(seed)
+    plain = torch.randint(0, 20, (rows, 2), generator=generator) + torch.tensor([0, 20])
+    values = torch.randint(41, 60, (rows, 4), generator=generator)
+    length = torch.randint(0, 5, (rows, 1), generator=generator)
+    places = torch.where(torch.arange(4) < length, values, 60)
+    places[:, 0] = torch.where(length[:, 0] == 0, 40, places[:, 0])
+    logit = (
+        torch.where(places < 60, places % 3 - 1.0, 0.0).sum(1) + (plain[:, 0] % 2 == plain[:, 1] % 2).float()
+    )
+    label = (torch.rand(rows, generator=generator) < torch.sigmoid(logit - 0.5)).float()
+    return torch.cat([plain, places], 1), torch.empty((rows, 0)), label
+
+
+def taught_lists(size, steps=300):
+    model = with_list(size)
+    for seed in range(steps):
+        step(model, listed(rows=256, seed=seed), offset=0.0)
+    return model
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_list_counts_as_the_sum_of_its_values_over_the_root_of_their_number(size):
+    model = taught_lists(size, steps=5)
+    indices = torch.tensor([[0, 20, 41, 42, 43, 60], [1, 21, 40, 60, 60, 60]])
+    seen = model.forward(indices, torch.empty((2, 0)))
+    for row, values in enumerate(([41, 42, 43], [40])):
+        root = len(values) ** 0.5
+        if size > 1:
+            wanted = model.embedding[values].sum(0) / root
+            torch.testing.assert_close(seen.x0_Bd[row, -model.widths.embedding :], wanted)
+        else:
+            linear = model.wide[indices[row, :2]].sum() + model.wide[values].sum() / root
+            torch.testing.assert_close(seen.logit_B[row], linear + model.bias[0])
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_written_out_gradient_of_lists_equals_autograd(size):
+    model = taught_lists(size, steps=30)
+    indices, values, label = listed(seed=99)
+    seen = model.forward(indices, values)
+    g = torch.sigmoid(seen.logit_B) - label
+    embedding = model.dense_gradient(seen, g)
+    wide = model.linear_gradient(seen, g)
+    with torch.enable_grad():
+        parameters = [model.wide, model.dense, model.embedding] if size > 1 else [model.wide]
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        model.p = model.views(model.dense)
+        logit = model.logits(indices, values, finished=False)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="sum")
+        wanted = torch.autograd.grad(loss, parameters)
+    flat = indices.reshape(-1)
+    torch.testing.assert_close(torch.zeros(61).index_add_(0, flat, wide), wanted[0], rtol=1e-4, atol=1e-5)
+    if size > 1:
+        torch.testing.assert_close(model.gradient, wanted[1], rtol=1e-4, atol=1e-5)
+        table = torch.zeros_like(wanted[2]).index_add_(0, flat, embedding)
+        torch.testing.assert_close(table, wanted[2], rtol=1e-4, atol=1e-5)
+
+
+def test_an_empty_place_is_never_trained():
+    before, after = with_list(), taught_lists(4)
+    assert torch.equal(after.wide[60], before.wide[60])
+    assert torch.equal(after.embedding[60], before.embedding[60])
+
+
+@pytest.mark.parametrize(("small", "large"), [(1, 4), (4, 6)])
+def test_growing_a_model_with_lists_changes_no_prediction(small, large):
+    model, grown = taught_lists(small), with_list(large, seed=8)
+    grow(model, grown)
+    rows = listed(seed=50)[:2]
+    before, after = (m.logits(*rows, finished=True) for m in (model, grown))
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("large", "small", "lost"), [(8, 6, 0.02), (8, 2, 0.1), (8, 1, 0.2)])
+def test_shrinking_a_model_with_lists_keeps_nearly_all_predictions(large, small, lost):
+    model, shrunk = taught_lists(large), with_list(small, seed=8)
+    shrink(model, shrunk, FIRST_ROWS)
+    rows = listed(rows=4_096, seed=900)[:2]
+    mine, theirs = (m.logits(*rows, finished=True) for m in (shrunk, model))
+    assert 0.0 < float((mine - theirs).var() / theirs.var()) < lost
 
 
 @pytest.mark.parametrize("size", [1, 4])

@@ -12,10 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of F categorical fields and D numbers.
+    """B rows with S table rows of categorical fields and D numbers.
 
     Attributes:
-        indices: table rows, int64 [B, F].
+        indices: table rows, int64 [B, S]: one a field, several of a list (``features.Layout.places``).
         values: numbers, [B, D]; NaN is missing.
         label: what is learned of each row, [B]: 0 or 1, or between them where a teacher speaks too.
         offset: log-odds offset of the sampling, [B]: what is learnt is the unsampled log-odds.
@@ -31,9 +31,9 @@ class Batch:
     target: Tensor
 
     @classmethod
-    def empty(cls, fields: int, numbers: int) -> Batch:
+    def empty(cls, places: int, numbers: int) -> Batch:
         """No row."""
-        indices = torch.empty((0, fields), dtype=torch.int64)
+        indices = torch.empty((0, places), dtype=torch.int64)
         return cls(indices, torch.empty((0, numbers)), *(torch.empty(0) for _ in range(4)))
 
     def __len__(self) -> int:

@@ -20,6 +20,8 @@ PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
 FORMATS = ("parquet", "csv", "tsv", "criteo")
 DIRECTIVES = "YymdjbHIpMSz"
 """Letters that may follow % in ``time.format``: those of C's strptime that a log needs."""
+MOST_VALUES = 128
+"""Values of a list that can be used."""
 TIME_PARTS = ("year", "month", "day", "hour", "minute")
 
 
@@ -29,6 +31,16 @@ class Derived:
 
     source: str
     part: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """How a column of several values a row is read."""
+
+    most: int = 8
+    """Values of a row that are used, the first ones; each costs a look-up."""
+    separator: str | None = None
+    """What stands between the values of a text; None: the column holds lists."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,9 @@ class Features:
     crosses: tuple[tuple[str, ...], ...] = ()
     """Tuples of categorical or derived fields, hashed together into one more field."""
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Known values of a categorical column, as text; all others share one embedding."""
+    """Known values of a categorical column or a list, as text; all others share one embedding."""
+    lists: Mapping[str, Listed] = field(default_factory=dict)
+    """Columns of several values a row, hashed like categorical ones; the mean of their embeddings counts."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +184,12 @@ def _derived(value: Any, path: str) -> Derived:
     return Derived(_text(body["from"], f"{path}.from"), _choice(body["part"], f"{path}.part", PARTS))
 
 
+def _listed(value: Any, path: str) -> Listed:
+    body = _object(value, path, ("most", "separator"))
+    separator = _text(body["separator"], f"{path}.separator") if "separator" in body else None
+    return Listed(_integer(body.get("most", Listed.most), f"{path}.most", 1, MOST_VALUES), separator)
+
+
 def _named(value: Any, path: str, read: Callable[[Any, str], Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise UserError(f"{path}: expected an object, found {value!r}")
@@ -192,23 +212,29 @@ def _crosses(value: Any, path: str, known: tuple[str, ...]) -> tuple[tuple[str, 
 
 
 def _features(value: Any, path: str) -> Features:
-    body = _object(value, path, ("categorical", "numeric", "derived", "crosses", "vocabulary"))
+    body = _object(value, path, ("categorical", "numeric", "derived", "crosses", "vocabulary", "lists"))
     categorical = _texts(body.get("categorical", ()), f"{path}.categorical")
     numeric = _texts(body.get("numeric", ()), f"{path}.numeric")
     derived = _named(body.get("derived", {}), f"{path}.derived", _derived)
     vocabulary = _named(body.get("vocabulary", {}), f"{path}.vocabulary", _texts)
+    lists = _named(body.get("lists", {}), f"{path}.lists", _listed)
+    for name in lists:
+        if name in (*categorical, *numeric, *derived):
+            raise UserError(f"{path}.lists.{name}: {name!r} is a feature of another kind too; name it once")
     for name in derived:
         if name in categorical:
             raise UserError(
                 f"{path}.derived.{name}: {name!r} is already a categorical column; choose another name"
             )
     for name in vocabulary:
-        if name not in categorical:
-            raise UserError(f"{path}.vocabulary.{name}: {name!r} is not in {path}.categorical")
+        if name not in (*categorical, *lists):
+            raise UserError(
+                f"{path}.vocabulary.{name}: {name!r} is neither in {path}.categorical nor in {path}.lists"
+            )
     crosses = _crosses(body.get("crosses", ()), f"{path}.crosses", (*categorical, *derived))
-    if not (categorical or numeric or derived):
+    if not (categorical or numeric or derived or lists):
         raise UserError(f"{path}: no feature is named; leave {path} out to use all columns")
-    return Features(categorical, numeric, derived, crosses, vocabulary)
+    return Features(categorical, numeric, derived, crosses, vocabulary, lists)
 
 
 def _label(value: Any, path: str) -> Label:
@@ -256,7 +282,7 @@ def _distillation(value: Any, path: str, features: Features | None) -> Distillat
     if "teacher" not in body:
         raise UserError(f"{path}.teacher: missing; name the column of the teacher's predictions")
     teacher = _text(body["teacher"], f"{path}.teacher")
-    if features is not None and teacher in (*features.categorical, *features.numeric):
+    if features is not None and teacher in (*features.categorical, *features.numeric, *features.lists):
         raise UserError(
             f"{path}.teacher: {teacher!r} is a feature too, so that the model would copy it; take it out of "
             "trainer.config.features"

@@ -108,7 +108,7 @@ class Chunk:
         plan = self.stream.layout
         parts = [extract(b, plan, self.stream.times_of(b, t), cells) for b, t in self._picked(rows)]
         if not parts:
-            return np.empty((0, plan.fields), np.int64), np.empty((0, plan.numbers), np.float32)
+            return np.empty((0, plan.places), np.int64), np.empty((0, plan.numbers), np.float32)
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def numbers(self, column: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

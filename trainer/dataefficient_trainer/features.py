@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataefficient_trainer.config import Config, Derived, Features
+from dataefficient_trainer.config import Config, Derived, Features, Listed
 from dataefficient_trainer.errors import DataError, UserError
 from dataefficient_trainer.hashing import NULL, Hashes, combine, hash_column, mix, salt
+from dataefficient_trainer.listed import Values, is_list, split
+from dataefficient_trainer.pooling import Bag
+from dataefficient_trainer.source import is_text, notice
 
 PART_VALUES = {"hour": 24, "weekday": 7, "minute_of_day": 1440, "month": 12, "quarter_hour": 96}
 """Values of each derived part; each has one more table row for a missing time. Monday is weekday 0."""
@@ -38,7 +41,7 @@ class Layout:
     features: Features
     buckets: int
     sizes: tuple[int, ...]
-    """Table rows by field: categorical, derived, crosses, in this order."""
+    """Table rows by field: categorical, derived, crosses, lists, in this order."""
 
     @property
     def offsets(self) -> npt.NDArray[np.int64]:
@@ -56,8 +59,20 @@ class Layout:
 
     @property
     def fields(self) -> int:
-        """Number of categorical fields, F."""
+        """Number of categorical fields, F, lists among them."""
         return len(self.sizes)
+
+    @property
+    def bags(self) -> tuple[Bag, ...]:
+        """The lists, which are the last fields; the last table row of each is its padding."""
+        ends = np.cumsum(self.sizes)[self.fields - len(self.features.lists) :]
+        most = (listed.most for listed in self.features.lists.values())
+        return tuple(Bag(places, int(end) - 1) for places, end in zip(most, ends, strict=True))
+
+    @property
+    def places(self) -> int:
+        """Table rows that a row of the stream looks up, S: one a field, of a list as many as are used."""
+        return self.fields + sum(bag.places - 1 for bag in self.bags)
 
     @property
     def numbers(self) -> int:
@@ -67,23 +82,28 @@ class Layout:
     def columns(self) -> list[str]:
         """Columns that the features are computed from."""
         sources = [d.source for d in self.features.derived.values()]
-        return list(dict.fromkeys([*self.features.categorical, *self.features.numeric, *sources]))
+        named = (*self.features.categorical, *self.features.numeric, *self.features.lists)
+        return list(dict.fromkeys([*named, *sources]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the same for equal layouts."""
         body = {**dataclasses.asdict(self.features), "buckets": self.buckets, "sizes": self.sizes}
+        if not self.features.lists:  # as checkpoints have it from when there were none
+            del body["lists"]
         plain: dict[str, Any] = json.loads(json.dumps(body))
         return plain
 
 
 def layout(features: Features, buckets: int) -> Layout:
     """Lay the fields out in one table."""
-    sizes = [
-        len(features.vocabulary[name]) + 2 if name in features.vocabulary else buckets
-        for name in features.categorical
-    ]
+
+    def rows(name: str) -> int:
+        return len(features.vocabulary[name]) + 2 if name in features.vocabulary else buckets
+
+    sizes = [rows(name) for name in features.categorical]
     sizes += [PART_VALUES[d.part] + 1 for d in features.derived.values()]
     sizes += [buckets] * len(features.crosses)
+    sizes += [rows(name) + 1 for name in features.lists]
     return Layout(features, buckets, tuple(sizes))
 
 
@@ -93,16 +113,20 @@ def default(columns: Mapping[str, Any], *, time: str, not_features: set[str]) ->
     Every column but the time, the label, the group, a logged prediction and a key of a single column:
     text, booleans and integers are categorical, floats numeric; timestamps are left out; the hour and
     the weekday of the event time are added. Columns known only after the event must be left out by
-    naming the features, which no program can know.
+    naming the features, which no program can know. Lists are left out, and told of.
     """
-    categorical, numeric = [], []
+    categorical, numeric, lists = [], [], []
     for name, kind in columns.items():
         if name == time or name in not_features:
             continue
         if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             numeric.append(name)
+        elif is_list(kind):
+            lists.append(name)
         elif not (pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_null(kind)):
             categorical.append(name)
+    if lists:
+        notice(f"no feature: {', '.join(lists)}; to use lists, name all in trainer.config.features")
     derived = {f"{time}:hour": Derived(time, "hour"), f"{time}:weekday": Derived(time, "weekday")}
     return Features(tuple(categorical), tuple(numeric), derived)
 
@@ -124,16 +148,20 @@ def resolve(config: Config, columns: Mapping[str, Any], *, time: str, label: str
     if features is None:
         excluded = {label, *others, *config.time.parts.values()}
         features = default(columns, time=time, not_features=excluded)
-    for name in (*features.categorical, *features.numeric):
+    for name in (*features.categorical, *features.numeric, *features.lists):
         if name == label:
             raise UserError(
                 f"trainer.config.features: {name!r} is the label's column; a label cannot be a feature"
             )
         kind = columns.get(name)
-        if kind is not None and pa.types.is_nested(kind):
+        if kind is not None and name not in features.lists and pa.types.is_nested(kind):
+            lists = f"name it in trainer.config.features.lists, as {{{name}: {{}}}}"
             raise DataError(
-                f"trainer.config.features: column {name!r} has the type {kind}; use a flat column"
+                f"trainer.config.features: column {name!r} has the type {kind}; "
+                f"{lists if is_list(kind) else 'use a flat column'}"
             )
+    for name, listed in features.lists.items():
+        _check_list(name, columns.get(name), listed)
     for name in features.numeric:
         kind = columns.get(name)
         if kind is not None and pa.types.is_temporal(kind):
@@ -141,6 +169,25 @@ def resolve(config: Config, columns: Mapping[str, Any], *, time: str, label: str
                 f"trainer.config.features.numeric: column {name!r} is a time; use features.derived"
             )
     return layout(features, config.hash_buckets)
+
+
+def _check_list(name: str, kind: Any, listed: Listed) -> None:
+    """Check that a column's type can be read as a list.
+
+    Raises:
+        DataError: lists of what is no category, or text that nothing separates.
+    """
+    path = f"trainer.config.features.lists.{name}"
+    if kind is None:
+        return
+    inner = kind.value_type if is_list(kind) else kind
+    if pa.types.is_nested(inner) or (is_list(kind) and pa.types.is_floating(inner)):
+        raise DataError(f"{path}: the column has the type {kind}; a list holds categories: text or integers")
+    if is_text(inner) and not is_list(kind) and listed.separator is None:
+        raise DataError(
+            f"{path}.separator: the column holds text; say what stands between its values, as "
+            f'{{separator: "|"}}, or name it in trainer.config.features.categorical'
+        )
 
 
 def part(times: Times, name: str) -> npt.NDArray[np.int64]:
@@ -166,6 +213,8 @@ class Cells:
     missing: int = 0
     malformed: int = 0
     not_finite: int = 0
+    cut: dict[str, int] = field(default_factory=dict)
+    """Lists with more values than are used, by column."""
 
 
 def numbers(array: Any, cells: Cells) -> npt.NDArray[np.float64]:
@@ -216,11 +265,11 @@ def extract(
         cells: counts to add to.
 
     Returns:
-        Table rows of shape (rows, F), and signed log1p numbers of shape (rows, D), NaN where missing.
+        Table rows of shape (rows, S), and signed log1p numbers of shape (rows, D), NaN where missing.
     """
     n = batch.num_rows
     features, offsets = plan.features, plan.offsets
-    indices = np.empty((n, plan.fields), np.int64)
+    indices = np.empty((n, plan.places), np.int64)
     hashes: dict[str, Hashes] = {}
     crossed = {name for cross in features.crosses for name in cross}
     field = 0
@@ -228,10 +277,7 @@ def extract(
         array = batch.column(name)
         cells.missing += array.null_count
         raw = hash_column(array)
-        if name in features.vocabulary:
-            indices[:, field] = _lookup(raw, features.vocabulary[name])
-        else:
-            indices[:, field] = _bucket(raw, salt(name), plan.buckets)
+        indices[:, field] = _rows_of(raw, name, plan)
         if name in crossed:
             hashes[name] = raw
         field += 1
@@ -245,12 +291,46 @@ def extract(
             combine([hashes[name] for name in cross]), salt("*".join(cross)), plan.buckets
         )
         field += 1
-    indices += offsets
+    indices[:, :field] += offsets[:field]
+    first = field
+    for name, offset, bag in zip(features.lists, offsets[field:], plan.bags, strict=True):
+        array = batch.column(name)
+        cells.missing += array.null_count
+        found = split(array, features.lists[name].separator)
+        if cut := int(np.count_nonzero(found.length > bag.places)):
+            cells.cut[name] = cells.cut.get(name, 0) + cut
+        place = indices[:, first : first + bag.places]
+        _fill(place, found, offset + _rows_of(found.hashes, name, plan), missing=offset, padding=bag.padding)
+        first += bag.places
     values = np.empty((n, plan.numbers), np.float32)
     for d, name in enumerate(features.numeric):
         column = numbers(batch.column(name), cells)
         values[:, d] = np.sign(column) * np.log1p(np.abs(column))
     return indices, values
+
+
+def _rows_of(hashes: Hashes, name: str, plan: Layout) -> npt.NDArray[np.int64]:
+    """Row of each value among those of its field."""
+    if name in plan.features.vocabulary:
+        return _lookup(hashes, plan.features.vocabulary[name])
+    return _bucket(hashes, salt(name), plan.buckets)
+
+
+def _fill(
+    places: npt.NDArray[np.int64], found: Values, row: npt.NDArray[np.int64], *, missing: int, padding: int
+) -> None:
+    """Fill the places of a list [rows, most] with its first values, then padding.
+
+    Args:
+        found: where the values of each row lie in ``row``.
+        row: table rows of all values.
+        missing: that of a list without values.
+    """
+    places[:] = padding
+    places[:, 0] = missing
+    for k in range(min(places.shape[1], int(found.length.max(initial=0)))):
+        longer = np.flatnonzero(found.length > k)
+        places[longer, k] = row[found.start[longer] + k]
 
 
 def _bucket(hashes: Hashes, salted: np.uint64, buckets: int) -> npt.NDArray[np.int64]:

@@ -5,8 +5,9 @@ eq. 3), with the linear part of Wide & Deep. The backward pass is written out an
 with it: at a thousand rows a step the bookkeeping of a general autograd costs more than the arithmetic.
 ``tests/trainer/test_model.py`` holds it against autograd.
 
-Shapes: B rows, F categorical fields, D numeric columns, s embedding width, R table rows,
-d = F*s + 2*D inputs, r rank of the cross layer, h1 and h2 hidden units.
+Shapes: B rows, F categorical fields, S places in them (``pooling``; F without lists), N = B*S, D numeric
+columns, s embedding width, R table rows, d = F*s + 2*D inputs, r rank of the cross layer, h1 and h2 hidden
+units.
 """
 
 # ruff: noqa: N803, N806, N815 - a tensor's name carries its shape
@@ -22,6 +23,7 @@ from torch import Tensor
 from dataefficient_trainer import intercept
 from dataefficient_trainer.batch import Batch
 from dataefficient_trainer.graphed import Graphed
+from dataefficient_trainer.pooling import Bag, Pooling
 from dataefficient_trainer.rules import Pace, widths
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -38,6 +40,8 @@ class Forward:
     flat_N: Tensor
     numbers_BE: Tensor
     logit_B: Tensor
+    weight_BS: Tensor | None = None
+    """Weight of each place in its field; None: all are 1."""
     x0_Bd: Tensor | None = None
     q_Br: Tensor | None = None
     z_Bd: Tensor | None = None
@@ -63,6 +67,7 @@ class Model:
         fields: F.
         table_rows: R.
         numbers: D.
+        bags: those fields that have several values, which are the last ones.
         size: the model's size, see ``rules.widths``.
         seed: initial weights; None: they are loaded before anything else is done.
         device: torch device.
@@ -74,10 +79,20 @@ class Model:
     """
 
     def __init__(
-        self, *, fields: int, table_rows: int, numbers: int, size: int, seed: int | None, device: str
+        self,
+        *,
+        fields: int,
+        table_rows: int,
+        numbers: int,
+        bags: Sequence[Bag] = (),
+        size: int,
+        seed: int | None,
+        device: str,
     ) -> None:
         self.fields, self.table_rows, self.numbers, self.size = fields, table_rows, numbers, size
         self.device = torch.device(device)
+        self.bags = bags
+        self._pooling = Pooling(fields - len(bags), bags, self.device) if bags else None
         self.compacts = self.device.type == "cpu"
         self.widths = widths(size)
         self._shapes = self._dense_shapes()
@@ -118,6 +133,7 @@ class Model:
             fields=self.fields,
             table_rows=self.table_rows,
             numbers=self.numbers,
+            bags=self.bags,
             size=self.size,
             seed=None,
             device=str(self.device),
@@ -216,21 +232,25 @@ class Model:
 
     # ------------------------------------------------------------------ passes
 
-    def forward(self, indices_BF: Tensor, values_BD: Tensor) -> Forward:
+    def forward(self, indices_BS: Tensor, values_BD: Tensor) -> Forward:
         """Logits of rows, with what the backward pass needs."""
-        rows = indices_BF.shape[0]
-        flat = indices_BF.reshape(-1)
-        logit = (
-            self.wide.index_select(0, flat).view(rows, self.fields).sum(1).add_(self.bias[intercept.TRAINING])
-        )
+        rows, flat, weight = len(indices_BS), indices_BS.reshape(-1), None
+        wide = self.wide.index_select(0, flat).view(indices_BS.shape)
+        if self._pooling is not None:
+            weight = self._pooling.weights(indices_BS)
+            wide.mul_(weight)
+        logit = wide.sum(1).add_(self.bias[intercept.TRAINING])
         numbers = self._inputs(values_BD) if self.numbers else values_BD
-        out = Forward(flat, numbers, logit)
+        out = Forward(flat, numbers, logit, weight)
         if self.numbers:
             logit.addmv_(numbers, self.p["linear"])
         if not self.widths.embedding:
             return out
         p = self.p
-        x0 = torch.embedding(self.embedding, flat).view(rows, self.fields * self.widths.embedding)
+        x0 = torch.embedding(self.embedding, flat)
+        if self._pooling is not None and weight is not None:
+            x0 = self._pooling.pool(x0.view(*indices_BS.shape, self.widths.embedding), weight)
+        x0 = x0.view(rows, self.fields * self.widths.embedding)
         if self.numbers:
             x0 = torch.cat([x0, numbers], 1)
         q = x0 @ p["V"]
@@ -242,18 +262,18 @@ class Model:
         out.x0_Bd, out.q_Br, out.z_Bd, out.x1_Bd, out.h1_BH, out.h2_BG = x0, q, z, x1, h1, h2
         return out
 
-    def logits(self, indices_BF: Tensor, values_BD: Tensor, *, finished: bool) -> Tensor:
+    def logits(self, indices_BS: Tensor, values_BD: Tensor, *, finished: bool) -> Tensor:
         """Logits of rows, without the sampling offset: log-odds on the unsampled stream.
 
         ``finished`` says whether the model is scored as it would serve, or in the midst of its training.
         """
-        logit = self.forward(indices_BF, values_BD).logit_B
+        logit = self.forward(indices_BS, values_BD).logit_B
         return (
             logit.add_(self.bias[intercept.FINISHED] - self.bias[intercept.TRAINING]) if finished else logit
         )
 
     def dense_gradient(self, seen: Forward, g_B: Tensor) -> Tensor | None:
-        """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s], N = B*F.
+        """Fill ``gradient`` from d loss / d logit; return d loss / d embedding [N, s].
 
         The hidden units in ``seen`` are used up.
         """
@@ -281,7 +301,15 @@ class Model:
         torch.mm(x0.t(), dq, out=g["V"])
         dx0 = torch.addmm(dx1.addcmul_(dx1, z), dq, p["V"].t())
         width = self.fields * self.widths.embedding
-        return dx0[:, :width].reshape(-1, self.widths.embedding)
+        fields = dx0[:, :width].reshape(-1, self.fields, self.widths.embedding)
+        if self._pooling is not None and seen.weight_BS is not None:
+            fields = self._pooling.spread(fields, seen.weight_BS)
+        return fields.reshape(-1, self.widths.embedding)
+
+    def linear_gradient(self, seen: Forward, g_B: Tensor) -> Tensor:
+        """d loss / d weight of the linear part, [N]."""
+        g_B1, weight = g_B.unsqueeze(1), seen.weight_BS
+        return (g_B1.expand(-1, self.fields) if weight is None else g_B1 * weight).reshape(-1)
 
     def train_step(self, batch: Batch, pace: Pace) -> float:
         """One step on a batch; returns the mean log loss before it, on the sampled rows.
@@ -331,7 +359,7 @@ class Model:
             target_B=batch.target,
         )
         embedding = self.dense_gradient(seen, g_B)
-        self._update_tables(seen.flat_N, g_B, embedding, sparse)
+        self._update_tables(seen.flat_N, self.linear_gradient(seen, g_B), embedding, sparse)
         self._bias_gradient = g_B.mean()
         if len(self.dense):
             self.gradient.mul_(1.0 / len(g_B))
@@ -357,19 +385,21 @@ class Model:
         self.adam_square.mul_(BETA2).addcmul_(self.gradient, self.gradient, value=1 - BETA2)
         self.dense.addcdiv_(self.adam_mean, self.adam_square.sqrt().mul_(factor).add_(least), value=-1.0)
 
-    def _places(self, count: int) -> Tensor:
+    def _count(self, count: int) -> Tensor:
         """0 to ``count`` - 1; kept from step to step."""
         if len(self._order) < count:
             self._order = torch.arange(count, device=self.device)
         return self._order[:count]
 
-    def _update_tables(self, flat_N: Tensor, g_B: Tensor, embedding_Ns: Tensor | None, rate: float) -> None:
+    def _update_tables(
+        self, flat_N: Tensor, wide_N: Tensor, embedding_Ns: Tensor | None, rate: float
+    ) -> None:
         """Row-wise Adagrad (Duchi et al. 2011; one accumulator a row) on gradients summed over the batch.
 
         The linear part has accumulators of its own: its gradients are far larger than an embedding's
         and would hold the embeddings still.
         """
-        order = self._places(len(flat_N))
+        order = self._count(len(flat_N))
         # The last occurrence of each row stands for it: distinct rows without sorting.
         self._marker.scatter_(0, flat_N, order)
         representative = self._marker.index_select(0, flat_N)
@@ -386,7 +416,7 @@ class Model:
             )
             return total if self.compacts else total.index_select(0, local_N)
 
-        wide = summed(g_B.unsqueeze(1).expand(-1, self.fields).reshape(-1))
+        wide = summed(wide_N)
         total = self.wide_sum.index_select(0, rows_U).addcmul_(wide, wide)
         self.wide_sum.index_copy_(0, rows_U, total)
         weight = self.wide.index_select(0, rows_U).addcmul_(wide, total.rsqrt(), value=-rate)

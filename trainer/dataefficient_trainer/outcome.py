@@ -106,6 +106,12 @@ def report(
         "malformedCells": state.cells.malformed,
         "notFiniteCells": state.cells.not_finite,
     }
+    for column, cut in state.cells.cut.items():
+        most = stream.layout.features.lists[column].most
+        notice(
+            f"{column}: {cut:,} lists have more values than trainer.config.features.lists.{column}.most "
+            f"({most}); of each the first are used"
+        )
     if stream.config.teacher is not None:
         state.heeded.tell(stream.config.teacher, counts.kept)
         extra |= {"taughtRows": state.heeded.rows, "teacherWeight": state.heeded.weight / max(counts.kept, 1)}

@@ -84,7 +84,7 @@ class Run:
         if evaluation is not None:
             names = (("self",) if train else ()) + tuple(self.frozen)
             scores = Scores(evaluation, names, stream.slices if leader is None else ())
-        pending = Batch.empty(layout.fields, layout.numbers)
+        pending = Batch.empty(layout.places, layout.numbers)
         self.state = State(models.own, scores, pending, models.shares)
         self.pace = rules.pace(
             size=request.size,

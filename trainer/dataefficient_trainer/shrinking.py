@@ -53,21 +53,29 @@ def shrink(large: Model, small: Model, first_rows: Tensor) -> None:
 
 
 def _likely_rows(model: Model, first_rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Table rows [ROWS, F] and numbers [ROWS, D], drawn field by field; the same for the same model."""
+    """Table rows [ROWS, S] and numbers [ROWS, D], drawn field by field; the same for the same model."""
     generator = torch.Generator().manual_seed(0)
-    often = (model.wide_sum - INITIAL_ACCUMULATOR).clamp(min=0.0).cpu()
-    columns = []
-    for first, end in _spans(model, first_rows):
-        weight = often[first:end].double()
-        upto = (weight if float(weight.sum()) > 0.0 else torch.ones_like(weight)).cumsum(0)
-        drawn = torch.rand(ROWS, generator=generator, dtype=torch.float64) * upto[-1]
-        columns.append(first + torch.searchsorted(upto, drawn, right=True).clamp_(max=end - first - 1))
+    often = (model.wide_sum - INITIAL_ACCUMULATOR).clamp(min=0.0).cpu().double()
+    spans, plain = _spans(model, first_rows), model.fields - len(model.bags)
+    columns = [_draw(often, first, end, 1, generator) for first, end in spans[:plain]]
+    for bag, (first, _end) in zip(model.bags, spans[plain:], strict=True):
+        values = torch.randint(1, bag.places + 1, (ROWS, 1), generator=generator)
+        drawn = _draw(often, first, bag.padding, bag.places, generator)
+        columns.append(torch.where(torch.arange(bag.places) < values, drawn, bag.padding))
     mean = model.number_stats[0].cpu()
     spread = (model.number_stats[1].cpu() - mean.square()).clamp(min=0.0).sqrt()
     normal = torch.randn((ROWS, model.numbers), generator=generator, dtype=torch.float64)
     empty = torch.empty((ROWS, 0), dtype=torch.int64)
-    indices = torch.stack(columns, 1) if columns else empty
+    indices = torch.cat(columns, 1) if columns else empty
     return indices.to(model.device), (mean + spread * normal).to(model.device, torch.float32)
+
+
+def _draw(often: Tensor, first: int, end: int, values: int, generator: torch.Generator) -> Tensor:
+    """Table rows of a field [ROWS, values], each as likely as it is frequent."""
+    weight = often[first:end]
+    upto = (weight if float(weight.sum()) > 0.0 else torch.ones_like(weight)).cumsum(0)
+    drawn = torch.rand((ROWS, values), generator=generator, dtype=torch.float64) * upto[-1]
+    return first + torch.searchsorted(upto, drawn, right=True).clamp_(max=end - first - 1)
 
 
 def _spans(model: Model, first_rows: Tensor) -> list[tuple[int, int]]:
@@ -162,21 +170,27 @@ def _fit_linear(small: Model, seen: Forward, missing: Tensor, first_rows: Tensor
     """Give the linear part what is missing from the log-odds, where that is a sum over fields and numbers."""
     level = missing.mean()
     rest = missing - level
-    rows_BF = seen.flat_N.view(ROWS, small.fields)
+    rows_BS = seen.flat_N.view(ROWS, -1)
+    weight_BS = torch.ones_like(rows_BS, dtype=rest.dtype) if seen.weight_BS is None else seen.weight_BS
+    widths = [1] * (small.fields - len(small.bags)) + [bag.places for bag in small.bags]
     spans = _spans(small, first_rows)
+    fields = list(zip(spans, torch.split(rows_BS, widths, 1), torch.split(weight_BS, widths, 1), strict=True))
     added = [torch.zeros(end - first, device=small.device) for first, end in spans]
     for _ in range(ROUNDS):
         if small.numbers:
             slope, _ = least_squares(seen.numbers_BE, rest.unsqueeze(1))
             small.p["linear"].add_(slope[:, 0])
             rest = rest - seen.numbers_BE @ slope[:, 0]
-        for field, (first, _end) in enumerate(spans):
-            rows = rows_BF[:, field] - first
-            before = rest + added[field][rows]
-            total = torch.zeros_like(added[field]).index_add_(0, rows, before)
-            count = torch.zeros_like(total).index_add_(0, rows, torch.ones_like(before))
+        for field, ((first, _end), rows_BP, weight_BP) in enumerate(fields):
+            rows, before = (rows_BP - first).reshape(-1), added[field]
+            # All values of a row move at once, so each takes a part of the step.
+            pull = weight_BP * weight_BP.sum(1, keepdim=True)
+            told = weight_BP * rest.unsqueeze(1) + pull * before[rows].view(rows_BP.shape)
+            total = torch.zeros_like(before).index_add_(0, rows, told.reshape(-1))
+            count = torch.zeros_like(before).index_add_(0, rows, pull.reshape(-1))
             added[field] = total.div_(count.add_(FEW))
-            rest = before - added[field][rows]
+            moved = (added[field] - before)[rows].view(rows_BP.shape)
+            rest = rest - moved.mul_(weight_BP).sum(1)
     for (first, end), part in zip(spans, added, strict=True):
         small.wide[first:end] += part
     small.bias.add_(level + rest.mean())
