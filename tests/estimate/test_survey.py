@@ -257,3 +257,72 @@ def test_features_may_name_columns_parts_of_times_and_crosses(write, table):
 def test_wrong_features_are_refused_with_what_is_allowed(write, table, text, words):
     with pytest.raises(EstimateError, match=words.replace("?", "[?]")):
         parse(text, open_log(write(table)), ROLES)
+
+
+def tagged(rows, seed=3):
+    """One to four of twenty tags a row."""
+    random = np.random.default_rng(seed)
+    return [
+        [f"tag {i}" for i in random.choice(20, random.integers(1, 5), replace=False)] for _ in range(rows)
+    ]
+
+
+def test_columns_of_lists_are_features_with_as_many_values_as_rows_usually_have(write, table, tmp_path):
+    table = table.append_column("tags", pa.array(tagged(table.num_rows)))
+    table = table.append_column("history", pa.array([[i % 7] * (i % 60) for i in range(table.num_rows)]))
+    found = look(write(table), tmp_path)
+    assert uses(found)["tags"] is Use.LIST
+    assert found.features.config()["lists"] == {"tags": {"most": 4}, "history": {"most": 32}}
+    assert "tags" in found.features.names()
+    assert "tags" not in found.key
+
+
+@pytest.mark.parametrize(("mark", "between"), [("|", "|"), (";", "; "), (",", ",")])
+def test_text_whose_parts_come_again_is_a_list_of_them(write, table, tmp_path, mark, between):
+    words = [between.join(t).replace("tag ", "tag-") for t in tagged(table.num_rows)]
+    words[0], words[1] = None, ""
+    found = look(write(table.append_column("tags", pa.array(words))), tmp_path)
+    assert found.features.config()["lists"] == {"tags": {"most": 4, "separator": mark}}
+    assert f"tags is text, read as lists with {mark} between values." in found.notes
+
+
+def test_lists_that_were_written_as_text_with_brackets_are_lists(write, table, tmp_path):
+    words = [str(t).replace("tag ", "") for t in tagged(table.num_rows)]
+    found = look(write(table.append_column("tags", pa.array(words))), tmp_path)
+    assert found.features.config()["lists"] == {"tags": {"most": 4, "separator": ","}}
+
+
+def test_places_and_sentences_are_no_lists(write, table, tmp_path):
+    towns = ["New York, NY", "Albany, NY", "Newark, NJ", "Trenton, NJ"]
+    table = table.append_column("town", pa.array([towns[i % 4] for i in range(table.num_rows)]))
+    assert uses(look(write(table), tmp_path))["town"] is Use.CATEGORICAL
+
+
+def test_what_holds_no_categories_is_not_used(write, table, tmp_path):
+    table = table.append_column("vector", pa.array([[0.1, 0.2]] * table.num_rows))
+    table = table.append_column("pair", pa.array([{"a": 1}] * table.num_rows))
+    table = table.append_column("nothing", pa.array([[]] * table.num_rows, pa.list_(pa.int64())))
+    found = uses(look(write(table), tmp_path))
+    assert {found[name] for name in ("vector", "pair", "nothing")} == {Use.UNUSED}
+
+
+def test_a_list_that_tells_the_label_is_left_out_unless_it_is_named(write, table, tmp_path):
+    seen = [["won"] if label else ["lost"] for label in table["clicked"].to_pylist()]
+    path = write(table.append_column("seen", pa.array(seen)))
+    assert uses(look(path, tmp_path))["seen"] is Use.LEAK
+    named = look(path, tmp_path, features="site,seen")
+    assert named.features.config()["lists"] == {"seen": {"most": 1}}
+    assert any("seen is used because you named it" in note for note in named.notes)
+
+
+def test_lists_whose_values_never_come_again_are_not_used(write, table, tmp_path):
+    found = look(write(table.append_column("ids", pa.array([[i] for i in range(table.num_rows)]))), tmp_path)
+    assert uses(found)["ids"] is Use.UNUSED
+
+
+def test_a_list_in_a_cross_is_refused(write, table, tmp_path):
+    path = write(table.append_column("tags", pa.array(tagged(table.num_rows))))
+    with pytest.raises(
+        EstimateError, match=r"--features site\*tags: tags holds lists, which cannot be crossed"
+    ):
+        look(path, tmp_path, features="site*tags")

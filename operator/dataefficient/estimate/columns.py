@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataefficient.contract import ExitCode
+from dataefficient.estimate import lists
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.log import Log, Roles, Working, require
 
@@ -76,9 +77,20 @@ class Use(enum.StrEnum):
 
     CATEGORICAL = "Categorical"
     NUMERIC = "Numeric"
+    LIST = "List"
     LEAK = "LeakSuspect"
     UNUSED = "Unused"
     ROLE = "Role"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """How a column of several values a row is read."""
+
+    most: int
+    """Values of a row that are used."""
+    separator: str | None
+    """What stands between the values of a text; None: the column holds lists."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,8 @@ class Column:
     """Share of the label's entropy on later rows that this column explains alone; None: not tried."""
     missing: float
     """Share of missing values."""
+    values: Listed | None = None
+    """How several values a row are read; None: it has one."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +119,17 @@ class Features:
     derived: tuple[tuple[str, str, str], ...] = ()
     """Name, source column and part."""
     crosses: tuple[tuple[str, ...], ...] = ()
+    lists: tuple[tuple[str, Listed], ...] = ()
 
     def config(self) -> dict[str, Any]:
         """The JSON that the trainer reads."""
         body: dict[str, Any] = {"categorical": list(self.categorical), "numeric": list(self.numeric)}
         body["derived"] = {name: {"from": source, "part": part} for name, source, part in self.derived}
         body["crosses"] = [list(cross) for cross in self.crosses]
+        body["lists"] = {
+            name: {"most": listed.most} | ({"separator": listed.separator} if listed.separator else {})
+            for name, listed in self.lists
+        }
         return {key: value for key, value in body.items() if value}
 
     def names(self) -> list[str]:
@@ -119,6 +138,7 @@ class Features:
         return [
             *self.categorical,
             *self.numeric,
+            *(name for name, _ in self.lists),
             *(f"{part}({source})" for _, source, part in self.derived),
             *crosses,
         ]
@@ -155,6 +175,9 @@ def survey(table: Any, log: Log, roles: Roles) -> tuple[Column, ...]:
 
 
 def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> Column:
+    mark = lists.separator(values)
+    if mark is not None or lists.is_list(values.type):
+        return _judge_list(name, values, mark, label)
     kind, text = values.type, str(values.type)
     missing = values.null_count / max(1, len(values))
     if pa.types.is_temporal(kind):
@@ -214,6 +237,30 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
     if explained >= _SUSPECT:
         note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
     return Column(name, text, use, note, explained, missing)
+
+
+def _judge_list(
+    name: str, values: Any, mark: str | None, label: np.ndarray[Any, np.dtype[np.float64]]
+) -> Column:
+    """As ``_judge``, by a row's first value and by how many it has."""
+    text, missing = str(values.type), values.null_count / max(1, len(values))
+    several = lists.split(values, mark) if mark is not None else values
+    number, listed = lists.counts(several), Listed(lists.usual(several), mark)
+    if not number.any():
+        return Column(name, text, Use.UNUSED, "always missing or empty", None, missing, listed)
+    codes, distinct = _codes(lists.firsts(several))
+    numbers, _ = _bins(pa.array(number))
+    explained = max(_explained(codes, label), _explained(numbers, label))
+    if explained >= _LEAK:
+        note = f"explains {100 * explained:.0f} % of the label alone: is it known only afterwards?"
+        return Column(name, text, Use.LEAK, note, explained, missing, listed)
+    if distinct > _MANY_VALUES and _seen_again(codes) < _NEVER_AGAIN:
+        note = "its values do not come again"
+        return Column(name, text, Use.UNUSED, note, explained, missing, listed)
+    note = ""
+    if explained >= _SUSPECT:
+        note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
+    return Column(name, text, Use.LIST, note, explained, missing, listed)
 
 
 def _is_whole(values: Any) -> bool:
@@ -294,6 +341,7 @@ def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.
         tuple(c.name for c in kept if c.use is Use.CATEGORICAL),
         tuple(c.name for c in kept if c.use is Use.NUMERIC),
         tuple(derived),
+        lists=tuple((c.name, c.values) for c in kept if c.use is Use.LIST and c.values is not None),
     )
     if not features.names():
         raise EstimateError(
@@ -303,11 +351,14 @@ def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.
     return features
 
 
-def parse(text: str, log: Log, roles: Roles) -> Features:
+def parse(text: str, log: Log, roles: Roles, columns: tuple[Column, ...] = ()) -> Features:
     """Read ``--features``: columns, ``part(column)`` and crosses ``a*b``, separated by commas.
 
+    Args:
+        columns: what the survey found, which tells how lists are read.
+
     Raises:
-        EstimateError: an unknown column or part, or the label as a feature.
+        EstimateError: an unknown column or part, the label as a feature, or a list in a cross.
     """
     derived: dict[str, tuple[str, str, str]] = {}
     plain: list[str] = []
@@ -331,6 +382,11 @@ def parse(text: str, log: Log, roles: Roles) -> Features:
 
     for term in filter(None, (t.strip() for t in text.split(","))):
         fields = [field(f.strip()) for f in term.split("*")]
+        for name in fields if len(fields) > 1 else ():
+            if name in log.columns and lists.is_list(log.columns[name]):
+                raise EstimateError(
+                    f"--features {term}: {name} holds lists, which cannot be crossed", ExitCode.USER_ERROR
+                )
         if len(fields) > 1:
             crosses.append(tuple(fields))
             plain.extend(f for f in fields if f not in derived)
@@ -340,10 +396,12 @@ def parse(text: str, log: Log, roles: Roles) -> Features:
     floats = {n for n, kind in log.columns.items() if pa.types.is_floating(kind) or pa.types.is_decimal(kind)}
     crossed = {f for cross in crosses for f in cross}
     numeric = tuple(n for n in plain if n in floats and n not in crossed)
-    categorical = tuple(n for n in plain if n not in numeric)
+    listed = {c.name: c.values for c in columns if c.values is not None and c.name not in crossed}
+    categorical = tuple(n for n in plain if n not in numeric and n not in listed)
     if not (plain or derived):
         raise EstimateError("--features: no feature is named", ExitCode.USER_ERROR)
-    return Features(categorical, numeric, tuple(derived.values()), tuple(crosses))
+    several = tuple((name, listed[name]) for name in plain if name in listed)
+    return Features(categorical, numeric, tuple(derived.values()), tuple(crosses), several)
 
 
 def duplicates(working: Working, key: tuple[str, ...], most: int = 500_000) -> tuple[int, int]:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from dataefficient.contract import ExitCode
 from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.lists import is_list
 from dataefficient.estimate.times import TimeColumn, some
 
 MAX_ROWS = 20_000_000
@@ -276,7 +277,9 @@ class _Copy:
 
     def run(self, log: Log, target: Path) -> None:
         writer: Any = None
-        self.names = [n for n, kind in log.columns.items() if not pa.types.is_nested(kind)]
+        self.names = [
+            name for name, kind in log.columns.items() if not pa.types.is_nested(kind) or is_list(kind)
+        ]
         try:
             for batch in self._batches(log, self.names):
                 table = self._usable(batch)

@@ -9,6 +9,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from dataefficient.estimate import columns as judged
 from dataefficient.estimate import log as logs
@@ -65,14 +68,19 @@ def prepare(options: Options, folder: Path) -> Prepared:
     working = logs.copy(log, roles, folder, most=most)
     columns = judged.survey(judged.sample(working), log, roles)
     if options.features is not None:
-        features = judged.parse(options.features, log, roles)
+        features = judged.parse(options.features, log, roles, columns)
     else:
         rest = tuple(c for c in columns if c.name not in options.exclude)
         features = judged.choose(rest, roles, working.times)
-    flat = tuple(c.name for c in columns if c.name in working.columns and "decimal" not in c.kind)
+    flat = tuple(c.name for c in columns if c.name in working.columns and _hashed(log.columns[c.name]))
     key = roles.key or tuple(n for n in flat if n != roles.label)
     found = Prepared(log, working, columns, features, key)
     return replace(found, notes=(*_data_notes(found, options), *_column_notes(found)))
+
+
+def _hashed(kind: Any) -> bool:
+    """Whether every trainer can hash a type to tell rows apart."""
+    return not (pa.types.is_decimal(kind) or pa.types.is_nested(kind))
 
 
 def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
@@ -119,5 +127,7 @@ def _column_notes(found: Prepared) -> Iterator[str]:
             )
         elif column.note and column.name in used:
             yield f"Warning: {column.name} {column.note}."
+        elif column.values is not None and column.values.separator is not None and column.name in used:
+            yield f"{column.name} is text, read as lists with {column.values.separator} between values."
         elif column.missing >= _MOSTLY and column.name in used:
             yield f"{column.name} is missing in {100 * column.missing:.0f} % of the rows."
