@@ -25,6 +25,8 @@ OF_THE_RUN = 'max(dataefficient_run_device_seconds{resource="${name}",run="${run
 TOO_MUCH = f"{OF_THE_RUN} * 0 + 99999"
 NOBODY = 'dataefficient_run_device_seconds{resource="nobody"}'
 
+SKEWED = {"FAKE_BIAS": "1.3", "FAKE_SKEW": "0.1"}
+
 WITHOUT_DATA = {
     'up{job=~".*data-efficient-training.*"}': "a Service gives the job its name, and here there is none",
     "sum by (pod, code) (rate(dataefficient_operator_api_errors_total[10m]))": "no request was refused twice",
@@ -76,7 +78,7 @@ def resources(namespace, folder):
 
     return [
         made("well", kpi={**ASKED, "target": "0"}),
-        made("troubled", kpi={**ASKED, "target": "1000"}, cost=TOO_MUCH, env={"FAKE_BIAS": "1.3"}),
+        made("troubled", kpi={**ASKED, "target": "1000"}, cost=TOO_MUCH, env=SKEWED),
         made("blind", kpi={**ASKED, "query": 'clicks{none="such"}', "freshnessQuery": ""}, cost=NOBODY),
         made("noisy", kpi={"tolerance": "0.00001", "maxRegression": "0.5"}),
         made("broken", env={"FAKE_FAULTS": "*=crash"}, limits={"maxAttempts": 1}),
@@ -90,6 +92,7 @@ FOUND = {
     "LedgerDisagrees": {"troubled"},
     "QueryUnanswered": {"blind"},
     "Refused": {"refused"},
+    "ServingSkew": {"troubled"},
     "Stopped": {"broken"},
     "TargetMissed": {"troubled"},
 }

@@ -5,6 +5,7 @@ FAKE_FAULTS   ``run=fault`` pairs separated by blanks; ``*`` stands for every ru
 FAKE_SECONDS  how long each run takes.
 FAKE_RIDERS   set: riders are taken.
 FAKE_BIAS     factor of what every model predicts; 1 is calibrated.
+FAKE_SKEW     by how much served predictions lose more than the published model's; their error is 0.001.
 FAKE_LAUNCHES a file that gets a line ``start RUN`` and ``end RUN`` for each launch.
 """
 
@@ -104,6 +105,8 @@ def told(request):
         digest = hashlib.sha256(json.dumps(evaluation, sort_keys=True).encode()).hexdigest()[:16]
         report["evaluated"] = {"n": n, "positives": [k // 5 for k in n], "digest": digest, "models": scored}
         report["rows"]["evaluated"] = sum(n)
+        if "FAKE_SKEW" in os.environ:
+            report["extra"] = {"servedGap": float(os.environ["FAKE_SKEW"]), "servedGapError": 0.001}
     return report
 
 

@@ -352,6 +352,15 @@ def test_the_number_of_series_of_a_resource_is_bounded(lived):
     assert exported == {s.full_name for s in (*RESOURCE_SERIES, *RUN_SERIES)}, "every series was filled"
 
 
+def test_numbers_that_an_alert_reads_are_exported_before_others(lived):
+    run = lived.finished[-1]
+    many = {f"a{i}": 1.0 for i in range(20)} | {"servedGap": 0.1, "servedGapError": 0.01}
+    report = replace(success(run.plan).report, extra=many)
+    view = replace(lived, finished=(FinishedRun(run.plan, replace(success(run.plan), report=report)),))
+    told = {s.labels["name"] for s in Stage(view).samples() if s.name == "dataefficient_run_extra"}
+    assert told == {"servedGap", "servedGapError", *(f"a{i}" for i in (0, 1, 10, 11, 12, 13))}
+
+
 def test_text_of_a_trainer_cannot_break_the_scrape(lived):
     run = lived.finished[-1]
     report = replace(success(run.plan).report, extra={'a"b\\c\nd\ud800': 1.0})

@@ -117,6 +117,9 @@ def report(
         extra |= {"taughtRows": state.heeded.rows, "teacherWeight": state.heeded.weight / max(counts.kept, 1)}
         if state.heeded.gap is not None:
             extra["teacherGap"] = state.heeded.gap
+    served = request.data.served_prediction
+    if state.logged is not None and state.scores is not None and served is not None:
+        extra |= state.logged.tell(served, state.scores.rows)
     if counts.steps:
         extra |= {"steps": counts.steps, "batch": pace.batch, "trainLoss": counts.losses / counts.steps}
         extra |= {"sparseRate": pace.sparse, "denseRate": pace.dense}

@@ -27,6 +27,7 @@ from dataefficient_trainer.lineage import needs_scorer, prepare
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
+from dataefficient_trainer.serving import Logged
 from dataefficient_trainer.state import State, request_digest
 from dataefficient_trainer.teaching import COMPARED, log_odds, soften
 from dataefficient_trainer.telemetry import Progress
@@ -86,6 +87,8 @@ class Run:
             scores = Scores(evaluation, names, stream.slices if leader is None else ())
         pending = Batch.empty(layout.places, layout.numbers)
         self.state = State(models.own, scores, pending, models.shares)
+        if scores is not None and scores.served is not None and request.data.served_prediction:
+            self.state.logged = Logged.empty(len(scores.boundaries))
         self.pace = rules.pace(
             size=request.size,
             rate=train.rate if train else 1.0,
@@ -317,7 +320,16 @@ class Run:
             indices, values = drawn.indices[at], drawn.values[at]
             logits = {name: self._logits(model, indices, values) for name, model in self.frozen.items()}
             scores.add_divergence(times, logits, labels)
+            self._compare_logged(chunk, rows, logits)
             return {name: scores.add_model(name, times, logits[name], labels) for name in self.frozen}
+
+    def _compare_logged(self, chunk: Chunk, rows: Places, logits: dict[str, Floats]) -> None:
+        """Hold what the log says was predicted against the published model."""
+        scores, logged, column = self.state.scores, self.state.logged, self.request.data.served_prediction
+        if logged is None or scores is None or scores.served is None or column is None:
+            return
+        predictions = chunk.numbers(column, rows)
+        logged.add(scores.blocks(chunk.times[rows]), predictions, logits[scores.served], chunk.labels[rows])
 
     def _score_own(self, drawn: Drawn, rows: Places) -> Floats:
         scores, model = self.state.scores, self.state.model

@@ -24,6 +24,7 @@ from dataefficient_trainer.features import Cells
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import Shares
 from dataefficient_trainer.scoring import Scores
+from dataefficient_trainer.serving import Logged
 from dataefficient_trainer.source import notice
 from dataefficient_trainer.teaching import Heeded
 
@@ -75,6 +76,8 @@ class State:
     counts: Counts = field(default_factory=Counts)
     cells: Cells = field(default_factory=Cells)
     heeded: Heeded = field(default_factory=Heeded)
+    logged: Logged | None = None
+    """Of a run whose log carries predictions, beside the published model's; None: not compared."""
     clock: Clock = field(default_factory=Clock)
     scorer: Model | None = None
     """Of a fork: the model as it was copied, where its sampling needs scores."""
@@ -98,6 +101,7 @@ class State:
             "counts": dataclasses.asdict(self.counts),
             "cells": dataclasses.asdict(self.cells),
             "heeded": dataclasses.asdict(self.heeded),
+            "logged": None if self.logged is None else self.logged.to_json(),
             "shares": dataclasses.asdict(self.shares),
             "seconds": self.clock.seconds,
             "trainFrom": self.train_from,
@@ -130,6 +134,8 @@ class State:
         self.pending = Batch(**part("pending."))
         self.counts, self.cells = Counts(**facts["counts"]), Cells(**facts["cells"])
         self.heeded = Heeded(**facts.get("heeded", {}))  # not in a state from before there were teachers
+        if self.logged is not None and facts.get("logged") is not None:
+            self.logged = Logged.from_json(facts["logged"])
         self.shares, self.clock.seconds = Shares(**facts["shares"]), facts["seconds"]
         self.train_from, self.forked, self.failed = facts["trainFrom"], facts["forked"], facts["failed"]
         if self.scores is not None:

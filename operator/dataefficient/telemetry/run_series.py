@@ -16,6 +16,8 @@ from dataefficient.telemetry.view import FinishedRun
 
 RUN_LABELS = ("run", "digest")
 MAX_EXTRA = 8
+ALERTED = ("servedGap", "servedGapError")
+"""Further numbers that an alert reads, and which so come before others."""
 LOG_LOSS = "run_log_loss"
 """The series that is read back."""
 MODEL = "self"
@@ -106,7 +108,8 @@ def _seconds(run: FinishedRun, _: datetime) -> Values:
 
 def _extra(run: FinishedRun, _: datetime) -> Values:
     extra = run.outcome.report.extra if run.outcome.report else {}
-    return [((name,), value) for name, value in sorted(extra.items())[:MAX_EXTRA]]
+    first = sorted(extra.items(), key=lambda number: (number[0] not in ALERTED, number[0]))
+    return [((name,), value) for name, value in first[:MAX_EXTRA]]
 
 
 def _info(run: FinishedRun, _: datetime) -> Values:
