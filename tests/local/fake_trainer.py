@@ -58,6 +58,7 @@ elif fault == "data":
     sys.exit(65)
 end = began + float(os.environ.get("FAKE_SECONDS", "0"))
 Path(os.environ["DATAEFFICIENT_PROGRESS"]).write_text('{"rows": 10, "totalRows": 100, "rowsPerSecond": 5.0}')
+sys.stderr.write(f"notice: {os.getpid()} rows are made up\nnothing to be told\n")
 while time.monotonic() < end:
     time.sleep(0.01)
 

@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,16 @@ def test_runs_that_share_a_process_are_told_and_kept_one_by_one(write, tmp_path,
 
 def sorted_by_run(memory):
     return [e.seconds for e in sorted(memory.ledger.entries, key=lambda e: e.run)]
+
+
+def test_what_a_log_says_to_people_is_told_once(write, tmp_path):
+    watcher = Recording()
+    memory = drive(write(), tmp_path / "w", watcher=watcher, control=True)
+    assert len(memory.ledger.entries) > 3
+    told = [sentence for sentence in watcher.sentences if "rows are made up" in sentence]
+    assert len(told) == 1
+    assert re.fullmatch(r"c000-\S+: \d+ rows are made up", told[0])
+    assert not any("nothing to be told" in sentence for sentence in watcher.sentences)
 
 
 def test_cycles_counts_from_cycle_0_of_the_resource(write, tmp_path, launches):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -62,6 +63,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_NUMBERS = re.compile(r"[\d.,]+")
+
+
 class Driver:
     """Drives one resource in one work folder, from this process."""
 
@@ -88,6 +92,7 @@ class Driver:
         self._control_jobs: list[Job] | None = None
         self._signals = 0
         self._drawn = -DRAW_SECONDS
+        self._told: set[str] = set()
 
     def drive(self, memory: Memory) -> Memory:
         """Go on from ``memory`` until nothing is left to do or to wait for.
@@ -240,7 +245,16 @@ class Driver:
         ended = [(request, outcome)] if outcome.report is None else apart(request, outcome)
         for one, its in ended:
             self._watcher.ended(one, its)
+        self._tell(attempt)
         return not is_control(request)
+
+    def _tell(self, attempt: Attempt) -> None:
+        """Say what a run's log says to people, once: another count in the same words is no news."""
+        for notice in attempt.notices():
+            words = _NUMBERS.sub("", notice)
+            if words not in self._told:
+                self._told.add(words)
+                self._watcher.say(f"{attempt.job.request.run}: {notice}")
 
     def _pause(self) -> None:
         if time.monotonic() - self._drawn >= DRAW_SECONDS:

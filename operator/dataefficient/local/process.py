@@ -28,6 +28,8 @@ from dataefficient.local.launcher import Launcher, Terms
 GRACE_SECONDS = 10.0
 """Between SIGTERM and SIGKILL."""
 _TAIL_BYTES = 8192
+_NOTICES_BYTES = 65536
+_NOTICE = "notice: "
 _HEADING = "--- attempt "
 """Begins the line that this program writes to the log before each launch."""
 
@@ -162,12 +164,21 @@ class Attempt:
             return Failure(FailureKind.NO_REPORT, f"its report cannot be read: {error.strerror}")
         return read_report(text, self.job.request)
 
+    def notices(self) -> tuple[str, ...]:
+        """What the newest launch says to people: lines of the log that begin with ``notice:``."""
+        lines = self._tail(_NOTICES_BYTES).rpartition(_HEADING)[2].splitlines()
+        return tuple(line.removeprefix(_NOTICE).strip() for line in lines if line.startswith(_NOTICE))
+
     def _last_words(self) -> str:
+        words = last_words(self._tail(_TAIL_BYTES))
+        return "" if words.startswith(_HEADING) else words
+
+    def _tail(self, most: int) -> str:
+        """The end of the log."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            words = last_words(file.read().decode(errors="replace"))
-            return "" if words.startswith(_HEADING) else words
+            file.seek(max(0, file.tell() - most))
+            return file.read().decode(errors="replace")
         return ""
 
 
