@@ -61,6 +61,37 @@ def test_labels_may_be_written_as_booleans(stream, tmp_path, as_csv, words, endi
     assert found.evaluated.positives == wanted.evaluated.positives
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_row_is_positive_if_any_of_several_labels_is(stream, tmp_path, ending):
+    rows = pq.read_table(stream)
+    click = rows["click"].to_numpy()
+    place = np.arange(len(click)) % 3
+    parts = {f"label{i}": pa.array(np.where(place == i, click, 0)) for i in range(3)}
+    split = rows.drop_columns(["click"])
+    for name, values in parts.items():
+        split = split.append_column(name, values)
+    write = pa_csv.write_csv if ending == "csv" else pq.write_table
+    write(split, tmp_path / f"split.{ending}")
+    config = {"label": {"anyOf": list(parts)}}
+    several = launch(make_request(tmp_path / f"split.{ending}", tmp_path / "several", config=config))
+    assert several.rows.positives == click.sum()
+    whole = tmp_path / f"whole.{ending}"
+    write(rows, whole)
+    one = launch(make_request(whole, tmp_path / "one", config={}))
+    assert several.evaluated == one.evaluated
+
+
+def test_without_a_positive_a_label_that_is_missing_leaves_the_row_out(stream, tmp_path):
+    rows = pq.read_table(stream)
+    click = rows["click"].to_numpy()
+    other = pa.array(np.zeros(len(click), np.int8), mask=np.arange(len(click)) % 2 == 0)
+    pq.write_table(rows.append_column("like", other), tmp_path / "likes.parquet")
+    config = {**FEATURES, "label": {"anyOf": ["click", "like"], "atLeast": "0.5"}}
+    report = launch(make_request(tmp_path / "likes.parquet", tmp_path / "run", config=config))
+    assert report.rows.positives == click.sum()
+    assert report.rows.bad == ((click == 0) & (np.arange(len(click)) % 2 == 0)).sum()
+
+
 def test_malformed_lines_and_cells_of_a_csv_are_counted(tmp_path, as_csv):
     lines = as_csv.read_text().splitlines()
     lines[100] += ",one too many"

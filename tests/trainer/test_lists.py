@@ -204,5 +204,5 @@ def test_lists_that_nobody_named_are_no_features_and_told_of(clicks, tmp_path, c
 def test_columns_that_cannot_be_read_so_are_refused(column, features, line):
     config = dataclasses.replace(parse({}), features=features)
     with pytest.raises(DataError, match=r"^trainer\.config\.features") as refused:
-        resolve(config, {"tags": column.type}, time="at", label="click", others=set())
+        resolve(config, {"tags": column.type}, time="at", labels=("click",), others=set())
     assert line in str(refused.value)

@@ -68,6 +68,12 @@ class Label:
     """Default: the request's ``data.label``."""
     at_least: float | None = None
     """Positive where the column is at least this."""
+    any_of: tuple[str, ...] = ()
+    """Several columns in the place of one: positive where any of them is."""
+
+    def columns(self, default: str) -> tuple[str, ...]:
+        """The columns that the label is computed from; ``default`` is that of the request."""
+        return self.any_of or (self.column or default,)
 
 
 @dataclass(frozen=True)
@@ -238,10 +244,15 @@ def _features(value: Any, path: str) -> Features:
 
 
 def _label(value: Any, path: str) -> Label:
-    body = _object(value, path, ("column", "atLeast"))
+    body = _object(value, path, ("column", "atLeast", "anyOf"))
+    if "column" in body and "anyOf" in body:
+        raise UserError(f"{path}: give only one of column and anyOf")
     column = _text(body["column"], f"{path}.column") if "column" in body else None
     at_least = _number(body["atLeast"], f"{path}.atLeast", -1e12) if "atLeast" in body else None
-    return Label(column, at_least)
+    any_of = _texts(body["anyOf"], f"{path}.anyOf") if "anyOf" in body else ()
+    if "anyOf" in body and len(any_of) < 2:
+        raise UserError(f"{path}.anyOf: expected two columns or more, found {list(any_of)}")
+    return Label(column, at_least, any_of)
 
 
 def _time_format(value: Any, path: str) -> str:

@@ -156,14 +156,20 @@ class Stream:
     marks: list[Mark] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.label = self.config.label.column or self.data.label
+        self.labels = self.config.label.columns(self.data.label)
         self._check_columns()
+
+    @property
+    def label(self) -> str:
+        """The label's columns, for people and to tell labels apart."""
+        return " or ".join(self.labels)
 
     def _check_columns(self) -> None:
         source, parts = self.source, self.config.time.parts
-        source.require(
-            self.label, "data.label" if self.config.label.column is None else "trainer.config.label.column"
-        )
+        label = self.config.label
+        named = "anyOf" if label.any_of else "column" if label.column is not None else None
+        for name in self.labels:
+            source.require(name, "data.label" if named is None else f"trainer.config.label.{named}")
         for name, column in parts.items():
             source.require(column, f"trainer.config.time.parts.{name}")
         virtual = {self.data.time} if parts or self.config.time.row_start else set()
@@ -181,7 +187,7 @@ class Stream:
             for name in names:
                 if name not in virtual:
                     source.require(name, what)
-        wanted = [self.label, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
+        wanted = [*self.labels, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
         others = (self.data.group, self.data.served_prediction, self.config.teacher)
         wanted += [*self.slices, *(c for c in others if c)]
         self.columns = [c for c in dict.fromkeys(wanted) if c not in virtual or c in source.columns]
@@ -236,7 +242,12 @@ class Stream:
         )
 
     def _labels(self, batch: Any) -> npt.NDArray[np.int8]:
-        column = _coded(batch.column(self.label))
+        each = np.stack([self._label_of(batch, name) for name in self.labels])
+        # One positive decides; without any, one that is not known leaves it open.
+        return np.where(each.max(axis=0) == 1, np.int8(1), each.min(axis=0))
+
+    def _label_of(self, batch: Any, name: str) -> npt.NDArray[np.int8]:
+        column = _coded(batch.column(name))
         if pa.types.is_dictionary(column.type) and files.is_text(column.type.value_type):
             # As booleans are written in CSV; each word is looked at once.
             words = pc.replace_substring_regex(column.dictionary, "^(?i:true)$", "1")
@@ -249,7 +260,7 @@ class Stream:
         odd = ~missing & (values != 0) & (values != 1)
         if odd.sum() * 2 > len(values):
             raise DataError(
-                f"data.label: column {self.label!r} holds values such as {values[odd][0]:g}; a label is 0 or "
+                f"data.label: column {name!r} holds values such as {values[odd][0]:g}; a label is 0 or "
                 "1: set trainer.config.label.atLeast to make one"
             )
         return np.where(missing | odd, -1, values).astype(np.int8)

@@ -131,14 +131,16 @@ def default(columns: Mapping[str, Any], *, time: str, not_features: set[str]) ->
     return Features(tuple(categorical), tuple(numeric), derived)
 
 
-def resolve(config: Config, columns: Mapping[str, Any], *, time: str, label: str, others: set[str]) -> Layout:
+def resolve(
+    config: Config, columns: Mapping[str, Any], *, time: str, labels: tuple[str, ...], others: set[str]
+) -> Layout:
     """The layout of a run.
 
     Args:
         config: the user's configuration.
         columns: the stream's columns and types.
         time: name of the event time.
-        label: column that the label is computed from.
+        labels: columns that the label is computed from.
         others: further columns that are no features unless named: group, prediction, a single key.
 
     Raises:
@@ -146,10 +148,10 @@ def resolve(config: Config, columns: Mapping[str, Any], *, time: str, label: str
     """
     features = config.features
     if features is None:
-        excluded = {label, *others, *config.time.parts.values()}
+        excluded = {*labels, *others, *config.time.parts.values()}
         features = default(columns, time=time, not_features=excluded)
     for name in (*features.categorical, *features.numeric, *features.lists):
-        if name == label:
+        if name in labels:
             raise UserError(
                 f"trainer.config.features: {name!r} is the label's column; a label cannot be a feature"
             )

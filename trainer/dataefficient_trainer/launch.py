@@ -39,9 +39,10 @@ def stream_of(request: RunRequest, config: configuration.Config, source: Source)
         others.add(data.key[0])
     # Features that nobody named stay those of the first file, whatever columns the log gets in time.
     columns = source.columns if config.features is not None else source.first
-    layout = features.resolve(
-        config, columns, time=data.time, label=config.label.column or data.label, others=others
-    )
+    labels = config.label.columns(data.label)
+    if config.label.any_of:
+        others.add(data.label)
+    layout = features.resolve(config, columns, time=data.time, labels=labels, others=others)
     asked = request.evaluation.slices if request.evaluation is not None else ()
     for name in asked:
         source.require(name, "kpi.slices")
