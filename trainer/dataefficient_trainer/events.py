@@ -23,12 +23,16 @@ from dataefficient_trainer import marks
 from dataefficient_trainer import source as files
 from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import DataError
-from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, numbers
+from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, is_number, numbers
 from dataefficient_trainer.hashing import Hashes, combine, hash_column
 from dataefficient_trainer.marks import LostError, Mark, Place
-from dataefficient_trainer.time_columns import microseconds
+from dataefficient_trainer.time_columns import is_time, microseconds
 
 CHUNK_ROWS = 65_536
+_YEARS = 1e5
+"""Years from here on have no place in microseconds of 64 bits."""
+_PART = 1e6
+"""No part of a time is as large; minutes may be those of a year."""
 
 
 def micros(instant: datetime) -> int:
@@ -169,28 +173,59 @@ class Stream:
         label = self.config.label
         named = "anyOf" if label.any_of else "column" if label.column is not None else None
         for name in self.labels:
-            source.require(name, "data.label" if named is None else f"trainer.config.label.{named}")
+            self._check_number(name, "data.label" if named is None else f"trainer.config.label.{named}")
         for name, column in parts.items():
-            source.require(column, f"trainer.config.time.parts.{name}")
+            self._check_number(column, f"trainer.config.time.parts.{name}")
+        for prediction, what in (
+            (self.data.served_prediction, "data.servedPrediction"),
+            (self.config.teacher, "trainer.config.distillation.teacher"),
+        ):
+            if prediction:
+                self._check_number(prediction, what)
         virtual = {self.data.time} if parts or self.config.time.row_start else set()
         if self.data.time not in virtual:
             source.require(self.data.time, "data.time")
             self._check_time_type()
+        features = self.layout.features
         for what, names in (
             ("data.key", self.data.key),
             ("data.group", (self.data.group,) if self.data.group else ()),
-            ("data.servedPrediction", (self.data.served_prediction,) if self.data.served_prediction else ()),
-            ("trainer.config.distillation.teacher", (self.config.teacher,) if self.config.teacher else ()),
             ("trainer.config.slices", self.config.slices),
-            ("trainer.config.features", self.layout.columns()),
+            ("kpi.slices", self.slices),
+            ("trainer.config.features", [*features.categorical, *features.numeric]),
         ):
             for name in names:
                 if name not in virtual:
-                    source.require(name, what)
+                    self._check_flat(name, what)
+        for name in features.lists:
+            source.require(name, "trainer.config.features.lists")
+        for made, derived in features.derived.items():
+            if derived.source not in virtual:
+                self._check_derived(derived.source, f"trainer.config.features.derived.{made}.from")
         wanted = [*self.labels, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
         others = (self.data.group, self.data.served_prediction, self.config.teacher)
         wanted += [*self.slices, *(c for c in others if c)]
         self.columns = [c for c in dict.fromkeys(wanted) if c not in virtual or c in source.columns]
+
+    def _check_flat(self, name: str, what: str) -> None:
+        self.source.require(name, what)
+        kind = self.source.columns[name]
+        if pa.types.is_nested(kind):
+            raise DataError(
+                f"{what}: column {name!r} has the type {kind}; a column with one value a row is needed"
+            )
+
+    def _check_number(self, name: str, what: str) -> None:
+        self.source.require(name, what)
+        kind = self.source.columns[name]
+        if not is_number(kind):
+            raise DataError(f"{what}: column {name!r} has the type {kind}; a column of numbers is needed")
+
+    def _check_derived(self, name: str, what: str) -> None:
+        self.source.require(name, what)
+        kind = self.source.columns[name]
+        if not (is_time(kind) or is_number(kind)) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
+            raise DataError(f"{what}: column {name!r} has the type {kind}; a column of times is needed")
 
     def _check_time_type(self) -> None:
         kind = self.source.columns[self.data.time]
@@ -207,8 +242,7 @@ class Stream:
                 "to s, ms, us or ns, or trainer.config.time.format to how its digits are read, as %Y%m%d%H"
             )
         counts = pa.types.is_floating(kind) and self.config.time.unit is not None
-        whole = pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-        if not (text or counts or whole):
+        if not (text or counts or pa.types.is_integer(kind) or is_time(kind)):
             also = ", or trainer.config.time.unit for numbers that count since 1970"
             raise DataError(
                 f"data.time: column {self.data.time!r} has the type {kind}; a timestamp is needed"
@@ -225,7 +259,8 @@ class Stream:
         if not time.parts:
             return microseconds(batch.column(self.data.time), unit=time.unit, form=time.format)
         parts = {name: numbers(_coded(batch.column(column)), Cells()) for name, column in time.parts.items()}
-        missing = np.any([np.isnan(values) for values in parts.values()], axis=0)
+        usable = [np.abs(values) < (_YEARS if name == "year" else _PART) for name, values in parts.items()]
+        missing = ~np.all(usable, axis=0)
         part = {name: np.where(missing, 1, values).astype(np.int64) for name, values in parts.items()}
         one, zero = np.ones(batch.num_rows, np.int64), np.zeros(batch.num_rows, np.int64)
         months = ((part["year"] - 1970) * 12 + part.get("month", one) - 1).astype("M8[M]").astype("M8[D]")

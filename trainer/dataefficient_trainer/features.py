@@ -170,6 +170,11 @@ def resolve(
             raise DataError(
                 f"trainer.config.features.numeric: column {name!r} is a time; use features.derived"
             )
+        if kind is not None and not is_number(kind):
+            raise DataError(
+                f"trainer.config.features.numeric: column {name!r} has the type {kind}; "
+                "name it in features.categorical"
+            )
     return layout(features, config.hash_buckets)
 
 
@@ -217,6 +222,14 @@ class Cells:
     not_finite: int = 0
     cut: dict[str, int] = field(default_factory=dict)
     """Lists with more values than are used, by column."""
+
+
+def is_number(kind: Any) -> bool:
+    """Whether an Arrow type holds numbers, or text that may."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    return is_text(kind) or pa.types.is_null(kind) or any(is_such(kind) for is_such in plain)
 
 
 def numbers(array: Any, cells: Cells) -> npt.NDArray[np.float64]:

@@ -44,8 +44,6 @@ def stream_of(request: RunRequest, config: configuration.Config, source: Source)
         others.add(data.label)
     layout = features.resolve(config, columns, time=data.time, labels=labels, others=others)
     asked = request.evaluation.slices if request.evaluation is not None else ()
-    for name in asked:
-        source.require(name, "kpi.slices")
     return Stream(source, data, config, layout, tuple(dict.fromkeys((*asked, *config.slices))))
 
 

@@ -301,7 +301,7 @@ class Model:
         torch.mm(x0.t(), dq, out=g["V"])
         dx0 = torch.addmm(dx1.addcmul_(dx1, z), dq, p["V"].t())
         width = self.fields * self.widths.embedding
-        fields = dx0[:, :width].reshape(-1, self.fields, self.widths.embedding)
+        fields = dx0[:, :width].reshape(len(g_B), self.fields, self.widths.embedding)
         if self._pooling is not None and seen.weight_BS is not None:
             fields = self._pooling.spread(fields, seen.weight_BS)
         return fields.reshape(-1, self.widths.embedding)

@@ -34,7 +34,12 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
                 "trainer.config.label.atLeast; name another column, or convert it"
             )
         if stream.timeless and stream.timeless == stream.read_rows:
-            strange = stream.strange_time
+            strange, parts = stream.strange_time, stream.config.time.parts
+            if parts:
+                raise DataError(
+                    f"trainer.config.time.parts: none of the {stream.timeless:,} rows read has numbers of a "
+                    f"time in {' and '.join(repr(column) for column in parts.values())}; name columns that do"
+                )
             raise DataError(
                 f"data.time: none of the {stream.timeless:,} rows read has a time in column {data.time!r}"
                 + (

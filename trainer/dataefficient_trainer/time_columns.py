@@ -20,6 +20,11 @@ _NUMBER = r"^-?\d{1,18}(\.\d*)?$"
 _MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 
 
+def is_time(kind: Any) -> bool:
+    """Whether an Arrow type holds points in time."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
 def microseconds(array: Any, *, unit: str | None = None, form: str | None = None) -> Times:
     """Microseconds since 1970, ``MISSING_TIME`` where there is no time; times without a zone are UTC.
 
@@ -70,7 +75,9 @@ def _numbers(array: Any) -> Any:
 
 def _counted(array: Any, unit: str) -> Any:
     if pa.types.is_integer(array.type):
-        whole = array.cast(pa.int64())
+        most = int(2**62 / _MICROSECONDS[unit]) if unit != "ns" else 2**62
+        whole = array.cast(pa.int64(), safe=False)
+        whole = pc.if_else(pc.less(pc.abs(whole), most), whole, None)
         exact = pc.divide(whole, 1000) if unit == "ns" else pc.multiply(whole, int(_MICROSECONDS[unit]))
         return exact.cast(pa.timestamp("us"))
     value = pc.round(pc.multiply(array.cast(pa.float64()), _MICROSECONDS[unit]))
