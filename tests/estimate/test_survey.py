@@ -9,6 +9,8 @@ from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.log import Roles, open_log
 from dataefficient.estimate.survey import Options, prepare
 from dataefficient.estimate.times import TimeColumn
+from trainer import motley
+from trainer.motley import COLUMNS
 
 ROLES = Roles("ts", "clicked")
 
@@ -326,3 +328,26 @@ def test_a_list_in_a_cross_is_refused(write, table, tmp_path):
         EstimateError, match=r"--features site\*tags: tags holds lists, which cannot be crossed"
     ):
         look(path, tmp_path, features="site*tags")
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_of_any_type_is_looked_at_or_refused_with_its_name(tmp_path, column):
+    path = str(motley.write(tmp_path / "motley.parquet"))
+    plain, refusals = Roles("at", "click"), []
+    for roles, named in (
+        (Roles("at", column), {}),
+        (Roles("at", column, at_least=0.5), {}),
+        (Roles(column, "click"), {}),
+        (Roles("at", "click", (column,)), {}),
+        (Roles("at", "click", served=column), {}),
+        (plain, {"features": column}),
+        (plain, {"features": f"user*{column}"}),
+        (plain, {"features": f"hour({column})"}),
+        (plain, {"exclude": (column,)}),
+    ):
+        try:
+            look(path, tmp_path, roles, **named)
+        except EstimateError as refused:
+            refusals.append(str(refused))
+    assert [told for told in refusals if column not in told or "damaged" in told] == []
+    assert len(refusals) < 9

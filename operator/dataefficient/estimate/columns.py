@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from dataefficient.contract import ExitCode
 from dataefficient.estimate import lists
 from dataefficient.estimate.errors import EstimateError
-from dataefficient.estimate.log import Log, Roles, Working, require
+from dataefficient.estimate.log import Log, Roles, Working, require_flat
 
 SAMPLE_ROWS = 200_000
 _SLICES = 20
@@ -371,11 +371,12 @@ def parse(text: str, log: Log, roles: Roles, columns: tuple[Column, ...] = ()) -
                 raise EstimateError(
                     f"--features {term}: {part} is not one of {', '.join(PARTS)}", ExitCode.USER_ERROR
                 )
-            require(log, column, "--features")
+            require_flat(log, column, "--features")
             name = f"{column}_{part}"
             derived[name] = (name, column, part)
             return name
-        require(log, term, "--features")
+        if term not in log.columns or not lists.is_list(log.columns[term]):
+            require_flat(log, term, "--features")
         if term == roles.label:
             raise EstimateError(f"--features {term}: the label cannot be a feature", ExitCode.USER_ERROR)
         return term

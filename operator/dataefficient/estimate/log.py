@@ -188,18 +188,33 @@ def require(log: Log, name: str, option: str) -> None:
         )
 
 
+def require_flat(log: Log, name: str, option: str) -> None:
+    """Check that the log has a column, with one value a row.
+
+    Raises:
+        EstimateError: as ``require``, or the column's type is nested.
+    """
+    require(log, name, option)
+    kind = log.columns[name]
+    if pa.types.is_nested(kind):
+        raise EstimateError(
+            f"{option} {name}: the column holds {kind}; one with one value a row is needed",
+            ExitCode.USER_ERROR,
+        )
+
+
 def check_roles(log: Log, roles: Roles) -> None:
     """Check every named column at once, before anything is read.
 
     Raises:
         EstimateError: a column is missing, or one column plays two parts that exclude each other.
     """
-    require(log, roles.time, "--time")
-    require(log, roles.label, "--label")
+    require_flat(log, roles.time, "--time")
+    require_flat(log, roles.label, "--label")
     for name in roles.key:
-        require(log, name, "--key")
+        require_flat(log, name, "--key")
     if roles.served is not None:
-        require(log, roles.served, "--served-prediction")
+        require_flat(log, roles.served, "--served-prediction")
     if roles.label in (roles.time, roles.served, *roles.key):
         raise EstimateError(
             f"--label {roles.label}: the label cannot also be the time, the key or the served prediction",
@@ -320,9 +335,9 @@ class _Copy:
     def _label(self, column: Any) -> Any:
         name, kind = self.roles.label, column.type
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-        if pa.types.is_decimal(kind):
+        if pa.types.is_decimal(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
             column, number = column.cast(pa.float64()), True
-        if not number and not pa.types.is_null(kind):
+        if not number:
             raise EstimateError(
                 f"--label {name}: the column holds {kind} (such as {some(column)}), not 0 and 1",
                 ExitCode.USER_ERROR,
@@ -330,7 +345,9 @@ class _Copy:
         if pa.types.is_floating(column.type):
             column = pc.if_else(pc.is_nan(column), None, column)
         if self.roles.at_least is not None:
-            return pc.greater_equal(column.cast(pa.float64()), self.roles.at_least).cast(pa.int8())
+            return pc.greater_equal(column.cast(pa.float64(), safe=False), self.roles.at_least).cast(
+                pa.int8()
+            )
         if not pa.types.is_boolean(kind):
             strange = pc.invert(pc.is_in(column, value_set=pa.array([0, 1], column.type)))
             strange = pc.and_(strange, pc.is_valid(column))

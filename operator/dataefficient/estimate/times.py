@@ -111,7 +111,7 @@ class TimeColumn:
         if pa.types.is_floating(column.type):
             times = pc.round(pc.multiply(_finite(column), _PER_MICROSECOND.get(self.unit, 1e-3)))
             return times.cast(pa.int64())
-        column = column.cast(pa.int64())
+        column = column.cast(pa.int64(), safe=False)
         if self.unit == "ns":
             return pc.divide(column, 1000)
         return pc.multiply(column, _PER_MICROSECOND[self.unit])
@@ -121,7 +121,7 @@ class TimeColumn:
 
 
 def _finite(column: Any) -> Any:
-    numbers = column.cast(pa.float64())
+    numbers = column.cast(pa.float64(), safe=False)
     return pc.if_else(pc.is_finite(numbers), numbers, None)
 
 
