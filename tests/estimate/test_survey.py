@@ -39,6 +39,14 @@ def test_integers_that_missing_values_made_floats_are_categories(write, table, t
     assert found["price"] is Use.NUMERIC
 
 
+@pytest.mark.parametrize("mark", ["\t", ";", "|"])
+def test_values_of_a_csv_may_stand_between_other_marks(table, tmp_path, mark):
+    pa_csv.write_csv(table, tmp_path / "log.csv")
+    (tmp_path / "other.csv").write_text((tmp_path / "log.csv").read_text().replace(",", mark))
+    plain, other = (look(str(tmp_path / name), tmp_path) for name in ("log.csv", "other.csv"))
+    assert other.features == plain.features
+
+
 def test_a_column_that_is_the_label_in_disguise_is_left_out_and_said_so(write, table, tmp_path):
     table = table.append_column("paid", pc.multiply(table["clicked"].cast("float64"), 3.5))
     found = look(write(table), tmp_path)

@@ -46,6 +46,49 @@ def test_packed_csv_gives_the_same_model_as_plain(tmp_path, as_csv, ending):
     assert other.checkpoint.digest == plain.checkpoint.digest
 
 
+@pytest.mark.parametrize("mark", ["\t", ";", "|"])
+def test_values_of_a_csv_may_stand_between_other_marks(tmp_path, as_csv, mark, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK_BYTES", 50_000)
+    other = tmp_path / "other.csv"
+    other.write_text(as_csv.read_text().replace(",", mark))
+    plain, apart = (launch(make_request(uri, tmp_path / uri.stem)) for uri in (as_csv, other))
+    assert apart.checkpoint.digest == plain.checkpoint.digest
+
+
+def test_a_retraining_reads_on_in_a_csv_with_other_marks(tmp_path, as_csv, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK_BYTES", 50_000)
+    (tmp_path / "other.csv").write_text(as_csv.read_text().replace(",", ";"))
+    found = []
+    for uri in (as_csv, tmp_path / "other.csv"):
+        first = make_request(uri, tmp_path / uri.stem, train=training(0, 7), evaluation=None)
+        start = launch(first).checkpoint
+        second = make_request(uri, tmp_path / f"{uri.stem}-on", start=start, train=training(7, 10))
+        found.append(launch(second).checkpoint.digest)
+    assert found[0] == found[1]
+
+
+def test_text_that_is_not_in_utf_8_is_refused(tmp_path, as_csv):
+    (tmp_path / "wide.csv").write_bytes(as_csv.read_text().encode("utf-16"))
+    with pytest.raises(DataError, match=r"wide\.csv is not text in UTF-8; convert it"):
+        launch(make_request(tmp_path / "wide.csv", tmp_path / "run"))
+    (tmp_path / "latin.csv").write_bytes(as_csv.read_text().replace("item-1", "itém-1").encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin\.csv .* convert it to UTF-8"):
+        launch(make_request(tmp_path / "latin.csv", tmp_path / "run"))
+
+
+def test_a_name_of_two_columns_is_refused_where_it_is_used(tmp_path, as_csv):
+    header, _, rest = as_csv.read_text().partition("\n")
+    (tmp_path / "twice.csv").write_text(header.replace("item", "user") + "\n" + rest)
+    with pytest.raises(DataError, match="has two columns with the name 'user'; rename one of them"):
+        launch(make_request(tmp_path / "twice.csv", tmp_path / "run"))
+    (tmp_path / "unused.csv").write_text(header.replace('"price"', '"id"') + "\n" + rest)
+    config = {"features": {"categorical": ["user", "item"]}}
+    request = make_request(tmp_path / "unused.csv", tmp_path / "run", config=config)
+    with pytest.raises(DataError, match="two columns with the name 'id'"):
+        launch(request)
+    launch(dataclasses.replace(request, data=dataclasses.replace(request.data, key=("user", "item"))))
+
+
 @pytest.mark.parametrize("words", [("False", "True"), ("false", "true"), ("0", "1")])
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_labels_may_be_written_as_booleans(stream, tmp_path, as_csv, words, ending):

@@ -38,6 +38,7 @@ _LONGEST_LINES = 16
 """Blocks that a line may be long."""
 BLOCK_BYTES = 4 << 20
 """Text that is parsed at a time."""
+_SEPARATORS = (",", "\t", ";", "|")
 _ARROW_CODECS = ((".gz", "gzip"), (".bz2", "bz2"), (".zst", "zstd"))
 _COMPRESSED = (*(ending for ending, _ in _ARROW_CODECS), ".xz")
 
@@ -74,6 +75,7 @@ class Source:
         partitions: those of them that are text in the folders' names and not in the files.
         malformed_lines: lines refused because their number of fields is wrong.
         lacking: columns that a file was found not to have.
+        twice: names that stand for two columns of a file, which are not to be used.
         place: where the newest batch begins, if a later run could go on there; else None.
     """
 
@@ -85,6 +87,7 @@ class Source:
     partitions: frozenset[str] = frozenset()
     malformed_lines: int = 0
     lacking: set[str] = field(default_factory=set)
+    twice: frozenset[str] = frozenset()
     place: Place | None = None
 
     def require(self, name: str, what: str) -> None:
@@ -97,6 +100,8 @@ class Source:
             raise DataError(
                 f"{what}: column {name!r} is not in {self.uri}; its columns are {', '.join(self.columns)}"
             )
+        if name in self.twice:
+            raise DataError(f"{what}: {self.uri} has two columns with the name {name!r}; rename one of them")
 
 
 def _format(path: str, given: str | None) -> str:
@@ -132,7 +137,8 @@ def _list(uri: str) -> tuple[File, ...]:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    told = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"{told}; convert it to UTF-8" if "UTF8" in told else told
 
 
 def open_source(uri: str, given_format: str | None) -> Source:
@@ -149,15 +155,18 @@ def open_source(uri: str, given_format: str | None) -> Source:
     kind = _format(files[0].path, given_format)
     if kind == "tsv" and given_format is None and _is_criteo(files[0]):
         kind = "criteo"
-    first = _columns(files[0], kind)
+    told = _columns(files[0], kind)
+    first, names = dict(told), [name for name, _ in told]
+    twice = frozenset(name for name in first if names.count(name) > 1)
     partitions = frozenset(files[0].partitions) - first.keys()
     first |= dict.fromkeys(sorted(partitions), pa.string())
-    last = _columns(files[-1], kind) if len(files) > 1 else {}
-    later = {name: last[name] for name in last if name not in first}
-    return Source(uri, kind, files, first | later, first, partitions)
+    last = _columns(files[-1], kind) if len(files) > 1 else []
+    later = {name: its for name, its in last if name not in first}
+    return Source(uri, kind, files, first | later, first, partitions, twice=twice)
 
 
-def _columns(file: File, kind: str) -> dict[str, Any]:
+def _columns(file: File, kind: str) -> list[tuple[str, Any]]:
+    """Names and types of a file's columns, in its order."""
     try:
         if kind == "parquet":
             with file.open() as handle:
@@ -165,10 +174,12 @@ def _columns(file: File, kind: str) -> dict[str, Any]:
         else:
             with _text_of(file) as handle:
                 head = next(_blocks(handle, BLOCK_BYTES), b"")
-            schema = _parsed(head, kind, _fixed_names(kind), None, []).schema
+            schema = _parsed(head, _separator(head, kind), _fixed_names(kind), None, []).schema
+        return list(zip(schema.names, schema.types, strict=True))
+    except UnicodeDecodeError as error:
+        raise DataError(f"data.uri: {file.path} is not text in UTF-8; convert it") from error
     except (OSError, pa.ArrowException, EOFError) as error:
         raise DataError(f"data.uri: {file.path} cannot be read as {kind}: {_line(error)}") from error
-    return {name: schema.field(name).type for name in schema.names}
 
 
 def _is_criteo(file: File) -> bool:
@@ -206,12 +217,21 @@ def _blocks(handle: Any, size: int) -> Iterator[bytes]:
         yield held
 
 
+def _separator(head: bytes, kind: str) -> str:
+    """What stands between the values of a line: of a CSV what its first line has most of."""
+    if kind != "csv":
+        return "\t"
+    line = head.partition(b"\n")[0]
+    return max(_SEPARATORS, key=lambda mark: line.count(mark.encode()))
+
+
 def _parsed(
-    block: bytes, kind: str, names: list[str] | None, columns: list[str] | None, refused: list[int]
+    block: bytes, separator: str, names: list[str] | None, columns: list[str] | None, refused: list[int]
 ) -> Any:
     """A block of lines as one table; the wanted columns come as text, so that a bad cell stops nothing.
 
     Args:
+        separator: what stands between the values of a line.
         names: the file's columns; None: they stand in the first line.
         columns: those wanted; None: all, with types inferred.
         refused: one more entry for each line whose number of fields is wrong.
@@ -225,7 +245,7 @@ def _parsed(
         pa.BufferReader(block),
         read_options=csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
         parse_options=csv.ParseOptions(
-            delimiter="," if kind == "csv" else "\t", invalid_row_handler=refuse, newlines_in_values=False
+            delimiter=separator, invalid_row_handler=refuse, newlines_in_values=False
         ),
         convert_options=csv.ConvertOptions(
             include_columns=columns,
@@ -242,11 +262,10 @@ def _fixed_names(kind: str) -> list[str] | None:
     return list(CRITEO) if kind == "criteo" else None
 
 
-def _names(file: File, kind: str) -> list[str]:
-    """The columns that stand in a text file's first line."""
+def _header(file: File) -> bytes:
+    """The begin of a text file, with its first line."""
     with _text_of(file) as handle:
-        head = next(_blocks(handle, _LONGEST_LINE), b"")
-    return list(_parsed(head, kind, None, None, []).column_names)
+        return next(_blocks(handle, _LONGEST_LINE), b"")
 
 
 def _read_text(source: Source, number: int, columns: list[str], since: Place | None) -> Iterator[Any]:
@@ -256,15 +275,18 @@ def _read_text(source: Source, number: int, columns: list[str], since: Place | N
         LostError: the place is not what it was. Nothing was read then.
     """
     file, refused, names = source.files[number], list[int](), _fixed_names(source.format)
+    separator = None
     with _text_of(file) as handle:
         offset = 0 if since is None else since.offset
         tail = _pass_over(file, handle, offset)
         if since is not None and digest(tail) != since.tail:
             raise LostError
         for block in _blocks(handle, BLOCK_BYTES):
+            head = _header(file) if offset and names is None else block
+            separator = separator or _separator(head, source.format)
             if offset and names is None:
-                names = _names(file, source.format)
-            table = _parsed(block, source.format, names, columns, refused)
+                names = list(_parsed(head, separator, None, None, []).column_names)
+            table = _parsed(block, separator, names, columns, refused)
             source.place = Place(number, offset, digest(tail)) if number or offset else None
             for batch in table.to_batches():
                 for part in _slices(batch):

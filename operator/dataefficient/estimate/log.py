@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from dataefficient.contract import ExitCode
 from dataefficient.estimate.errors import EstimateError
@@ -32,6 +33,8 @@ ROWS_PER_GROUP = 65_536
 _CSV = (".csv", ".tsv")
 _PARQUET = (".parquet", ".pq")
 _PARQUET_MAGIC = b"PAR1"
+_SEPARATORS = (",", "\t", ";", "|")
+_LONGEST_HEADER = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".zst")
 
 
@@ -158,7 +161,7 @@ def _parquet_dataset(place: str | list[str]) -> Any:
 
 
 def _csv_dataset(place: str | list[str], first: str) -> Any:
-    delimiter = "\t" if ".tsv" in first.lower() else ","
+    delimiter = "\t" if ".tsv" in first.lower() else _separator(first)
     options = ds.CsvFileFormat(
         parse_options=pa_csv.ParseOptions(delimiter=delimiter),
         convert_options=pa_csv.ConvertOptions(
@@ -167,6 +170,14 @@ def _csv_dataset(place: str | list[str], first: str) -> Any:
         read_options=pa_csv.ReadOptions(block_size=16 << 20),
     )
     return ds.dataset(place, format=options)
+
+
+def _separator(path: str) -> str:
+    """What the first line of a CSV has most of: it stands between the values."""
+    system, place = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+    with system.open_input_stream(place, compression="detect") as file:
+        line = file.read(_LONGEST_HEADER).partition(b"\n")[0]
+    return max(_SEPARATORS, key=lambda mark: line.count(mark.encode()))
 
 
 def _meant(name: str, options: list[str]) -> str:
