@@ -9,6 +9,7 @@ import pytest
 
 from dataefficient_trainer import launch as launching
 from dataefficient_trainer.errors import StoppedError
+from dataefficient_trainer.scoring import log_loss
 from dataefficient_trainer.serving import Logged
 from trainer.synthetic import evaluation, launch, loss, make_request, table, training
 
@@ -20,7 +21,7 @@ LEVEL = np.full(4_000, np.log(0.25))
 
 def compared(predictions, logits=LEVEL, labels=LABELS):
     logged = Logged.empty(4)
-    logged.add(BLOCK, predictions, logits, labels)
+    logged.add(BLOCK, predictions, log_loss(logits, labels), labels)
     return logged
 
 
@@ -57,7 +58,7 @@ def test_its_error_is_that_of_blocks_drawn_anew():
 def test_where_a_part_of_the_negatives_is_scored_these_stand_for_all():
     some = (LABELS == 1) | (np.arange(4_000) % 4 == 0)
     logged = Logged.empty(4)
-    logged.add(BLOCK[some], np.full(some.sum(), 0.4), LEVEL[some], LABELS[some])
+    logged.add(BLOCK[some], np.full(some.sum(), 0.4), log_loss(LEVEL[some], LABELS[some]), LABELS[some])
     whole = compared(np.full(4_000, 0.4))
     assert logged.tell("p", all_rows(whole)) == pytest.approx(whole.tell("p", all_rows(whole)))
 
@@ -71,7 +72,8 @@ def test_what_is_no_probability_is_no_prediction(told):
 
 def test_predictions_at_the_edge_and_blocks_without_rows_stay_finite():
     logged = Logged.empty(4)
-    logged.add(BLOCK[:10], np.resize([0.0, 1.0], 10), LEVEL[:10], np.resize([1, 0], 10).astype(np.int8))
+    labels = np.resize([1, 0], 10).astype(np.int8)
+    logged.add(BLOCK[:10], np.resize([0.0, 1.0], 10), log_loss(LEVEL[:10], labels), labels)
     found = logged.tell("p", np.ones((2, 4)))
     assert np.isfinite(list(found.values())).all()
     assert "servedGapError" not in found

@@ -7,7 +7,7 @@ resumed run does the same arithmetic as one that was never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,7 +26,7 @@ from dataefficient_trainer.errors import DataError
 from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, is_number, numbers
 from dataefficient_trainer.hashing import Hashes, combine, hash_column
 from dataefficient_trainer.marks import LostError, Mark, Place
-from dataefficient_trainer.time_columns import is_time, microseconds
+from dataefficient_trainer.time_columns import is_time, may_be_time, microseconds
 
 CHUNK_ROWS = 65_536
 _YEARS = 1e5
@@ -192,7 +192,7 @@ class Stream:
             ("data.group", (self.data.group,) if self.data.group else ()),
             ("trainer.config.slices", self.config.slices),
             ("kpi.slices", self.slices),
-            ("trainer.config.features", [*features.categorical, *features.numeric]),
+            ("trainer.config.features", (*features.categorical, *features.numeric)),
         ):
             for name in names:
                 if name not in virtual:
@@ -201,31 +201,25 @@ class Stream:
             source.require(name, "trainer.config.features.lists")
         for made, derived in features.derived.items():
             if derived.source not in virtual:
-                self._check_derived(derived.source, f"trainer.config.features.derived.{made}.from")
+                what = f"trainer.config.features.derived.{made}.from"
+                self._check(derived.source, what, may_be_time, "of times")
         wanted = [*self.labels, *parts.values(), self.data.time, *self.data.key, *self.layout.columns()]
         others = (self.data.group, self.data.served_prediction, self.config.teacher)
         wanted += [*self.slices, *(c for c in others if c)]
         self.columns = [c for c in dict.fromkeys(wanted) if c not in virtual or c in source.columns]
 
-    def _check_flat(self, name: str, what: str) -> None:
+    def _check(self, name: str, what: str, fits: Callable[[Any], bool], needed: str) -> None:
+        """Check that a column exists and has a type that ``fits``."""
         self.source.require(name, what)
         kind = self.source.columns[name]
-        if pa.types.is_nested(kind):
-            raise DataError(
-                f"{what}: column {name!r} has the type {kind}; a column with one value a row is needed"
-            )
+        if not fits(kind):
+            raise DataError(f"{what}: column {name!r} has the type {kind}; a column {needed} is needed")
+
+    def _check_flat(self, name: str, what: str) -> None:
+        self._check(name, what, lambda kind: not pa.types.is_nested(kind), "with one value a row")
 
     def _check_number(self, name: str, what: str) -> None:
-        self.source.require(name, what)
-        kind = self.source.columns[name]
-        if not is_number(kind):
-            raise DataError(f"{what}: column {name!r} has the type {kind}; a column of numbers is needed")
-
-    def _check_derived(self, name: str, what: str) -> None:
-        self.source.require(name, what)
-        kind = self.source.columns[name]
-        if not (is_time(kind) or is_number(kind)) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
-            raise DataError(f"{what}: column {name!r} has the type {kind}; a column of times is needed")
+        self._check(name, what, is_number, "of numbers")
 
     def _check_time_type(self) -> None:
         kind = self.source.columns[self.data.time]

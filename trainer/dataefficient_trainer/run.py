@@ -320,16 +320,12 @@ class Run:
             indices, values = drawn.indices[at], drawn.values[at]
             logits = {name: self._logits(model, indices, values) for name, model in self.frozen.items()}
             scores.add_divergence(times, logits, labels)
-            self._compare_logged(chunk, rows, logits)
-            return {name: scores.add_model(name, times, logits[name], labels) for name in self.frozen}
-
-    def _compare_logged(self, chunk: Chunk, rows: Places, logits: dict[str, Floats]) -> None:
-        """Hold what the log says was predicted against the published model."""
-        scores, logged, column = self.state.scores, self.state.logged, self.request.data.served_prediction
-        if logged is None or scores is None or scores.served is None or column is None:
-            return
-        predictions = chunk.numbers(column, rows)
-        logged.add(scores.blocks(chunk.times[rows]), predictions, logits[scores.served], chunk.labels[rows])
+            losses = {name: scores.add_model(name, times, logits[name], labels) for name in self.frozen}
+            logged, column = self.state.logged, self.request.data.served_prediction
+            if logged is not None and scores.served is not None and column is not None:
+                predictions = chunk.numbers(column, rows)
+                logged.add(scores.blocks(times), predictions, losses[scores.served], labels)
+            return losses
 
     def _score_own(self, drawn: Drawn, rows: Places) -> Floats:
         scores, model = self.state.scores, self.state.model

@@ -53,10 +53,28 @@ def area_under_curve(histogram: npt.NDArray[np.int64]) -> float | None:
     return float((positives * below).sum() / (negatives.sum() * positives.sum()))
 
 
+def log_odds(probabilities: Floats, least: float) -> Floats:
+    """Log-odds of probabilities, at least so far from 0 and 1; NaN where there is none."""
+    known = (probabilities >= 0.0) & (probabilities <= 1.0)
+    usable = np.clip(np.where(known, probabilities, 0.5), least, 1.0 - least)
+    return np.where(known, np.log(usable) - np.log1p(-usable), np.nan)
+
+
 def by_label(block: Blocks, labels: Labels, blocks: int, values: Floats | None = None) -> Floats:
     """Rows, or the sum of their values, by label and block: [2, blocks], negatives first."""
     at = labels.astype(np.int64) * blocks + block
     return np.bincount(at, values, 2 * blocks).astype(np.float64).reshape(2, blocks)
+
+
+def of_all(sums: Floats, scored: Floats, rows: Floats) -> Floats:
+    """Sums by block over all ``rows``, from those over the ``scored`` ones; all are [2, blocks].
+
+    A block with negatives of which none was scored takes them to be as all others are.
+    """
+    missed = (rows > 0) & (scored == 0)
+    mean = sums / np.maximum(scored, 1.0)
+    overall = sums.sum(axis=1) / np.maximum(scored.sum(axis=1), 1.0)
+    return np.asarray((rows * np.where(missed, overall[:, None], mean)).sum(axis=0))
 
 
 @dataclass
@@ -192,14 +210,7 @@ class Scores:
         return tuple(entry for *_, entry in sorted(ranked, key=lambda r: r[:3])[:MAX_SLICES])
 
     def _of_all(self, sums: Floats) -> Floats:
-        """Sums by block over all rows, from those of the rows that were scored [2, blocks].
-
-        A block with negatives of which none was scored takes them to be as all others are.
-        """
-        missed = (self.rows > 0) & (self.scored == 0)
-        mean = sums / np.maximum(self.scored, 1.0)
-        overall = sums.sum(axis=1) / np.maximum(self.scored.sum(axis=1), 1.0)
-        return np.asarray((self.rows * np.where(missed, overall[:, None], mean)).sum(axis=0))
+        return of_all(sums, self.scored, self.rows)
 
     def result(self) -> Evaluated:
         """What the report says of the evaluation."""

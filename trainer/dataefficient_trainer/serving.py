@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dataefficient_trainer.scoring import by_label, log_loss
+from dataefficient_trainer.scoring import by_label, log_loss, log_odds, of_all
 from dataefficient_trainer.source import notice
 
 WORSE = 0.02
@@ -55,19 +55,18 @@ class Logged:
         self,
         block: npt.NDArray[np.int64],
         predictions: Floats,
-        logits: Floats,
+        published: Floats,
         labels: npt.NDArray[np.int8],
     ) -> None:
-        """Add rows: their blocks, what was logged (NaN: nothing), the published model's logits, labels."""
-        usable = (predictions >= 0.0) & (predictions <= 1.0)
+        """Add rows: their blocks, what was logged (NaN: nothing), the published model's losses, labels."""
+        logits = log_odds(predictions, LEAST)
+        usable = ~np.isnan(logits)
         self.without += int(np.count_nonzero(~usable))
-        block, labels, logits = block[usable], labels[usable], logits[usable]
-        p = np.clip(predictions[usable], LEAST, 1.0 - LEAST)
-        blocks = self.rows.shape[1]
+        block, labels, blocks = block[usable], labels[usable], self.rows.shape[1]
         self.rows += by_label(block, labels, blocks)
-        self.logged += by_label(block, labels, blocks, log_loss(np.log(p) - np.log1p(-p), labels))
-        self.published += by_label(block, labels, blocks, log_loss(logits, labels))
-        self.predicted += by_label(block, labels, blocks, p)
+        self.logged += by_label(block, labels, blocks, log_loss(logits[usable], labels))
+        self.published += by_label(block, labels, blocks, published[usable])
+        self.predicted += by_label(block, labels, blocks, predictions[usable])
 
     def tell(self, column: str, rows: Floats) -> dict[str, float]:
         """Numbers for the report, and a word to a person where predictions are skewed.
@@ -81,16 +80,15 @@ class Logged:
             return {}
         if self.without:
             notice(f"{self.without:,} scored rows have no probability in {column}")
-        share = rows / np.maximum(self.rows, 1.0)
-        apart, published, predicted = (
-            (share * sums).sum(axis=0)[some]
-            for sums in (self.logged - self.published, self.published, self.predicted)
+        ones = self.rows * np.array([[0.0], [1.0]])
+        apart, published, predicted, positives = (
+            of_all(sums, self.rows, rows)[some]
+            for sums in (self.logged - self.published, self.published, self.predicted, ones)
         )
-        positives = float((share * self.rows)[1].sum())
         gap = float(apart.sum() / published.sum())
         found = {"servedGap": gap}
-        if positives:
-            found["servedCalibration"] = float(predicted.sum() / positives)
+        if positives.any():
+            found["servedCalibration"] = float(predicted.sum() / positives.sum())
         blocks = len(apart)
         if blocks > 1:
             scatter = float(np.square(apart - gap * published).sum()) * blocks / (blocks - 1)

@@ -19,6 +19,7 @@ from math import erfc, exp, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from dataefficient_trainer import scoring
 from dataefficient_trainer.errors import DataError
 from dataefficient_trainer.scoring import log_loss
 from dataefficient_trainer.source import notice
@@ -50,8 +51,7 @@ def log_odds(predictions: Floats, column: str) -> Floats:
             f"{predictions[odd][0]:g}; a prediction is a probability from 0 to 1: log that, or name "
             "another column"
         )
-    usable = np.clip(np.where(known & ~odd, predictions, 0.5), LEAST, 1.0 - LEAST)
-    return np.where(known & ~odd, np.log(usable) - np.log1p(-usable), np.nan)
+    return scoring.log_odds(predictions, LEAST)
 
 
 def soften(labels: Labels, teacher: Floats, weight: float) -> Floats:

@@ -25,6 +25,13 @@ def is_time(kind: Any) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
+def may_be_time(kind: Any) -> bool:
+    """Whether ``microseconds`` reads an Arrow type: points in time, text, and numbers that count."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    counts = pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_null(inner)
+    return bool(is_time(kind) or is_text(inner) or counts)
+
+
 def microseconds(array: Any, *, unit: str | None = None, form: str | None = None) -> Times:
     """Microseconds since 1970, ``MISSING_TIME`` where there is no time; times without a zone are UTC.
 

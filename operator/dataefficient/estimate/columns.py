@@ -175,9 +175,9 @@ def survey(table: Any, log: Log, roles: Roles) -> tuple[Column, ...]:
 
 
 def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> Column:
-    mark = lists.separator(values)
-    if mark is not None or lists.is_list(values.type):
-        return _judge_list(name, values, mark, label)
+    several = lists.found(values)
+    if several is not None:
+        return _judge_list(name, values, *several, label)
     kind, text = values.type, str(values.type)
     missing = values.null_count / max(1, len(values))
     if pa.types.is_temporal(kind):
@@ -233,19 +233,16 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
             explained,
             missing,
         )
-    note = ""
-    if explained >= _SUSPECT:
-        note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
-    return Column(name, text, use, note, explained, missing)
+    return Column(name, text, use, _suspicion(explained), explained, missing)
 
 
 def _judge_list(
-    name: str, values: Any, mark: str | None, label: np.ndarray[Any, np.dtype[np.float64]]
+    name: str, values: Any, several: Any, mark: str | None, label: np.ndarray[Any, np.dtype[np.float64]]
 ) -> Column:
     """As ``_judge``, by a row's first value and by how many it has."""
     text, missing = str(values.type), values.null_count / max(1, len(values))
-    several = lists.split(values, mark) if mark is not None else values
-    number, listed = lists.counts(several), Listed(lists.usual(several), mark)
+    number = lists.counts(several)
+    listed = Listed(lists.usual(number), mark)
     if not number.any():
         return Column(name, text, Use.UNUSED, "always missing or empty", None, missing, listed)
     codes, distinct = _codes(lists.firsts(several))
@@ -257,10 +254,14 @@ def _judge_list(
     if distinct > _MANY_VALUES and _seen_again(codes) < _NEVER_AGAIN:
         note = "its values do not come again"
         return Column(name, text, Use.UNUSED, note, explained, missing, listed)
-    note = ""
-    if explained >= _SUSPECT:
-        note = f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
-    return Column(name, text, Use.LIST, note, explained, missing, listed)
+    return Column(name, text, Use.LIST, _suspicion(explained), explained, missing, listed)
+
+
+def _suspicion(explained: float) -> str:
+    """What the owner is asked to look at; empty where there is nothing."""
+    if explained < _SUSPECT:
+        return ""
+    return f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
 
 
 def _is_whole(values: Any) -> bool:

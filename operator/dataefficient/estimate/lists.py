@@ -31,8 +31,10 @@ def is_list(kind: Any) -> bool:
     return not (pa.types.is_nested(inner) or pa.types.is_floating(inner))
 
 
-def separator(values: Any) -> str | None:
-    """What stands between the values of a column of text; None: it holds one value a row, or is no text."""
+def found(values: Any) -> tuple[Any, str | None] | None:
+    """A column's values as lists, and what stands between them in a text; None: it holds one value a row."""
+    if is_list(values.type):
+        return values, None
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         return None
     texts = values.filter(pc.fill_null(pc.not_equal(values, ""), fill_value=False))
@@ -42,17 +44,20 @@ def separator(values: Any) -> str | None:
             continue
         if mark == "," and not pc.all(pc.match_substring_regex(texts, _NO_SENTENCE)).as_py():
             continue
-        if len(split(texts, mark).flatten().unique()) < _SHARED * len(texts.unique()):
-            return mark
+        lists = _split(values, mark)
+        different = lists.filter(pc.not_equal(values, "")).flatten().unique()
+        if len(different) < _SHARED * len(texts.unique()):
+            return lists, mark
     return None
 
 
-def split(texts: Any, mark: str) -> Any:
+def _split(texts: Any, mark: str) -> Any:
     """The values of each text, as lists."""
     parts = pc.split_pattern(texts, mark)
     flat = pc.utf8_trim(parts.flatten(), characters=_AROUND)
-    lengths = pc.fill_null(pc.list_value_length(parts), 0).to_numpy(zero_copy_only=False)
-    return pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()), flat)
+    return pa.ListArray.from_arrays(
+        pa.array(np.concatenate([[0], np.cumsum(counts(parts))]), pa.int32()), flat
+    )
 
 
 def counts(lists: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -67,7 +72,6 @@ def firsts(lists: Any) -> Any:
     return lists.flatten().take(pa.array(np.where(length > 0, start, 0), mask=length == 0))
 
 
-def usual(lists: Any) -> int:
+def usual(length: np.ndarray[Any, np.dtype[np.int64]]) -> int:
     """Values that a row has at most, but for a few rows: from 1 to ``MOST``."""
-    length = counts(lists)
     return int(np.clip(np.quantile(length, _USUAL, method="higher"), 1, MOST))
