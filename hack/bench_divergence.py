@@ -111,7 +111,7 @@ class Stream:
 def chunks(request: RunRequest, span: Span) -> Iterator[Chunk]:
     """Rows of an interval, as the trainer reads them."""
     config = configuration.parse(request.config)
-    stream = stream_of(request, config, open_source(request.data.uri, config.format))
+    stream = stream_of(request, config, open_source(request.data.uri, config.format, config.columns))
     ends = (micros(span[0]), micros(span[1]))
     found = Chunks(stream, ends, 0)
     for piece in stream.pieces([ends]):

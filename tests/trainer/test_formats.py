@@ -15,7 +15,7 @@ import pytest
 
 from dataefficient.contract import Data, Evaluation, Policy, Train
 from dataefficient_trainer import source as files
-from dataefficient_trainer.errors import DataError, NotReadyError
+from dataefficient_trainer.errors import DataError, NotReadyError, UserError
 from dataefficient_trainer.features import PART_VALUES, part
 from trainer.synthetic import FEATURES, evaluation, launch, loss, make_request, training
 
@@ -65,6 +65,55 @@ def test_a_retraining_reads_on_in_a_csv_with_other_marks(tmp_path, as_csv, monke
         second = make_request(uri, tmp_path / f"{uri.stem}-on", start=start, train=training(7, 10))
         found.append(launch(second).checkpoint.digest)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "txt"])
+def test_text_without_a_header_gives_the_model_of_the_same_rows_with_one(
+    tmp_path, as_csv, ending, monkeypatch
+):
+    monkeypatch.setattr(files, "BLOCK_BYTES", 50_000)
+    header, _, rest = as_csv.read_text().partition("\n")
+    bare = tmp_path / f"bare.{ending}"
+    text = rest.replace(",", "\t") if ending == "tsv" else rest
+    bare.write_bytes(gzip.compress(text.encode()) if ending.endswith("gz") else text.encode())
+    config = FEATURES | {"columns": header.replace('"', "").split(",")}
+    config |= {"format": "csv"} if ending == "txt" else {}
+    whole, cut = training(0, 7), training(7, 10)
+    found = []
+    for uri, its in ((as_csv, FEATURES), (bare, config)):
+        first = make_request(uri, tmp_path / uri.name[:4], train=whole, config=its, evaluation=None)
+        start = launch(first).checkpoint
+        on = make_request(uri, tmp_path / f"{uri.name[:4]}-on", start=start, train=cut, config=its)
+        found.append(launch(on))
+    assert found[1].rows == found[0].rows
+    assert found[1].checkpoint.digest == found[0].checkpoint.digest
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["at", "id", "user"], "3 columns are named, and the first line of .* has 6 values"),
+        ([], "no column is named; leave trainer.config.columns out where the first line names them"),
+        (["at", "at"], "an entry appears twice"),
+    ],
+)
+def test_names_that_do_not_fit_text_without_a_header_are_refused(tmp_path, as_csv, columns, told):
+    request = make_request(as_csv, tmp_path / "run", config=FEATURES | {"columns": columns})
+    with pytest.raises((DataError, UserError), match=rf"trainer\.config\.columns: {told}"):
+        launch(request)
+
+
+def test_names_for_a_format_that_has_its_own_are_refused(stream, tmp_path):
+    request = make_request(stream, tmp_path / "run", config=FEATURES | {"columns": ["at", "click"]})
+    with pytest.raises(DataError, match="the format parquet names its columns itself; leave them out"):
+        launch(request)
+
+
+def test_a_first_line_that_is_no_header_is_told_of(tmp_path, as_csv):
+    bare = tmp_path / "bare.csv"
+    bare.write_text(as_csv.read_text().partition("\n")[2])
+    with pytest.raises(DataError, match=r"no header, name them in trainer\.config\.columns"):
+        launch(make_request(bare, tmp_path / "run"))
 
 
 def test_text_that_is_not_in_utf_8_is_refused(tmp_path, as_csv):

@@ -57,7 +57,7 @@ class Features:
     vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Known values of a categorical column or a list, as text; all others share one embedding."""
     lists: Mapping[str, Listed] = field(default_factory=dict)
-    """Columns of several values a row, hashed like categorical ones; the mean of their embeddings counts."""
+    """Columns of several values a row, hashed like categorical ones; see ``pooling.py``."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ class Config:
     time: Time = Time()
     format: str | None = None
     """One of ``FORMATS``; None: by the file name's ending, and a TSV without a header is Criteo's."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of a text without a header; none: they stand in its first line."""
     hash_buckets: int = 16_384
     """Buckets of each hashed field; bucket 0 is the missing value."""
     batch_size: int | None = None
@@ -243,6 +245,13 @@ def _features(value: Any, path: str) -> Features:
     return Features(categorical, numeric, derived, crosses, vocabulary, lists)
 
 
+def _columns(value: Any, path: str) -> tuple[str, ...]:
+    names = _texts(value, path)
+    if not names:
+        raise UserError(f"{path}: no column is named; leave {path} out where the first line names them")
+    return names
+
+
 def _label(value: Any, path: str) -> Label:
     body = _object(value, path, ("column", "atLeast", "anyOf"))
     if "column" in body and "anyOf" in body:
@@ -308,8 +317,8 @@ def parse(value: Mapping[str, Any], path: str = "trainer.config") -> Config:
         UserError: names the field, the value and what is allowed.
     """
     allowed = (
-        "features", "label", "time", "format", "hashBuckets", "batchSize", "learningRate", "distillation",
-        "slices", "snapshotSeconds",
+        "features", "label", "time", "format", "columns", "hashBuckets", "batchSize", "learningRate",
+        "distillation", "slices", "snapshotSeconds",
     )  # fmt: skip
     body = _object(value, path, allowed)
     features = _features(body["features"], f"{path}.features") if "features" in body else None
@@ -318,6 +327,7 @@ def parse(value: Mapping[str, Any], path: str = "trainer.config") -> Config:
         label=_label(body.get("label", {}), f"{path}.label"),
         time=_time(body.get("time", {}), f"{path}.time"),
         format=_choice(body["format"], f"{path}.format", FORMATS) if "format" in body else None,
+        columns=_columns(body["columns"], f"{path}.columns") if "columns" in body else (),
         hash_buckets=_integer(body.get("hashBuckets", 16_384), f"{path}.hashBuckets", 2, 1 << 26),
         batch_size=_integer(body["batchSize"], f"{path}.batchSize", 1, 1 << 20)
         if "batchSize" in body

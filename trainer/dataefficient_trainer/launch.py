@@ -66,7 +66,7 @@ def launch(request: RunRequest, report_path: Path, stopped: Callable[[], bool], 
     config = configuration.parse(request.config)
     pa.set_cpu_count(request.threads)
     pa.set_io_thread_count(1)
-    stream = stream_of(request, config, open_source(request.data.uri, config.format))
+    stream = stream_of(request, config, open_source(request.data.uri, config.format, config.columns))
 
     # torch takes seconds to import: only once the request, configuration and columns are known to be right.
     import torch  # noqa: PLC0415

@@ -72,6 +72,7 @@ class Source:
     Attributes:
         columns: every column's Arrow type, in file order; CSV types as inferred from its beginning.
         first: those of the first file alone.
+        names: the columns of text without a header, in its order; None: they stand in the first line.
         partitions: those of them that are text in the folders' names and not in the files.
         malformed_lines: lines refused because their number of fields is wrong.
         lacking: columns that a file was found not to have.
@@ -84,6 +85,7 @@ class Source:
     files: tuple[File, ...]
     columns: dict[str, Any]
     first: dict[str, Any]
+    names: tuple[str, ...] | None = None
     partitions: frozenset[str] = frozenset()
     malformed_lines: int = 0
     lacking: set[str] = field(default_factory=set)
@@ -97,9 +99,10 @@ class Source:
             DataError: lists the columns that exist.
         """
         if name not in self.columns:
-            raise DataError(
-                f"{what}: column {name!r} is not in {self.uri}; its columns are {', '.join(self.columns)}"
-            )
+            headed = self.format != "parquet" and self.names is None
+            hint = "; if its first line is no header, name them in trainer.config.columns" if headed else ""
+            known = ", ".join(self.columns)
+            raise DataError(f"{what}: column {name!r} is not in {self.uri}; its columns are {known}{hint}")
         if name in self.twice:
             raise DataError(f"{what}: {self.uri} has two columns with the name {name!r}; rename one of them")
 
@@ -141,32 +144,45 @@ def _line(error: BaseException) -> str:
     return f"{told}; convert it to UTF-8" if "UTF8" in told else told
 
 
-def open_source(uri: str, given_format: str | None) -> Source:
+def open_source(uri: str, given_format: str | None, given_names: tuple[str, ...] = ()) -> Source:
     """Find the files behind a URI (a file, a folder, or a glob; any fsspec address) and their columns.
 
     Columns are those of the first and of the last file, as a log gets more of them in time; where a file has
     none of a name, its rows lack the value.
     Files of a folder are read in the order of their names. Folders named ``column=value`` add a column.
 
+    Args:
+        uri: where the files are.
+        given_format: one of ``config.FORMATS``; None: the first file's name tells.
+        given_names: columns of text without a header; none: the first line, or the format, names them.
+
     Raises:
-        DataError: unreadable, damaged, or of an unknown format.
+        DataError: unreadable, damaged, of an unknown format, or with more or fewer columns than are named.
     """
     files = _list(uri)
     kind = _format(files[0].path, given_format)
-    if kind == "tsv" and given_format is None and _is_criteo(files[0]):
+    if kind == "tsv" and not given_names and given_format is None and _is_criteo(files[0]):
         kind = "criteo"
-    told = _columns(files[0], kind)
+    if given_names and kind in {"parquet", "criteo"}:
+        raise DataError(f"trainer.config.columns: the format {kind} names its columns itself; leave them out")
+    named = CRITEO if kind == "criteo" else given_names or None
+    if given_names and (there := len(_columns(files[0], kind, None))) != len(given_names):
+        raise DataError(
+            f"trainer.config.columns: {len(given_names)} columns are named, and the first line of "
+            f"{files[0].path} has {there} values"
+        )
+    told = _columns(files[0], kind, named)
     first, names = dict(told), [name for name, _ in told]
     twice = frozenset(name for name in first if names.count(name) > 1)
     partitions = frozenset(files[0].partitions) - first.keys()
     first |= dict.fromkeys(sorted(partitions), pa.string())
-    last = _columns(files[-1], kind) if len(files) > 1 else []
+    last = _columns(files[-1], kind, named) if len(files) > 1 else []
     later = {name: its for name, its in last if name not in first}
-    return Source(uri, kind, files, first | later, first, partitions, twice=twice)
+    return Source(uri, kind, files, first | later, first, named, partitions, twice=twice)
 
 
-def _columns(file: File, kind: str) -> list[tuple[str, Any]]:
-    """Names and types of a file's columns, in its order."""
+def _columns(file: File, kind: str, names: tuple[str, ...] | None) -> list[tuple[str, Any]]:
+    """Names and types of a file's columns, in its order; ``names`` are those of text without a header."""
     try:
         if kind == "parquet":
             with file.open() as handle:
@@ -174,7 +190,7 @@ def _columns(file: File, kind: str) -> list[tuple[str, Any]]:
         else:
             with _text_of(file) as handle:
                 head = next(_blocks(handle, BLOCK_BYTES), b"")
-            schema = _parsed(head, _separator(head, kind), _fixed_names(kind), None, []).schema
+            schema = _parsed(head, _separator(head, kind), names, None, []).schema
         return list(zip(schema.names, schema.types, strict=True))
     except UnicodeDecodeError as error:
         raise DataError(f"data.uri: {file.path} is not text in UTF-8; convert it") from error
@@ -226,7 +242,7 @@ def _separator(head: bytes, kind: str) -> str:
 
 
 def _parsed(
-    block: bytes, separator: str, names: list[str] | None, columns: list[str] | None, refused: list[int]
+    block: bytes, separator: str, names: tuple[str, ...] | None, columns: list[str] | None, refused: list[int]
 ) -> Any:
     """A block of lines as one table; the wanted columns come as text, so that a bad cell stops nothing.
 
@@ -243,7 +259,9 @@ def _parsed(
 
     return csv.read_csv(
         pa.BufferReader(block),
-        read_options=csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+        read_options=csv.ReadOptions(
+            use_threads=False, block_size=len(block) + 1, column_names=list(names) if names else None
+        ),
         parse_options=csv.ParseOptions(
             delimiter=separator, invalid_row_handler=refuse, newlines_in_values=False
         ),
@@ -255,11 +273,6 @@ def _parsed(
             quoted_strings_can_be_null=True,
         ),
     )
-
-
-def _fixed_names(kind: str) -> list[str] | None:
-    """The columns of a format without a header; None: they stand in the first line."""
-    return list(CRITEO) if kind == "criteo" else None
 
 
 def _header(file: File) -> bytes:
@@ -274,7 +287,7 @@ def _read_text(source: Source, number: int, columns: list[str], since: Place | N
     Raises:
         LostError: the place is not what it was. Nothing was read then.
     """
-    file, refused, names = source.files[number], list[int](), _fixed_names(source.format)
+    file, refused, names = source.files[number], list[int](), source.names
     separator = None
     with _text_of(file) as handle:
         offset = 0 if since is None else since.offset
@@ -285,7 +298,7 @@ def _read_text(source: Source, number: int, columns: list[str], since: Place | N
             head = _header(file) if offset and names is None else block
             separator = separator or _separator(head, source.format)
             if offset and names is None:
-                names = list(_parsed(head, separator, None, None, []).column_names)
+                names = tuple(_parsed(head, separator, None, None, []).column_names)
             table = _parsed(block, separator, names, columns, refused)
             source.place = Place(number, offset, digest(tail)) if number or offset else None
             for batch in table.to_batches():
