@@ -39,6 +39,24 @@ def test_integers_that_missing_values_made_floats_are_categories(write, table, t
     assert found["price"] is Use.NUMERIC
 
 
+def clicked_by(strength, random):
+    return pa.array((random.random(len(strength)) < 1 / (1 + np.exp(1.0 - strength))).astype(np.int8))
+
+
+def test_whole_numbers_whose_neighbours_are_alike_are_numbers_and_names_are_not(write, table, tmp_path):
+    random, rows = np.random.default_rng(5), table.num_rows
+    count, shop = random.integers(0, 5_000, rows), random.integers(0, 300, rows)
+    effect = random.normal(0.0, 1.5, 300)
+    table = table.drop_columns("clicked").append_column("count", pa.array(count))
+    table = table.append_column("shop", pa.array(shop)).append_column("row", pa.array(np.arange(rows)))
+    table = table.append_column("clicked", clicked_by(count / 2_000 + effect[shop], random))
+    for features in (None, "count,shop,ad"):
+        found = look(write(table), tmp_path, features=features)
+        assert found.features.numeric == ("count",)
+        assert {"shop", "ad"} <= set(found.features.categorical)
+    assert uses(found)["row"] is Use.UNUSED
+
+
 @pytest.mark.parametrize("mark", ["\t", ";", "|"])
 def test_values_of_a_csv_may_stand_between_other_marks(table, tmp_path, mark):
     pa_csv.write_csv(table, tmp_path / "log.csv")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,8 @@ _BINS = 64
 _ALMOST_UNIQUE = 0.5
 _NEVER_AGAIN = 0.02
 _MANY_VALUES = 200
+_AMOUNT = 5e-4
+"""Share that whole numbers must explain as numbers to be taken as such; less may be chance."""
 _STRETCHES = 3
 """Values that come one after the other; two may be a change that stays."""
 _TERM = re.compile(r"^(?P<part>\w+)\((?P<column>[^()]+)\)$")
@@ -196,6 +199,8 @@ def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]])
     if distinct < 2:
         return Column(name, text, Use.UNUSED, "one value only", None, missing)
     explained = _explained(codes, label)
+    if not numeric and distinct > _MANY_VALUES and (amount := _as_amount(values, label)) >= explained:
+        numeric, explained = amount > _AMOUNT, max(amount, explained)
     use = Use.NUMERIC if numeric else Use.CATEGORICAL
     if explained >= _LEAK:
         note = (
@@ -262,6 +267,14 @@ def _suspicion(explained: float) -> str:
     if explained < _SUSPECT:
         return ""
     return f"explains {100 * explained:.0f} % of the label alone; check that it is known before the event"
+
+
+def _as_amount(values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """What whole numbers explain where neighbours are taken together; 0 of what is no number."""
+    kind = values.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return 0.0
+    return _explained(_bins(values)[0], label)
 
 
 def _is_whole(values: Any) -> bool:
@@ -332,16 +345,10 @@ def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.
     """
     single_key = roles.key[0] if len(roles.key) == 1 else None
     kept = [c for c in columns if c.name != single_key]
-    derived = []
-    minutes = times // 60_000_000
-    if np.unique(minutes // 60 % 24).size > 1:
-        derived.append((f"{roles.time}_hour", roles.time, "hour"))
-    if times[-1] - times[0] >= 14 * 86_400_000_000:
-        derived.append((f"{roles.time}_weekday", roles.time, "weekday"))
     features = Features(
         tuple(c.name for c in kept if c.use is Use.CATEGORICAL),
         tuple(c.name for c in kept if c.use is Use.NUMERIC),
-        tuple(derived),
+        () if roles.in_order else tuple(_parts(roles.time, times)),
         lists=tuple((c.name, c.values) for c in kept if c.use is Use.LIST and c.values is not None),
     )
     if not features.names():
@@ -350,6 +357,14 @@ def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.
             ExitCode.USER_ERROR,
         )
     return features
+
+
+def _parts(time: str, times: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[str, str, str]]:
+    """Parts of the time that vary within it."""
+    if np.unique(times // 3_600_000_000 % 24).size > 1:
+        yield f"{time}_hour", time, "hour"
+    if times[-1] - times[0] >= 14 * 86_400_000_000:
+        yield f"{time}_weekday", time, "weekday"
 
 
 def parse(text: str, log: Log, roles: Roles, columns: tuple[Column, ...] = ()) -> Features:
@@ -396,6 +411,7 @@ def parse(text: str, log: Log, roles: Roles, columns: tuple[Column, ...] = ()) -
             plain.append(fields[0])
     plain = list(dict.fromkeys(plain))
     floats = {n for n, kind in log.columns.items() if pa.types.is_floating(kind) or pa.types.is_decimal(kind)}
+    floats |= {column.name for column in columns if column.use is Use.NUMERIC}
     crossed = {f for cross in crosses for f in cross}
     numeric = tuple(n for n in plain if n in floats and n not in crossed)
     listed = {c.name: c.values for c in columns if c.values is not None and c.name not in crossed}

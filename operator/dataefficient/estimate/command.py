@@ -15,7 +15,12 @@ from dataefficient.estimate.errors import EstimateError
 
 @click.command("estimate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("log")
-@click.option("--time", "time_column", required=True, metavar="COLUMN", help="Column of the event time.")
+@click.option("--time", "time_column", metavar="COLUMN", help="Column of the event time.")
+@click.option(
+    "--rows-in-order",
+    is_flag=True,
+    help="Instead of --time: the log has no time, and its rows lie in the order of it.",
+)
 @click.option(
     "--time-format",
     metavar="FORMAT",
@@ -43,6 +48,13 @@ from dataefficient.estimate.errors import EstimateError
     metavar="LIST",
     help="What the model may see: columns, parts of times such as hour(t), crosses such as a*b. Default: all "
     "columns that look usable, hour and weekday.",
+)
+@click.option(
+    "--columns",
+    multiple=True,
+    metavar="COLUMN[,COLUMN]",
+    help="Names of all columns of a text without a header, in its order. Those of Criteo's logs are known: "
+    "label, I1 to I13, C1 to C26.",
 )
 @click.option(
     "--exclude",
@@ -78,12 +90,14 @@ from dataefficient.estimate.errors import EstimateError
 )
 def estimate_command(  # noqa: PLR0917 - click passes them by name
     log: str,
-    time_column: str,
+    time_column: str | None,
+    rows_in_order: bool,  # noqa: FBT001
     label: str,
     label_at_least: float | None,
     time_format: str | None,
     keys: tuple[str, ...],
     features: str | None,
+    columns: tuple[str, ...],
     exclude: tuple[str, ...],
     served_prediction: str | None,
     minutes: float,
@@ -97,7 +111,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
     """What could be saved on the data in LOG, at which cost in quality, and how sure that is.
 
     LOG is a Parquet or CSV file of events, a folder of such files or a pattern in quotes, with a time, a
-    0/1 label and columns known before the event.
+    0/1 label and columns known before the event. Criteo's logs, without a header, are known too.
     Nothing is installed and LOG is not changed. Small models are trained on this machine, on parts of
     the history and of the rows and at several sizes, and compared on the latest rows of LOG, which none
     of them has seen. The page says whether the history is long enough, what sampling and smaller models
@@ -106,10 +120,21 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
     \b
     Example:
       detctl estimate clicks.parquet --time ts --label clicked --minutes 10 --html page.html
+      detctl estimate train.txt --rows-in-order --label label     # Criteo's
 
     Exit codes: 0 a page was printed (also if nothing can be saved); 64 an option is wrong; 65 the log
     cannot be used; 130 interrupted, with a page of what was known.
     """
+    if rows_in_order == (time_column is not None):
+        raise EstimateError(
+            "give either --time COLUMN, the column of the event time, or --rows-in-order where there is none "
+            "and rows lie in the order of it",
+            ExitCode.USER_ERROR,
+        )
+    if rows_in_order and time_format is not None:
+        raise EstimateError(
+            "--time-format: there is no time with --rows-in-order; leave it out", ExitCode.USER_ERROR
+        )
     for path in (html, write_resource):
         if path is not None and not path.absolute().parent.is_dir():
             raise EstimateError(
@@ -127,6 +152,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
             time_format=time_format,
             key=_list(keys),
             features=features,
+            columns=_list(columns),
             exclude=_list(exclude),
             served=served_prediction,
             minutes=minutes,

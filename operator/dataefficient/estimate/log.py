@@ -8,8 +8,9 @@ may be features is decided in ``columns``; nothing here trains.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from dataefficient.contract import ExitCode
+from dataefficient.estimate import delimited
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.lists import is_list
 from dataefficient.estimate.times import TimeColumn, some
@@ -30,11 +30,13 @@ from dataefficient.estimate.times import TimeColumn, some
 MAX_ROWS = 20_000_000
 """Rows of the working copy; of a longer log the last ones are taken."""
 ROWS_PER_GROUP = 65_536
+ROW_TIME = "row_time"
+"""The time of a log that has none, by the order of its rows."""
+ROWS_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+"""Time of the first of these rows; the others follow a second apart."""
 _CSV = (".csv", ".tsv")
 _PARQUET = (".parquet", ".pq")
 _PARQUET_MAGIC = b"PAR1"
-_SEPARATORS = (",", "\t", ";", "|")
-_LONGEST_HEADER = 1 << 16
 _COMPRESSED = (".gz", ".bz2", ".zst")
 
 
@@ -43,11 +45,14 @@ class Roles:
     """Which column plays which part; ``at_least`` makes a label out of a number."""
 
     time: str
+    """The column, or ``ROW_TIME`` where ``in_order``."""
     label: str
     key: tuple[str, ...] = ()
     served: str | None = None
     at_least: float | None = None
     time_format: str | None = None
+    in_order: bool = False
+    """There is no time: rows lie in the order of it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Log:
     """Name to Arrow type, in file order."""
     rows: int | None
     source: Any
+    names: tuple[str, ...] | None = None
+    """Columns of text without a header; None: the files name them."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +121,15 @@ def _kind(path: str) -> str:
         return "parquet" if file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC else "csv"
 
 
-def open_log(path: str) -> Log:
+def open_log(path: str, names: Sequence[str] = ()) -> Log:
     """Open a Parquet or CSV file, a folder of such files, or a pattern such as ``clicks/*.csv``.
 
+    Args:
+        path: where the log is.
+        names: columns of text without a header; none: the first line names them.
+
     Raises:
-        EstimateError: there is no such file, it is damaged, or it is neither format.
+        EstimateError: there is no such file, it is damaged, it is neither format, or names do not fit it.
     """
     files = [path] if "://" in path else _files(path)
     if not files:
@@ -130,19 +141,24 @@ def open_log(path: str) -> Log:
         raise EstimateError(f"{path}: the file is empty (0 bytes)", ExitCode.DATA_ERROR)
     kind = _kind(files[0])
     place = path if Path(path).is_dir() else files
+    if names and kind != "csv":
+        raise EstimateError(f"--columns: {path} is {kind}, which names its columns", ExitCode.USER_ERROR)
+    form = None
     try:
-        source: Any = _csv_dataset(place, files[0]) if kind == "csv" else _parquet_dataset(place)
+        if kind == "csv":
+            form = delimited.form_of(files[0], names)
+        source: Any = _parquet_dataset(place) if form is None else delimited.dataset(place, form)
         rows = source.count_rows() if kind == "parquet" else None
     except (OSError, pa.ArrowException, ValueError) as error:
         raise EstimateError(
             f"{path}: cannot be read as {kind}: {_line(error)}. Is the file complete, is it Parquet or "
-            "CSV, and does its first line name the columns?",
+            "CSV, and does its first line name the columns (else: --columns A,B,...)?",
             ExitCode.DATA_ERROR,
         ) from error
     columns = {name: source.schema.field(name).type for name in source.schema.names}
     if rows == 0:
         raise EstimateError(f"{path}: the log holds no row", ExitCode.DATA_ERROR)
-    return Log(path, kind, columns, rows, source)
+    return Log(path, kind, columns, rows, source, form.names if form else None)
 
 
 def _files(path: str) -> list[str]:
@@ -160,29 +176,14 @@ def _parquet_dataset(place: str | list[str]) -> Any:
     return ds.dataset(place, format="parquet", partitioning=folders)
 
 
-def _csv_dataset(place: str | list[str], first: str) -> Any:
-    delimiter = "\t" if ".tsv" in first.lower() else _separator(first)
-    options = ds.CsvFileFormat(
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter),
-        convert_options=pa_csv.ConvertOptions(
-            strings_can_be_null=True, null_values=["", "NA", "NaN", "null", "NULL"]
-        ),
-        read_options=pa_csv.ReadOptions(block_size=16 << 20),
-    )
-    return ds.dataset(place, format=options)
-
-
-def _separator(path: str) -> str:
-    """What the first line of a CSV has most of: it stands between the values."""
-    system, place = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
-    with system.open_input_stream(place, compression="detect") as file:
-        line = file.read(_LONGEST_HEADER).partition(b"\n")[0]
-    return max(_SEPARATORS, key=lambda mark: line.count(mark.encode()))
-
-
 def _meant(name: str, options: list[str]) -> str:
     close = difflib.get_close_matches(name.lower(), [o.lower() for o in options], n=1, cutoff=0.6)
     return f"; did you mean {next(o for o in options if o.lower() == close[0])}?" if close else "."
+
+
+def _no_header(log: Log) -> str:
+    headed = log.format == "csv" and log.names is None
+    return "; if its first line is no header, name them: --columns A,B,..." if headed else ""
 
 
 def require(log: Log, name: str, option: str) -> None:
@@ -194,7 +195,7 @@ def require(log: Log, name: str, option: str) -> None:
     if name not in log.columns:
         raise EstimateError(
             f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))} Its columns "
-            f"are: {', '.join(log.columns)}",
+            f"are: {', '.join(log.columns)}{_no_header(log)}",
             ExitCode.USER_ERROR,
         )
 
@@ -220,7 +221,13 @@ def check_roles(log: Log, roles: Roles) -> None:
     Raises:
         EstimateError: a column is missing, or one column plays two parts that exclude each other.
     """
-    require_flat(log, roles.time, "--time")
+    if not roles.in_order:
+        require_flat(log, roles.time, "--time")
+    elif roles.time in log.columns:
+        raise EstimateError(
+            f"--rows-in-order: {log.path} has a column {roles.time}; name it with --time, or another one",
+            ExitCode.USER_ERROR,
+        )
     require_flat(log, roles.label, "--label")
     for name in roles.key:
         require_flat(log, name, "--key")
@@ -284,10 +291,15 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         ordered,
         state.time.unit,
         state.time.form,
-        tuple(state.names),
+        state.columns,
         times,
         labels,
     )
+
+
+def _row_times(first: int, rows: int) -> Any:
+    seconds = np.arange(first, first + rows) + int(ROWS_FROM.timestamp())
+    return pa.array(seconds.astype("M8[s]")).cast(pa.timestamp("us"))
 
 
 class _Copy:
@@ -301,14 +313,19 @@ class _Copy:
         self.time = TimeColumn(roles.time, roles.time_format)
         self.names: list[str] = []
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of the copy."""
+        return (*self.names, *((self.roles.time,) if self.roles.in_order else ()))
+
     def run(self, log: Log, target: Path) -> None:
         writer: Any = None
         self.names = [
             name for name, kind in log.columns.items() if not pa.types.is_nested(kind) or is_list(kind)
         ]
         try:
-            for batch in self._batches(log, self.names):
-                table = self._usable(batch)
+            for row, batch in self._batches(log, self.names):
+                table = self._usable(batch, row)
                 if writer is None:
                     writer = pq.ParquetWriter(target, table.schema, compression="lz4")
                 writer.write_table(table.cast(writer.schema), row_group_size=ROWS_PER_GROUP)
@@ -316,18 +333,19 @@ class _Copy:
             if writer is not None:
                 writer.close()
 
-    def _batches(self, log: Log, names: list[str]) -> Iterator[Any]:
-        left = self.skip
+    def _batches(self, log: Log, names: list[str]) -> Iterator[tuple[int, Any]]:
+        """Batches of the rows to copy, each with the place of its first row in the log."""
         for batch in log.source.to_batches(columns=names, batch_size=ROWS_PER_GROUP):
+            first = max(self.read, self.skip)
+            skipped = first - self.read
             self.read += batch.num_rows
-            if left >= batch.num_rows:
-                left -= batch.num_rows
-                continue
-            yield batch.slice(left)
-            left = 0
+            if first < self.read:
+                yield first, batch.slice(skipped)
 
-    def _usable(self, batch: Any) -> Any:
+    def _usable(self, batch: Any, row: int) -> Any:
         table = pa.Table.from_batches([batch])
+        if self.roles.in_order:
+            table = table.append_column(self.roles.time, _row_times(row, batch.num_rows))
         label = self._label(table[self.roles.label])
         time = self.time.read(table[self.roles.time])
         good = pc.and_(pc.is_valid(label), pc.is_valid(time))

@@ -24,7 +24,7 @@ from dataefficient.contract import encode
 from dataefficient.estimate import page
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.html import render
-from dataefficient.estimate.log import Roles
+from dataefficient.estimate.log import ROW_TIME, Roles
 from dataefficient.estimate.resource import resource
 from dataefficient.estimate.runs import command_of
 from dataefficient.estimate.session import INTERRUPTED, Watcher, estimate
@@ -38,12 +38,14 @@ class Wishes:
     """The command's options, read."""
 
     path: str
-    time: str
+    time: str | None
+    """The column; None: there is none, and rows lie in the order of it."""
     label: str
     at_least: float | None
     time_format: str | None
     key: tuple[str, ...]
     features: str | None
+    columns: tuple[str, ...]
     exclude: tuple[str, ...]
     served: str | None
     minutes: float
@@ -66,17 +68,19 @@ def estimate_and_show(wishes: Wishes) -> None:
     options = Options(
         path=wishes.path,
         roles=Roles(
-            time=wishes.time,
+            time=wishes.time or ROW_TIME,
             label=wishes.label,
             key=wishes.key,
             served=wishes.served,
             at_least=wishes.at_least,
             time_format=wishes.time_format,
+            in_order=wishes.time is None,
         ),
         minutes=wishes.minutes,
         tolerance=wishes.tolerance,
         command=command_of(wishes.trainer or (sys.executable, "-m", "dataefficient_trainer")),
         features=wishes.features,
+        columns=wishes.columns,
         exclude=wishes.exclude,
     )
     try:

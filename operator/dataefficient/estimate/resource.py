@@ -16,7 +16,8 @@ import yaml
 from dataefficient.api.load import parse_resource
 from dataefficient.contract import MIN_PAIRED_BLOCKS, Policy, format_time
 from dataefficient.estimate import plan
-from dataefficient.estimate.log import format_in
+from dataefficient.estimate.delimited import CRITEO
+from dataefficient.estimate.log import ROWS_FROM, format_in
 from dataefficient.estimate.runs import instant
 from dataefficient.estimate.survey import Options, Prepared
 
@@ -47,8 +48,15 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
         config["time"] = {"unit": prepared.working.time_unit}
     if prepared.working.time_format is not None:
         config["time"] = {"format": prepared.working.time_format}
-    if format_in(options.path) is None:
+    if roles.in_order:
+        config["time"] = {"rowStart": format_time(ROWS_FROM)}
+    names = prepared.log.names
+    if names == CRITEO:
+        config["format"] = "criteo"
+    elif format_in(options.path) is None:
         config["format"] = prepared.log.format
+    if names is not None and names != CRITEO:
+        config["columns"] = list(names)
     data: dict[str, Any] = {
         "uri": options.path if "://" in options.path else str(Path(options.path).resolve()),
         "time": roles.time,

@@ -33,6 +33,8 @@ class Options:
     tolerance: float
     command: tuple[str, ...]
     features: str | None = None
+    columns: tuple[str, ...] = ()
+    """Names of a text's columns that has no header."""
     exclude: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: max(1, min(2, os.cpu_count() or 1)))
 
@@ -58,7 +60,7 @@ def prepare(options: Options, folder: Path) -> Prepared:
         EstimateError: the log or an option cannot be used.
     """
     roles = options.roles
-    log = logs.open_log(options.path)
+    log = logs.open_log(options.path, options.columns)
     logs.check_roles(log, roles)
     for name in options.exclude:
         logs.require(log, name, "--exclude")
@@ -73,7 +75,8 @@ def prepare(options: Options, folder: Path) -> Prepared:
         rest = tuple(c for c in columns if c.name not in options.exclude)
         features = judged.choose(rest, roles, working.times)
     flat = tuple(c.name for c in columns if c.name in working.columns and _hashed(log.columns[c.name]))
-    key = roles.key or tuple(n for n in flat if n != roles.label)
+    told_apart = (roles.time,) if roles.in_order else tuple(n for n in flat if n != roles.label)
+    key = roles.key or told_apart
     found = Prepared(log, working, columns, features, key)
     return replace(found, notes=(*_data_notes(found, options), *_column_notes(found)))
 
@@ -92,6 +95,11 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
             f"Warning: the rows are not in the order of {roles.time}; a sorted copy was used here. The "
             "operator reads a stream in time order: sort the log before using it."
         )
+    if roles.in_order:
+        yield (
+            "The log has no time: its rows were taken to lie in the order of it, a second apart from "
+            f"{logs.ROWS_FROM:%Y-%m-%d} on. All days and dates here are made up so."
+        )
     if working.time_unit:
         yield f"{roles.time} holds numbers; they were read as {working.time_unit} since 1970."
     if working.time_format and not roles.time_format:
@@ -108,7 +116,7 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
             f"{shared:,} of the last {looked:,} rows share their key with another; such rows are kept or "
             "dropped together."
         )
-    if not roles.key:
+    if not roles.key and not roles.in_order:
         equal = f"; {shared:,} of the last {looked:,} are equal to another" if shared else ""
         yield f"No --key was given: rows are told apart by all their columns{equal}."
     if found.log.format == "csv":
