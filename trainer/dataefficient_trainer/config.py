@@ -22,6 +22,8 @@ DIRECTIVES = "YymdjbHIpMSz"
 """Letters that may follow % in ``time.format``: those of C's strptime that a log needs."""
 MOST_VALUES = 128
 """Values of a list that can be used."""
+MOST_COORDINATES = 1024
+"""Length of a vector at most."""
 TIME_PARTS = ("year", "month", "day", "hour", "minute")
 
 
@@ -58,6 +60,13 @@ class Features:
     """Known values of a categorical column or a list, as text; all others share one embedding."""
     lists: Mapping[str, Listed] = field(default_factory=dict)
     """Columns of several values a row, hashed like categorical ones; see ``pooling.py``."""
+    vectors: Mapping[str, int] = field(default_factory=dict)
+    """Columns of lists of numbers, with their length; each coordinate is standardised."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns but those of ``derived``."""
+        return (*self.categorical, *self.numeric, *self.lists, *self.vectors)
 
 
 @dataclass(frozen=True)
@@ -198,6 +207,11 @@ def _listed(value: Any, path: str) -> Listed:
     return Listed(_integer(body.get("most", Listed.most), f"{path}.most", 1, MOST_VALUES), separator)
 
 
+def _length(value: Any, path: str) -> int:
+    body = _object(value, path, ("length",))
+    return _integer(body.get("length"), f"{path}.length", 1, MOST_COORDINATES)
+
+
 def _named(value: Any, path: str, read: Callable[[Any, str], Any]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise UserError(f"{path}: expected an object, found {value!r}")
@@ -220,15 +234,22 @@ def _crosses(value: Any, path: str, known: tuple[str, ...]) -> tuple[tuple[str, 
 
 
 def _features(value: Any, path: str) -> Features:
-    body = _object(value, path, ("categorical", "numeric", "derived", "crosses", "vocabulary", "lists"))
+    kinds = ("categorical", "numeric", "derived", "crosses", "vocabulary", "lists", "vectors")
+    body = _object(value, path, kinds)
     categorical = _texts(body.get("categorical", ()), f"{path}.categorical")
     numeric = _texts(body.get("numeric", ()), f"{path}.numeric")
     derived = _named(body.get("derived", {}), f"{path}.derived", _derived)
     vocabulary = _named(body.get("vocabulary", {}), f"{path}.vocabulary", _texts)
     lists = _named(body.get("lists", {}), f"{path}.lists", _listed)
-    for name in lists:
-        if name in (*categorical, *numeric, *derived):
-            raise UserError(f"{path}.lists.{name}: {name!r} is a feature of another kind too; name it once")
+    vectors = _named(body.get("vectors", {}), f"{path}.vectors", _length)
+    for kind, named, others in (
+        ("lists", lists, (*categorical, *numeric, *derived)),
+        ("vectors", vectors, (*categorical, *numeric, *derived, *lists)),
+    ):
+        for name in named:
+            if name in others:
+                told = f"{path}.{kind}.{name}: {name!r} is a feature of another kind too; name it once"
+                raise UserError(told)
     for name in derived:
         if name in categorical:
             raise UserError(
@@ -240,9 +261,9 @@ def _features(value: Any, path: str) -> Features:
                 f"{path}.vocabulary.{name}: {name!r} is neither in {path}.categorical nor in {path}.lists"
             )
     crosses = _crosses(body.get("crosses", ()), f"{path}.crosses", (*categorical, *derived))
-    if not (categorical or numeric or derived or lists):
+    if not (categorical or numeric or derived or lists or vectors):
         raise UserError(f"{path}: no feature is named; leave {path} out to use all columns")
-    return Features(categorical, numeric, derived, crosses, vocabulary, lists)
+    return Features(categorical, numeric, derived, crosses, vocabulary, lists, vectors)
 
 
 def _columns(value: Any, path: str) -> tuple[str, ...]:
@@ -302,7 +323,7 @@ def _distillation(value: Any, path: str, features: Features | None) -> Distillat
     if "teacher" not in body:
         raise UserError(f"{path}.teacher: missing; name the column of the teacher's predictions")
     teacher = _text(body["teacher"], f"{path}.teacher")
-    if features is not None and teacher in (*features.categorical, *features.numeric, *features.lists):
+    if features is not None and teacher in features.columns:
         raise UserError(
             f"{path}.teacher: {teacher!r} is a feature too, so that the model would copy it; take it out of "
             "trainer.config.features"

@@ -197,8 +197,8 @@ class Stream:
             for name in names:
                 if name not in virtual:
                     self._check_flat(name, what)
-        for name in features.lists:
-            source.require(name, "trainer.config.features.lists")
+        for name in (*features.lists, *features.vectors):
+            source.require(name, "trainer.config.features")
         for made, derived in features.derived.items():
             if derived.source not in virtual:
                 what = f"trainer.config.features.derived.{made}.from"

@@ -1,4 +1,4 @@
-"""From columns to what the model sees: one table row per categorical field, and two floats per numeric one.
+"""From columns to what the model sees: one table row per categorical field, and the numbers of the others.
 
 The layout (which fields, in which order, at which table rows) is part of a checkpoint's identity: two
 checkpoints compare only where it is the same. Vectorised over rows; dictionaries are hashed once each.
@@ -23,6 +23,7 @@ from dataefficient_trainer.hashing import NULL, Hashes, combine, hash_column, mi
 from dataefficient_trainer.listed import Values, is_list, split
 from dataefficient_trainer.pooling import Bag
 from dataefficient_trainer.source import is_text, notice
+from dataefficient_trainer.vectors import coordinates, holds_vectors
 
 PART_VALUES = {"hour": 24, "weekday": 7, "minute_of_day": 1440, "month": 12, "quarter_hour": 96}
 """Values of each derived part; each has one more table row for a missing time. Monday is weekday 0."""
@@ -75,21 +76,26 @@ class Layout:
         return self.fields + sum(bag.places - 1 for bag in self.bags)
 
     @property
+    def vectors(self) -> tuple[int, ...]:
+        """Lengths of the vectors, whose coordinates are the last numbers."""
+        return tuple(self.features.vectors.values())
+
+    @property
     def numbers(self) -> int:
-        """Number of numeric columns, D."""
-        return len(self.features.numeric)
+        """Numbers of a row, D: one a numeric column, of a vector its coordinates."""
+        return len(self.features.numeric) + sum(self.vectors)
 
     def columns(self) -> list[str]:
         """Columns that the features are computed from."""
         sources = [d.source for d in self.features.derived.values()]
-        named = (*self.features.categorical, *self.features.numeric, *self.features.lists)
-        return list(dict.fromkeys([*named, *sources]))
+        return list(dict.fromkeys([*self.features.columns, *sources]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, the same for equal layouts."""
         body = {**dataclasses.asdict(self.features), "buckets": self.buckets, "sizes": self.sizes}
-        if not self.features.lists:  # as checkpoints have it from when there were none
-            del body["lists"]
+        for kind in ("lists", "vectors"):
+            if not body[kind]:  # as checkpoints have it from when there were none
+                del body[kind]
         plain: dict[str, Any] = json.loads(json.dumps(body))
         return plain
 
@@ -113,7 +119,7 @@ def default(columns: Mapping[str, Any], *, time: str, not_features: set[str]) ->
     Every column but the time, the label, the group, a logged prediction and a key of a single column:
     text, booleans and integers are categorical, floats numeric; timestamps are left out; the hour and
     the weekday of the event time are added. Columns known only after the event must be left out by
-    naming the features, which no program can know. Lists are left out, and told of.
+    naming the features, which no program can know. Lists and vectors are left out, and told of.
     """
     categorical, numeric, lists = [], [], []
     for name, kind in columns.items():
@@ -126,7 +132,8 @@ def default(columns: Mapping[str, Any], *, time: str, not_features: set[str]) ->
         elif not (pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_null(kind)):
             categorical.append(name)
     if lists:
-        notice(f"no feature: {', '.join(lists)}; to use lists, name all in trainer.config.features")
+        told = "to use lists and vectors, name all in trainer.config.features"
+        notice(f"no feature: {', '.join(lists)}; {told}")
     derived = {f"{time}:hour": Derived(time, "hour"), f"{time}:weekday": Derived(time, "weekday")}
     return Features(tuple(categorical), tuple(numeric), derived)
 
@@ -150,20 +157,27 @@ def resolve(
     if features is None:
         excluded = {*labels, *others, *config.time.parts.values()}
         features = default(columns, time=time, not_features=excluded)
-    for name in (*features.categorical, *features.numeric, *features.lists):
+    for name in features.columns:
         if name in labels:
             raise UserError(
                 f"trainer.config.features: {name!r} is the label's column; a label cannot be a feature"
             )
         kind = columns.get(name)
-        if kind is not None and name not in features.lists and pa.types.is_nested(kind):
-            lists = f"name it in trainer.config.features.lists, as {{{name}: {{}}}}"
+        flat = name not in features.lists and name not in features.vectors
+        if kind is not None and flat and pa.types.is_nested(kind):
+            lists = (
+                f"name it in trainer.config.features.vectors, as {{{name}: {{length: {_likely(kind)}}}}}"
+                if holds_vectors(kind) and pa.types.is_floating(kind.value_type)
+                else f"name it in trainer.config.features.lists, as {{{name}: {{}}}}"
+            )
             raise DataError(
                 f"trainer.config.features: column {name!r} has the type {kind}; "
                 f"{lists if is_list(kind) else 'use a flat column'}"
             )
     for name, listed in features.lists.items():
         _check_list(name, columns.get(name), listed)
+    for name, length in features.vectors.items():
+        _check_vector(name, columns.get(name), length)
     for name in features.numeric:
         kind = columns.get(name)
         if kind is not None and pa.types.is_temporal(kind):
@@ -189,12 +203,35 @@ def _check_list(name: str, kind: Any, listed: Listed) -> None:
         return
     inner = kind.value_type if is_list(kind) else kind
     if pa.types.is_nested(inner) or (is_list(kind) and pa.types.is_floating(inner)):
-        raise DataError(f"{path}: the column has the type {kind}; a list holds categories: text or integers")
+        also = "; vectors have a place of their own, features.vectors" if holds_vectors(kind) else ""
+        raise DataError(
+            f"{path}: the column has the type {kind}; a list holds categories: text or integers{also}"
+        )
     if is_text(inner) and not is_list(kind) and listed.separator is None:
         raise DataError(
             f"{path}.separator: the column holds text; say what stands between its values, as "
             f'{{separator: "|"}}, or name it in trainer.config.features.categorical'
         )
+
+
+def _check_vector(name: str, kind: Any, length: int) -> None:
+    """Check that a column's type can be read as vectors.
+
+    Raises:
+        DataError: no lists of numbers, or of another length.
+    """
+    path = f"trainer.config.features.vectors.{name}"
+    if kind is None:
+        return
+    if not holds_vectors(kind):
+        raise DataError(f"{path}: the column has the type {kind}; lists of numbers are needed")
+    if pa.types.is_fixed_size_list(kind) and kind.list_size != length:
+        raise DataError(f"{path}.length: {length}, but the column's vectors have {kind.list_size} numbers")
+
+
+def _likely(kind: Any) -> str:
+    """A vector's length where its type tells, for messages."""
+    return str(kind.list_size) if pa.types.is_fixed_size_list(kind) else "..."
 
 
 def part(times: Times, name: str) -> npt.NDArray[np.int64]:
@@ -280,7 +317,8 @@ def extract(
         cells: counts to add to.
 
     Returns:
-        Table rows of shape (rows, S), and signed log1p numbers of shape (rows, D), NaN where missing.
+        Table rows of shape (rows, S), and numbers of shape (rows, D), NaN where missing: the signed log1p of
+        each numeric column, and the coordinates of the vectors as they are.
     """
     n = batch.num_rows
     features, offsets = plan.features, plan.offsets
@@ -321,7 +359,31 @@ def extract(
     for d, name in enumerate(features.numeric):
         column = numbers(batch.column(name), cells)
         values[:, d] = np.sign(column) * np.log1p(np.abs(column))
+    first = len(features.numeric)
+    for name, length in features.vectors.items():
+        values[:, first : first + length] = _vectors(batch.column(name), name, length, cells)
+        first += length
     return indices, values
+
+
+def _vectors(array: Any, name: str, length: int, cells: Cells) -> npt.NDArray[np.float32]:
+    """Vectors of a column [rows, length], NaN where they cannot be used.
+
+    Raises:
+        DataError: more than half of those that are there have another length.
+    """
+    found, lengths = coordinates(array, length)
+    there = lengths > 0
+    other = there & (lengths != length)
+    if other.sum() * 2 > there.sum():
+        raise DataError(
+            f"trainer.config.features.vectors.{name}.length: {length}, but most rows have another number of "
+            f"values, such as {lengths[other][0]}"
+        )
+    cells.missing += int((~there).sum())
+    cells.malformed += int(other.sum())
+    cells.not_finite += int((there & ~other & np.isnan(found[:, 0])).sum())
+    return found
 
 
 def _rows_of(hashes: Hashes, name: str, plan: Layout) -> npt.NDArray[np.int64]:

@@ -52,7 +52,7 @@ def _inputs(small: Model, large: Model) -> Tensor:
     """Positions of the small model's inputs among the large one's, shape (d,)."""
     old, new = small.widths.embedding, large.widths.embedding
     fields = torch.arange(small.fields).unsqueeze(1) * new + torch.arange(old)
-    numbers = small.fields * new + torch.arange(2 * small.numbers)
+    numbers = small.fields * new + torch.arange(small.number_inputs)
     return torch.cat([fields.reshape(-1), numbers]).to(small.device)
 
 

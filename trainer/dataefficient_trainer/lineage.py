@@ -47,6 +47,7 @@ def _new(request: RunRequest, stream: Stream, size: int, seed: int | None) -> Mo
         fields=layout.fields,
         table_rows=layout.table_rows,
         numbers=layout.numbers,
+        vectors=layout.vectors,
         bags=layout.bags,
         size=size,
         seed=seed,

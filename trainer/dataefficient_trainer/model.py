@@ -5,14 +5,16 @@ eq. 3), with the linear part of Wide & Deep. The backward pass is written out an
 with it: at a thousand rows a step the bookkeeping of a general autograd costs more than the arithmetic.
 ``tests/trainer/test_model.py`` holds it against autograd.
 
-Shapes: B rows, F categorical fields, S places in them (``pooling``; F without lists), N = B*S, D numeric
-columns, s embedding width, R table rows, d = F*s + 2*D inputs, r rank of the cross layer, h1 and h2 hidden
+Shapes: B rows, F categorical fields, S places in them (``pooling``; F without lists), N = B*S, D numbers, of
+which the last ones may be the coordinates of vectors, E = D and one more for each number that is none and for
+each vector, s embedding width, R table rows, d = F*s + E inputs, r rank of the cross layer, h1 and h2 hidden
 units.
 """
 
 # ruff: noqa: N803, N806, N815 - a tensor's name carries its shape
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +33,10 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 INITIAL_ACCUMULATOR = 1.0
 """Start of the Adagrad accumulators, in squared summed gradients."""
 EMBEDDING_SPREAD = 0.05
+"""Of fresh embeddings; fresh weights of standardised numbers are as much smaller than those of embeddings."""
+
+_READ_INPUTS = ("V", "A1")
+"""Matrices whose rows stand for the inputs, those of the numbers last."""
 
 
 @dataclass
@@ -67,6 +73,7 @@ class Model:
         fields: F.
         table_rows: R.
         numbers: D.
+        vectors: lengths of the vectors.
         bags: those fields that have several values, which are the last ones.
         size: the model's size, see ``rules.widths``.
         seed: initial weights; None: they are loaded before anything else is done.
@@ -84,6 +91,7 @@ class Model:
         fields: int,
         table_rows: int,
         numbers: int,
+        vectors: Sequence[int] = (),
         bags: Sequence[Bag] = (),
         size: int,
         seed: int | None,
@@ -91,7 +99,11 @@ class Model:
     ) -> None:
         self.fields, self.table_rows, self.numbers, self.size = fields, table_rows, numbers, size
         self.device = torch.device(device)
-        self.bags = bags
+        self.bags, self.vectors = bags, vectors
+        single = numbers - sum(vectors)
+        # What is missing of a vector is missing as a whole: its first coordinate tells.
+        starts = list(itertools.accumulate(vectors, initial=single))[:-1]
+        self._indicators = torch.tensor([*range(single), *starts], device=self.device)
         self._pooling = Pooling(fields - len(bags), bags, self.device) if bags else None
         self.compacts = self.device.type == "cpu"
         self.widths = widths(size)
@@ -116,16 +128,22 @@ class Model:
             "number_stats": torch.zeros((2, numbers), dtype=torch.float64),
             "number_rows": torch.zeros((numbers,), dtype=torch.float64),
         }
-        parts = []
-        for shape in self._shapes.values():
-            fan_in = shape[0] if len(shape) == 2 else 0
-            parts.append(
-                torch.randn(shape, generator=generator) / math.sqrt(fan_in) if fan_in else torch.zeros(shape)
-            )
+        parts = [self._fresh_weights(name, generator) for name in self._shapes]
         state["dense"] = torch.cat([p.reshape(-1) for p in parts]) if parts else torch.zeros(0)
         state["adam_mean"] = torch.zeros_like(state["dense"])
         state["adam_square"] = torch.zeros_like(state["dense"])
         return {**state, "step": torch.zeros(1, dtype=torch.int64)}
+
+    def _fresh_weights(self, name: str, generator: torch.Generator) -> Tensor:
+        shape = self._shapes[name]
+        if len(shape) == 1:
+            return torch.zeros(shape)
+        weights, fan_in = torch.randn(shape, generator=generator), shape[0]
+        if name in _READ_INPUTS and self.fields:
+            # Else numbers, and vectors even more, drown the embeddings until these have grown.
+            fan_in = self.fields * self.widths.embedding
+            weights[fan_in:] *= EMBEDDING_SPREAD
+        return weights / math.sqrt(fan_in)
 
     def copy(self) -> Model:
         """A model that is equal and shares nothing."""
@@ -133,6 +151,7 @@ class Model:
             fields=self.fields,
             table_rows=self.table_rows,
             numbers=self.numbers,
+            vectors=self.vectors,
             bags=self.bags,
             size=self.size,
             seed=None,
@@ -141,9 +160,14 @@ class Model:
         twin.load({name: tensor.clone() for name, tensor in self.tensors().items()})
         return twin
 
+    @property
+    def number_inputs(self) -> int:
+        """E."""
+        return self.numbers + len(self._indicators)
+
     def _dense_shapes(self) -> dict[str, tuple[int, ...]]:
         """Dense parameters by name; matrices are [in, out]; vectors start at zero."""
-        e = 2 * self.numbers
+        e = self.number_inputs
         shapes: dict[str, tuple[int, ...]] = {"linear": (e,)} if e else {}
         if self.widths.embedding:
             d = self.fields * self.widths.embedding + e
@@ -223,12 +247,15 @@ class Model:
         self.number_rows.copy_(total)
 
     def _inputs(self, values_BD: Tensor) -> Tensor:
-        """Standardised numbers and missing indicators, [B, 2D]; a missing number is the mean."""
+        """Standardised numbers and missing indicators, [B, E]; a missing number is the mean."""
         mean = self.number_stats[0]
         spread = (self.number_stats[1] - mean.square()).clamp(min=0.0).sqrt()
         missing = torch.isnan(values_BD)
         scaled = (values_BD - mean) / torch.where(spread > 1e-6, spread, 1.0)
-        return torch.cat([torch.where(missing, 0.0, scaled).clamp(-8.0, 8.0), missing], 1).to(torch.float32)
+        known = torch.where(missing, 0.0, scaled).clamp(-8.0, 8.0)
+        if self.vectors:
+            missing = missing.index_select(1, self._indicators)
+        return torch.cat([known, missing], 1).to(torch.float32)
 
     # ------------------------------------------------------------------ passes
 

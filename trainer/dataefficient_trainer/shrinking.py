@@ -162,7 +162,7 @@ def _keep_dimensions(large: Model, small: Model, x0_Bd: Tensor, first_rows: Tens
         small.embedding[first:end] = large.embedding[first:end, kept[field]]
     small.embedding_sum.copy_(large.embedding_sum)
     of_fields = torch.arange(fields, device=kept.device).unsqueeze(1) * wide + kept
-    of_numbers = fields * wide + torch.arange(2 * large.numbers, device=kept.device)
+    of_numbers = fields * wide + torch.arange(large.number_inputs, device=kept.device)
     return torch.cat([of_fields.reshape(-1), of_numbers])
 
 
