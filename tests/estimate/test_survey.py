@@ -4,8 +4,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pytest
 
-from dataefficient.estimate.columns import Use, parse
+from dataefficient.estimate.columns import Use
 from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.features import parse
 from dataefficient.estimate.log import Roles, open_log
 from dataefficient.estimate.survey import Options, prepare
 from dataefficient.estimate.times import TimeColumn
@@ -327,11 +328,12 @@ def test_places_and_sentences_are_no_lists(write, table, tmp_path):
 
 
 def test_what_holds_no_categories_is_not_used(write, table, tmp_path):
-    table = table.append_column("vector", pa.array([[0.1, 0.2]] * table.num_rows))
+    table = table.append_column("odd", pa.array([[0.1] * (i % 5) for i in range(table.num_rows)]))
+    table = table.append_column("long", pa.array([[0.1] * 1025] * table.num_rows))
     table = table.append_column("pair", pa.array([{"a": 1}] * table.num_rows))
     table = table.append_column("nothing", pa.array([[]] * table.num_rows, pa.list_(pa.int64())))
     found = uses(look(write(table), tmp_path))
-    assert {found[name] for name in ("vector", "pair", "nothing")} == {Use.UNUSED}
+    assert {found[name] for name in ("odd", "long", "pair", "nothing")} == {Use.UNUSED}
 
 
 def test_a_list_that_tells_the_label_is_left_out_unless_it_is_named(write, table, tmp_path):
@@ -341,6 +343,36 @@ def test_a_list_that_tells_the_label_is_left_out_unless_it_is_named(write, table
     named = look(path, tmp_path, features="site,seen")
     assert named.features.config()["lists"] == {"seen": {"most": 1}}
     assert any("seen is used because you named it" in note for note in named.notes)
+
+
+def test_lists_of_fractions_that_are_as_long_in_all_rows_are_vectors(write, table, tmp_path):
+    random = np.random.default_rng(3)
+    image = [None if i % 50 == 0 else random.normal(size=5) for i in range(table.num_rows)]
+    path = write(table.append_column("image", pa.array(image)))
+    for features in (None, "site,image"):
+        found = look(path, tmp_path, features=features)
+        assert found.features.config()["vectors"] == {"image": {"length": 5}}
+        assert "image" in found.features.names()
+        assert "image" not in found.key
+    with pytest.raises(
+        EstimateError, match=r"--features site\*image: image holds lists, which cannot be cross"
+    ):
+        look(path, tmp_path, features="site*image")
+
+
+def test_vectors_of_different_lengths_are_refused_where_they_are_named(write, table, tmp_path):
+    path = write(table.append_column("odd", pa.array([[0.1] * (i % 5) for i in range(table.num_rows)])))
+    with pytest.raises(EstimateError, match="--features odd: no vectors: its rows have different numbers of"):
+        look(path, tmp_path, features="site,odd")
+
+
+def test_a_vector_that_tells_the_label_is_left_out(write, table, tmp_path):
+    random = np.random.default_rng(4)
+    label = table["clicked"].to_numpy()
+    known = random.normal(size=(table.num_rows, 3)) * 0.3 + np.outer(label, [1.0, -1.0, 0.0])
+    found = look(write(table.append_column("known", pa.array(list(known)))), tmp_path)
+    assert uses(found)["known"] is Use.LEAK
+    assert found.features.vectors == ()
 
 
 def test_lists_whose_values_never_come_again_are_not_used(write, table, tmp_path):

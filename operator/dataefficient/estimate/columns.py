@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataefficient.contract import ExitCode
-from dataefficient.estimate import lists
-from dataefficient.estimate.errors import EstimateError
-from dataefficient.estimate.log import Log, Roles, Working, require_flat
+from dataefficient.estimate import lists, vectors
+from dataefficient.estimate.log import Log, Roles, Working
 
 SAMPLE_ROWS = 200_000
 _SLICES = 20
@@ -71,8 +68,6 @@ _AMOUNT = 5e-4
 """Share that whole numbers must explain as numbers to be taken as such; less may be chance."""
 _STRETCHES = 3
 """Values that come one after the other; two may be a change that stays."""
-_TERM = re.compile(r"^(?P<part>\w+)\((?P<column>[^()]+)\)$")
-PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
 
 
 class Use(enum.StrEnum):
@@ -81,6 +76,7 @@ class Use(enum.StrEnum):
     CATEGORICAL = "Categorical"
     NUMERIC = "Numeric"
     LIST = "List"
+    VECTOR = "Vector"
     LEAK = "LeakSuspect"
     UNUSED = "Unused"
     ROLE = "Role"
@@ -111,40 +107,8 @@ class Column:
     """Share of missing values."""
     values: Listed | None = None
     """How several values a row are read; None: it has one."""
-
-
-@dataclass(frozen=True)
-class Features:
-    """Features as ``trainer.config.features`` names them."""
-
-    categorical: tuple[str, ...] = ()
-    numeric: tuple[str, ...] = ()
-    derived: tuple[tuple[str, str, str], ...] = ()
-    """Name, source column and part."""
-    crosses: tuple[tuple[str, ...], ...] = ()
-    lists: tuple[tuple[str, Listed], ...] = ()
-
-    def config(self) -> dict[str, Any]:
-        """The JSON that the trainer reads."""
-        body: dict[str, Any] = {"categorical": list(self.categorical), "numeric": list(self.numeric)}
-        body["derived"] = {name: {"from": source, "part": part} for name, source, part in self.derived}
-        body["crosses"] = [list(cross) for cross in self.crosses]
-        body["lists"] = {
-            name: {"most": listed.most} | ({"separator": listed.separator} if listed.separator else {})
-            for name, listed in self.lists
-        }
-        return {key: value for key, value in body.items() if value}
-
-    def names(self) -> list[str]:
-        """All fields, for people."""
-        crosses = ["*".join(cross) for cross in self.crosses]
-        return [
-            *self.categorical,
-            *self.numeric,
-            *(name for name, _ in self.lists),
-            *(f"{part}({source})" for _, source, part in self.derived),
-            *crosses,
-        ]
+    length: int | None = None
+    """Numbers of a row's vector; None: it has none."""
 
 
 def sample(working: Working, most: int = SAMPLE_ROWS) -> Any:
@@ -178,9 +142,15 @@ def survey(table: Any, log: Log, roles: Roles) -> tuple[Column, ...]:
 
 
 def _judge(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> Column:
+    if vectors.is_vector(values.type):
+        return _judge_vector(name, values, label)
     several = lists.found(values)
     if several is not None:
         return _judge_list(name, values, *several, label)
+    return _judge_single(name, values, label)
+
+
+def _judge_single(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> Column:
     kind, text = values.type, str(values.type)
     missing = values.null_count / max(1, len(values))
     if pa.types.is_temporal(kind):
@@ -262,6 +232,24 @@ def _judge_list(
     return Column(name, text, Use.LIST, _suspicion(explained), explained, missing, listed)
 
 
+def _judge_vector(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.float64]]) -> Column:
+    """As ``_judge``, by all coordinates together."""
+    text, missing = str(values.type), values.null_count / max(1, len(values))
+    length = vectors.length_of(values)
+    if length is None or length > vectors.LONGEST:
+        note = (
+            "no vectors: its rows have different numbers of values"
+            if length is None
+            else f"vectors of {length} numbers; at most {vectors.LONGEST} are taken"
+        )
+        return Column(name, text, Use.UNUSED, "always missing" if missing == 1.0 else note, None, missing)
+    explained = vectors.explained(values, length, label)
+    if explained >= _LEAK:
+        note = f"explains {100 * explained:.0f} % of the label alone: is it known only afterwards?"
+        return Column(name, text, Use.LEAK, note, explained, missing, length=length)
+    return Column(name, text, Use.VECTOR, _suspicion(explained), explained, missing, length=length)
+
+
 def _suspicion(explained: float) -> str:
     """What the owner is asked to look at; empty where there is nothing."""
     if explained < _SUSPECT:
@@ -335,91 +323,6 @@ def _seen_again(codes: np.ndarray[Any, Any]) -> float:
 def _stretches(codes: np.ndarray[Any, Any]) -> int:
     """Runs of equal values, in the order of time."""
     return 1 + int(np.count_nonzero(np.diff(codes)))
-
-
-def choose(columns: tuple[Column, ...], roles: Roles, times: np.ndarray[Any, np.dtype[np.int64]]) -> Features:
-    """Features where the owner named none: all usable columns, and parts of the time that vary.
-
-    Raises:
-        EstimateError: nothing is left to learn from.
-    """
-    single_key = roles.key[0] if len(roles.key) == 1 else None
-    kept = [c for c in columns if c.name != single_key]
-    features = Features(
-        tuple(c.name for c in kept if c.use is Use.CATEGORICAL),
-        tuple(c.name for c in kept if c.use is Use.NUMERIC),
-        () if roles.in_order else tuple(_parts(roles.time, times)),
-        lists=tuple((c.name, c.values) for c in kept if c.use is Use.LIST and c.values is not None),
-    )
-    if not features.names():
-        raise EstimateError(
-            "no column is left as a feature; name them yourself: --features a,b,hour(t),a*b",
-            ExitCode.USER_ERROR,
-        )
-    return features
-
-
-def _parts(time: str, times: np.ndarray[Any, np.dtype[np.int64]]) -> Iterator[tuple[str, str, str]]:
-    """Parts of the time that vary within it."""
-    if np.unique(times // 3_600_000_000 % 24).size > 1:
-        yield f"{time}_hour", time, "hour"
-    if times[-1] - times[0] >= 14 * 86_400_000_000:
-        yield f"{time}_weekday", time, "weekday"
-
-
-def parse(text: str, log: Log, roles: Roles, columns: tuple[Column, ...] = ()) -> Features:
-    """Read ``--features``: columns, ``part(column)`` and crosses ``a*b``, separated by commas.
-
-    Args:
-        columns: what the survey found, which tells how lists are read.
-
-    Raises:
-        EstimateError: an unknown column or part, the label as a feature, or a list in a cross.
-    """
-    derived: dict[str, tuple[str, str, str]] = {}
-    plain: list[str] = []
-    crosses: list[tuple[str, ...]] = []
-
-    def field(term: str) -> str:
-        if match := _TERM.match(term):
-            part, column = match["part"], match["column"].strip()
-            if part not in PARTS:
-                raise EstimateError(
-                    f"--features {term}: {part} is not one of {', '.join(PARTS)}", ExitCode.USER_ERROR
-                )
-            require_flat(log, column, "--features")
-            name = f"{column}_{part}"
-            derived[name] = (name, column, part)
-            return name
-        if term not in log.columns or not lists.is_list(log.columns[term]):
-            require_flat(log, term, "--features")
-        if term == roles.label:
-            raise EstimateError(f"--features {term}: the label cannot be a feature", ExitCode.USER_ERROR)
-        return term
-
-    for term in filter(None, (t.strip() for t in text.split(","))):
-        fields = [field(f.strip()) for f in term.split("*")]
-        for name in fields if len(fields) > 1 else ():
-            if name in log.columns and lists.is_list(log.columns[name]):
-                raise EstimateError(
-                    f"--features {term}: {name} holds lists, which cannot be crossed", ExitCode.USER_ERROR
-                )
-        if len(fields) > 1:
-            crosses.append(tuple(fields))
-            plain.extend(f for f in fields if f not in derived)
-        elif fields[0] not in derived:
-            plain.append(fields[0])
-    plain = list(dict.fromkeys(plain))
-    floats = {n for n, kind in log.columns.items() if pa.types.is_floating(kind) or pa.types.is_decimal(kind)}
-    floats |= {column.name for column in columns if column.use is Use.NUMERIC}
-    crossed = {f for cross in crosses for f in cross}
-    numeric = tuple(n for n in plain if n in floats and n not in crossed)
-    listed = {c.name: c.values for c in columns if c.values is not None and c.name not in crossed}
-    categorical = tuple(n for n in plain if n not in numeric and n not in listed)
-    if not (plain or derived):
-        raise EstimateError("--features: no feature is named", ExitCode.USER_ERROR)
-    several = tuple((name, listed[name]) for name in plain if name in listed)
-    return Features(categorical, numeric, tuple(derived.values()), tuple(crosses), several)
 
 
 def duplicates(working: Working, key: tuple[str, ...], most: int = 500_000) -> tuple[int, int]:

@@ -23,9 +23,14 @@ _AROUND = " \t[]'\""
 """What the trainer too takes off the values of a text."""
 
 
+def holds_several(kind: Any) -> bool:
+    """Whether an Arrow type holds several values a row."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
 def is_list(kind: Any) -> bool:
     """Whether an Arrow type holds lists of categories: text, integers or booleans."""
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+    if not holds_several(kind):
         return False
     inner = kind.value_type
     return not (pa.types.is_nested(inner) or pa.types.is_floating(inner))

@@ -26,6 +26,7 @@ from dataefficient.estimate import delimited
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.lists import is_list
 from dataefficient.estimate.times import TimeColumn, some
+from dataefficient.estimate.vectors import is_vector
 
 MAX_ROWS = 20_000_000
 """Rows of the working copy; of a longer log the last ones are taken."""
@@ -321,7 +322,9 @@ class _Copy:
     def run(self, log: Log, target: Path) -> None:
         writer: Any = None
         self.names = [
-            name for name, kind in log.columns.items() if not pa.types.is_nested(kind) or is_list(kind)
+            name
+            for name, kind in log.columns.items()
+            if not pa.types.is_nested(kind) or is_list(kind) or is_vector(kind)
         ]
         try:
             for row, batch in self._batches(log, self.names):

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from dataefficient.estimate import columns as judged
 from dataefficient.estimate import log as logs
-from dataefficient.estimate.columns import Column, Features, Use
+from dataefficient.estimate.columns import Column, Use
+from dataefficient.estimate.features import Features, choose, parse
 from dataefficient.estimate.log import Log, Roles, Working
 
 _ROWS_PER_SECOND = 150_000
@@ -65,15 +66,15 @@ def prepare(options: Options, folder: Path) -> Prepared:
     for name in options.exclude:
         logs.require(log, name, "--exclude")
     if options.features is not None:
-        judged.parse(options.features, log, roles)
+        parse(options.features, log, roles)
     most = min(logs.MAX_ROWS, max(1_000_000, int(options.minutes * 60 * _ROWS_PER_SECOND)))
     working = logs.copy(log, roles, folder, most=most)
     columns = judged.survey(judged.sample(working), log, roles)
     if options.features is not None:
-        features = judged.parse(options.features, log, roles, columns)
+        features = parse(options.features, log, roles, columns)
     else:
         rest = tuple(c for c in columns if c.name not in options.exclude)
-        features = judged.choose(rest, roles, working.times)
+        features = choose(rest, roles, working.times)
     flat = tuple(c.name for c in columns if c.name in working.columns and _hashed(log.columns[c.name]))
     told_apart = (roles.time,) if roles.in_order else tuple(n for n in flat if n != roles.label)
     key = roles.key or told_apart
