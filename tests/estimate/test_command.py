@@ -165,6 +165,20 @@ def test_the_resource_says_how_digits_are_times_and_what_a_bare_name_holds(
     assert config["format"] == "csv"
 
 
+def test_the_resource_of_several_labels_takes_any_of_them(write, table, pretended_trainer, tmp_path):
+    resource = tmp_path / "det.yaml"
+    path = write(table.append_column("liked", pa.array(np.arange(table.num_rows) % 5)))
+    options = ("--label", "clicked,liked", "--label-at-least", "1", "--minutes", "0.5")
+    result = run(path, "--time", "ts", *options, "--write-resource", str(resource), trainer=pretended_trainer)
+    assert result.exit_code == 0, result.output
+    spec = load_resource(resource).spec
+    assert spec.trainer.config["label"] == {"anyOf": ["clicked", "liked"], "atLeast": 1.0}
+    assert spec.data.label == "clicked_or_liked"
+    result = run(path, "--time", "ts", "--label", "clicked,loved", trainer=pretended_trainer)
+    assert result.exit_code == 64
+    assert "--label loved: " in result.output
+
+
 def test_an_interrupt_ends_with_what_is_known_and_leaves_no_process(
     write, table, pretended_trainer, tmp_path
 ):

@@ -2,12 +2,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 
 from dataefficient.estimate.columns import Use
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.features import parse
-from dataefficient.estimate.log import Roles, open_log
+from dataefficient.estimate.log import COPY, Roles, open_log
 from dataefficient.estimate.survey import Options, prepare
 from dataefficient.estimate.times import TimeColumn
 from trainer import motley
@@ -343,6 +344,35 @@ def test_a_list_that_tells_the_label_is_left_out_unless_it_is_named(write, table
     named = look(path, tmp_path, features="site,seen")
     assert named.features.config()["lists"] == {"seen": {"most": 1}}
     assert any("seen is used because you named it" in note for note in named.notes)
+
+
+def test_the_working_copy_is_not_written_into_the_log(write, table, tmp_path):
+    path, folder = write(table, COPY), tmp_path / "log"
+    (folder / "day").mkdir(parents=True)
+    write(table, "log/day/rows.parquet")
+    for log in (path, str(folder), str(tmp_path / "*.parquet")):
+        inside = tmp_path if log != str(folder) else folder / "work"
+        with pytest.raises(EstimateError, match=r"--workdir .*: its working copy would lie in the log"):
+            look(log, inside)
+    assert pq.read_table(path) == table
+
+
+def test_of_several_labels_any_makes_a_row_positive(write, table, tmp_path):
+    likes = [None if i % 9 == 0 else i % 5 == 0 for i in range(table.num_rows)]
+    path = write(table.append_column("liked", pa.array(likes)))
+    roles = Roles("ts", "clicked_or_liked", any_of=("clicked", "liked"))
+    found = look(path, tmp_path, roles)
+    known = {(1, None): 1, (0, None): None}
+    labels = [
+        known.get((click, like), int(click or bool(like)))
+        for click, like in zip(table["clicked"].to_pylist(), likes, strict=True)
+    ]
+    assert found.working.labels.tolist() == [label for label in labels if label is not None]
+    assert any("rows without a label (clicked or liked) were left out" in note for note in found.notes)
+    assert found.features.names() == ["site", "ad", "hour(ts)", "weekday(ts)"]
+    assert not {"clicked", "liked", roles.label} & set(found.key)
+    with pytest.raises(EstimateError, match="--features liked: the label cannot be a feature"):
+        look(path, tmp_path, roles, features="site,liked")
 
 
 def test_lists_of_fractions_that_are_as_long_in_all_rows_are_vectors(write, table, tmp_path):

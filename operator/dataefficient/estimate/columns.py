@@ -129,7 +129,8 @@ def survey(table: Any, log: Log, roles: Roles) -> tuple[Column, ...]:
         roles: time, label, key and served prediction are no features unless named.
     """
     label = table[roles.label].to_numpy().astype(np.float64)
-    taken = {roles.time: "the time", roles.label: "the label", roles.served: "the served prediction"}
+    taken = {roles.time: "the time", roles.served: "the served prediction"}
+    taken |= dict.fromkeys(roles.labels, "the label" if len(roles.labels) == 1 else "one of the labels")
     columns = []
     for name, kind in log.columns.items():
         if name in taken:

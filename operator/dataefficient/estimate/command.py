@@ -28,7 +28,12 @@ from dataefficient.estimate.errors import EstimateError
     "Default: what times, seconds since 1970 and days such as 20010131 are is found out.",
 )
 @click.option(
-    "--label", required=True, metavar="COLUMN", help="Column of the label, 0 or 1 (clicked or not)."
+    "--label",
+    "labels",
+    multiple=True,
+    required=True,
+    metavar="COLUMN[,COLUMN]",
+    help="Column of the label, 0 or 1 (clicked or not). Of several, a row is positive where any of them is.",
 )
 @click.option(
     "--label-at-least",
@@ -92,7 +97,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
     log: str,
     time_column: str | None,
     rows_in_order: bool,  # noqa: FBT001
-    label: str,
+    labels: tuple[str, ...],
     label_at_least: float | None,
     time_format: str | None,
     keys: tuple[str, ...],
@@ -135,6 +140,8 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
         raise EstimateError(
             "--time-format: there is no time with --rows-in-order; leave it out", ExitCode.USER_ERROR
         )
+    if not _list(labels):
+        raise EstimateError("--label: no column is named", ExitCode.USER_ERROR)
     for path in (html, write_resource):
         if path is not None and not path.absolute().parent.is_dir():
             raise EstimateError(
@@ -147,7 +154,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
         present.Wishes(
             path=log,
             time=time_column,
-            label=label,
+            label=_list(labels),
             at_least=label_at_least,
             time_format=time_format,
             key=_list(keys),

@@ -122,7 +122,7 @@ class _Terms:
         kind = log.columns.get(term)
         if kind is None or not (lists.is_list(kind) or vectors.is_vector(kind)):
             require_flat(log, term, "--features")
-        if term == roles.label:
+        if term in roles.labels:
             raise EstimateError(f"--features {term}: the label cannot be a feature", ExitCode.USER_ERROR)
         return term
 

@@ -31,6 +31,8 @@ from dataefficient.estimate.vectors import is_vector
 MAX_ROWS = 20_000_000
 """Rows of the working copy; of a longer log the last ones are taken."""
 ROWS_PER_GROUP = 65_536
+COPY = "working-copy.parquet"
+"""Name of the working copy."""
 ROW_TIME = "row_time"
 """The time of a log that has none, by the order of its rows."""
 ROWS_FROM = datetime(2000, 1, 1, tzinfo=UTC)
@@ -54,6 +56,13 @@ class Roles:
     time_format: str | None = None
     in_order: bool = False
     """There is no time: rows lie in the order of it."""
+    any_of: tuple[str, ...] = ()
+    """Columns in the place of one label: a row is positive where any of them is. ``label`` then is a name."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns that the label comes from."""
+        return self.any_of or (self.label,)
 
 
 @dataclass(frozen=True)
@@ -229,16 +238,23 @@ def check_roles(log: Log, roles: Roles) -> None:
             f"--rows-in-order: {log.path} has a column {roles.time}; name it with --time, or another one",
             ExitCode.USER_ERROR,
         )
-    require_flat(log, roles.label, "--label")
+    for name in roles.labels:
+        require_flat(log, name, "--label")
+    if roles.any_of and roles.label in log.columns:
+        told = (
+            f"--label {','.join(roles.any_of)}: together they would be called as the column {roles.label} is"
+        )
+        raise EstimateError(f"{told}; rename it", ExitCode.USER_ERROR)
     for name in roles.key:
         require_flat(log, name, "--key")
     if roles.served is not None:
         require_flat(log, roles.served, "--served-prediction")
-    if roles.label in (roles.time, roles.served, *roles.key):
-        raise EstimateError(
-            f"--label {roles.label}: the label cannot also be the time, the key or the served prediction",
-            ExitCode.USER_ERROR,
-        )
+    for name in roles.labels:
+        if name in (roles.time, roles.served, *roles.key):
+            raise EstimateError(
+                f"--label {name}: the label cannot also be the time, the key or the served prediction",
+                ExitCode.USER_ERROR,
+            )
 
 
 def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Working:
@@ -246,9 +262,10 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
 
     Raises:
         EstimateError: labels that are not 0 and 1, a time that is none, one label only, no usable row,
-            a damaged file, or a log that is out of order and too large to sort here.
+            a damaged file, a log that is out of order and too large to sort here, or a folder in the log's.
     """
-    target = folder / "log.parquet"
+    target = folder / COPY
+    _keep_apart(log, target)
     state = _Copy(roles, skip=max(0, (log.rows or 0) - most))
     try:
         state.run(log, target)
@@ -303,6 +320,22 @@ def _row_times(first: int, rows: int) -> Any:
     return pa.array(seconds.astype("M8[s]")).cast(pa.timestamp("us"))
 
 
+def _keep_apart(log: Log, target: Path) -> None:
+    """Check that the working copy is not written into the log.
+
+    Raises:
+        EstimateError: it would be.
+    """
+    if "://" in log.path:
+        return
+    place, own = Path(log.path).resolve(), target.resolve()
+    if (place.is_dir() and own.is_relative_to(place)) or own in {Path(f).resolve() for f in log.source.files}:
+        raise EstimateError(
+            f"--workdir {target.parent}: its working copy would lie in the log; choose another folder",
+            ExitCode.USER_ERROR,
+        )
+
+
 class _Copy:
     """One pass over the log: check, convert, write."""
 
@@ -317,7 +350,9 @@ class _Copy:
     @property
     def columns(self) -> tuple[str, ...]:
         """Those of the copy."""
-        return (*self.names, *((self.roles.time,) if self.roles.in_order else ()))
+        roles = self.roles
+        made = ((roles.time, roles.in_order), (roles.label, bool(roles.any_of)))
+        return (*self.names, *(name for name, is_made in made if is_made))
 
     def run(self, log: Log, target: Path) -> None:
         writer: Any = None
@@ -349,13 +384,16 @@ class _Copy:
         table = pa.Table.from_batches([batch])
         if self.roles.in_order:
             table = table.append_column(self.roles.time, _row_times(row, batch.num_rows))
-        label = self._label(table[self.roles.label])
+        label = self._label(table)
         time = self.time.read(table[self.roles.time])
         good = pc.and_(pc.is_valid(label), pc.is_valid(time))
         self.bad_labels += label.null_count
         self.bad_times += time.null_count
         table = table.set_column(table.schema.get_field_index(self.roles.time), self.roles.time, time)
-        table = table.set_column(table.schema.get_field_index(self.roles.label), self.roles.label, label)
+        if self.roles.any_of:
+            table = table.append_column(self.roles.label, label)
+        else:
+            table = table.set_column(table.schema.get_field_index(self.roles.label), self.roles.label, label)
         if label.null_count or time.null_count:
             table = table.filter(good)
         self.kept += table.num_rows
@@ -364,8 +402,15 @@ class _Copy:
         self.times.append(table[self.roles.time].cast(pa.int64()).to_numpy().astype(np.int64))
         return table
 
-    def _label(self, column: Any) -> Any:
-        name, kind = self.roles.label, column.type
+    def _label(self, table: Any) -> Any:
+        label, *others = (self._label_of(name, table[name]) for name in self.roles.labels)
+        for other in others:
+            # One positive decides; without any, one that is missing leaves it open.
+            label = pc.or_kleene(label.cast(pa.bool_()), other.cast(pa.bool_())).cast(pa.int8())
+        return label
+
+    def _label_of(self, name: str, column: Any) -> Any:
+        kind = column.type
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
         if pa.types.is_decimal(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
             column, number = column.cast(pa.float64()), True

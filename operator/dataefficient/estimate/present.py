@@ -40,7 +40,8 @@ class Wishes:
     path: str
     time: str | None
     """The column; None: there is none, and rows lie in the order of it."""
-    label: str
+    label: tuple[str, ...]
+    """One column, or several of which any makes a row positive."""
     at_least: float | None
     time_format: str | None
     key: tuple[str, ...]
@@ -69,7 +70,8 @@ def estimate_and_show(wishes: Wishes) -> None:
         path=wishes.path,
         roles=Roles(
             time=wishes.time or ROW_TIME,
-            label=wishes.label,
+            label="_or_".join(wishes.label),
+            any_of=wishes.label if len(wishes.label) > 1 else (),
             key=wishes.key,
             served=wishes.served,
             at_least=wishes.at_least,

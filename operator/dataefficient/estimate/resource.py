@@ -42,8 +42,12 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
     config: dict[str, Any] = {"features": prepared.features.config()}
     if learning_rate not in (None, 1.0):
         config["learningRate"] = learning_rate
+    if roles.any_of:
+        config["label"] = {"anyOf": list(roles.any_of)}
+    elif roles.at_least is not None:
+        config["label"] = {"column": roles.label}
     if roles.at_least is not None:
-        config["label"] = {"column": roles.label, "atLeast": roles.at_least}
+        config["label"]["atLeast"] = roles.at_least
     if prepared.working.time_unit is not None:
         config["time"] = {"unit": prepared.working.time_unit}
     if prepared.working.time_format is not None:

@@ -76,7 +76,9 @@ def prepare(options: Options, folder: Path) -> Prepared:
         rest = tuple(c for c in columns if c.name not in options.exclude)
         features = choose(rest, roles, working.times)
     flat = tuple(c.name for c in columns if c.name in working.columns and _hashed(log.columns[c.name]))
-    told_apart = (roles.time,) if roles.in_order else tuple(n for n in flat if n != roles.label)
+    told_apart = (
+        (roles.time,) if roles.in_order else tuple(n for n in flat if n not in (roles.label, *roles.any_of))
+    )
     key = roles.key or told_apart
     found = Prepared(log, working, columns, features, key)
     return replace(found, notes=(*_data_notes(found, options), *_column_notes(found)))
@@ -106,7 +108,7 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
     if working.time_format and not roles.time_format:
         yield f"{roles.time} holds integers; their digits were read as {working.time_format}."
     for count, what in (
-        (working.bad_labels, f"label ({roles.label})"),
+        (working.bad_labels, f"label ({' or '.join(roles.labels)})"),
         (working.bad_times, f"time ({roles.time})"),
     ):
         if count:
