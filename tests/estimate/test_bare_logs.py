@@ -67,6 +67,13 @@ def test_a_column_that_is_not_there_may_be_for_want_of_a_header(tmp_path, table)
         check_roles(log, Roles("ts", "clicked"))
 
 
+def test_a_time_that_is_not_there_may_be_none(write, table):
+    with pytest.raises(
+        EstimateError, match="where none is the time, and rows lie in the order of it: --rows-"
+    ):
+        check_roles(open_log(write(table.drop_columns("ts"))), Roles("ts", "clicked"))
+
+
 def test_rows_of_a_log_without_a_time_follow_a_second_apart(write, table, tmp_path):
     found = look(write(table.drop_columns("ts")), tmp_path)
     assert (found.working.times == YEAR_2000 + SECOND * np.arange(table.num_rows)).all()

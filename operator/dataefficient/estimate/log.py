@@ -191,9 +191,14 @@ def _meant(name: str, options: list[str]) -> str:
     return f"; did you mean {next(o for o in options if o.lower() == close[0])}?" if close else "."
 
 
-def _no_header(log: Log) -> str:
-    headed = log.format == "csv" and log.names is None
-    return "; if its first line is no header, name them: --columns A,B,..." if headed else ""
+def _way_out(log: Log, option: str) -> str:
+    if log.format == "csv" and log.names is None:
+        return "; if its first line is no header, name them: --columns A,B,..."
+    return (
+        "; where none is the time, and rows lie in the order of it: --rows-in-order"
+        if option == "--time"
+        else ""
+    )
 
 
 def require(log: Log, name: str, option: str) -> None:
@@ -205,7 +210,7 @@ def require(log: Log, name: str, option: str) -> None:
     if name not in log.columns:
         raise EstimateError(
             f"{option} {name}: {log.path} has no such column{_meant(name, list(log.columns))} Its columns "
-            f"are: {', '.join(log.columns)}{_no_header(log)}",
+            f"are: {', '.join(log.columns)}{_way_out(log, option)}",
             ExitCode.USER_ERROR,
         )
 

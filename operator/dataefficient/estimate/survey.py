@@ -35,7 +35,7 @@ class Options:
     command: tuple[str, ...]
     features: str | None = None
     columns: tuple[str, ...] = ()
-    """Names of a text's columns that has no header."""
+    """Names of the columns of text without a header."""
     exclude: tuple[str, ...] = ()
     workers: int = field(default_factory=lambda: max(1, min(2, os.cpu_count() or 1)))
 
