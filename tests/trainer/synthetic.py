@@ -26,6 +26,8 @@ from dataefficient_trainer import launch as launching
 
 DAY = timedelta(days=1)
 START = datetime(2024, 1, 1, tzinfo=UTC)
+PICTURE = 6
+"""Numbers of a vector."""
 FEATURES = {
     "features": {
         "categorical": ["user", "item"],
@@ -70,6 +72,17 @@ def tagged(rows: int = 20_000, *, empty: bool = False) -> pa.Table:
     return base.append_column("tags", pa.array(words, pa.list_(pa.string()))).append_column(
         "click", pa.array(label)
     )
+
+
+def pictured(rows: int = 20_000) -> pa.Table:
+    """Clicks that hang on what can be seen of each row, a column of vectors."""
+    random = np.random.default_rng(11)
+    seen = random.normal(size=(rows, PICTURE)) * 0.1 + 3.0
+    logit = (seen - 3.0) @ np.linspace(-15.0, 15.0, PICTURE) - 1.0
+    label = (random.random(rows) < 1.0 / (1.0 + np.exp(-logit))).astype(np.int8)
+    image = pa.FixedSizeListArray.from_arrays(pa.array(seen.astype(np.float32).reshape(-1)), PICTURE)
+    base = table(rows).drop_columns(["click"])
+    return base.append_column("image", image).append_column("click", pa.array(label))
 
 
 def day(number: float) -> datetime:

@@ -1,6 +1,7 @@
 """On a GPU a run ends near where the same run ends on the CPU; floating-point sums differ in their order."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +11,16 @@ import torch
 from dataefficient.contract import Policy
 from dataefficient_trainer import checkpoint, events
 from dataefficient_trainer.errors import StoppedError
-from trainer.synthetic import evaluation, launch, make_request, tagged, training, with_riders
+from trainer.synthetic import (
+    PICTURE,
+    evaluation,
+    launch,
+    make_request,
+    pictured,
+    tagged,
+    training,
+    with_riders,
+)
 
 DEVICES = ("cpu", "cuda")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -55,11 +65,19 @@ def test_a_cold_run_ends_near_the_same_run_on_the_cpu(stream, tmp_path, size, po
 
 
 @pytest.mark.parametrize("size", [1, 4])
-def test_a_run_on_lists_ends_near_the_same_run_on_the_cpu(tmp_path, size):
-    pq.write_table(tagged(empty=True), tmp_path / "tagged.parquet")
-    config = {"features": {"categorical": ["item"], "lists": {"tags": {"most": 3}}}}
+@pytest.mark.parametrize(
+    ("clicks", "several"),
+    [
+        (functools.partial(tagged, empty=True), {"lists": {"tags": {"most": 3}}}),
+        (pictured, {"vectors": {"image": {"length": PICTURE}}}),
+    ],
+    ids=["lists", "vectors"],
+)
+def test_a_run_on_several_values_a_row_ends_near_the_same_run_on_the_cpu(tmp_path, clicks, several, size):
+    pq.write_table(clicks(), tmp_path / "clicks.parquet")
+    config = {"features": {"categorical": ["item"], **several}}
     assert_near(
-        *both(make_request(tmp_path / "tagged.parquet", tmp_path, size=size, config=config), tmp_path)
+        *both(make_request(tmp_path / "clicks.parquet", tmp_path, size=size, config=config), tmp_path)
     )
 
 

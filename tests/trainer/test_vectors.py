@@ -14,21 +14,9 @@ from dataefficient_trainer.errors import DataError, StoppedError, UserError
 from dataefficient_trainer.features import Cells, extract, layout, resolve
 from dataefficient_trainer.model import Model
 from trainer import synthetic
-from trainer.synthetic import loss, make_request, training
+from trainer.synthetic import PICTURE, loss, make_request, pictured, training
 
-LENGTH = 6
-NAMED = {"features": {"categorical": ["item"], "vectors": {"image": {"length": LENGTH}}}}
-
-
-def pictured(rows=20_000):
-    """Clicks that hang on what can be seen of each row."""
-    random = np.random.default_rng(11)
-    seen = random.normal(size=(rows, LENGTH)) * 0.1 + 3.0
-    logit = (seen - 3.0) @ np.linspace(-15.0, 15.0, LENGTH) - 1.0
-    label = (random.random(rows) < 1.0 / (1.0 + np.exp(-logit))).astype(np.int8)
-    image = pa.FixedSizeListArray.from_arrays(pa.array(seen.astype(np.float32).reshape(-1)), LENGTH)
-    base = synthetic.table(rows).drop_columns(["click"])
-    return base.append_column("image", image).append_column("click", pa.array(label))
+NAMED = {"features": {"categorical": ["item"], "vectors": {"image": {"length": PICTURE}}}}
 
 
 @pytest.fixture(scope="module")
