@@ -70,10 +70,41 @@ def test_a_vector_with_a_gap_or_of_another_length_is_missing_as_a_whole_and_coun
     assert (cells.missing, cells.malformed, cells.not_finite) == (2, 1, 2)
 
 
-def test_vectors_of_another_length_than_said_are_refused():
+def test_vectors_of_another_length_than_said_are_refused_where_there_are_many():
     told = r"vectors\.image\.length: 3, but most rows have another number of values, such as 2"
     with pytest.raises(DataError, match=told):
-        numbers_of(pa.array([[1.0, 2.0]] * 3 + [[1.0, 2.0, 3.0]]), 3)
+        numbers_of(pa.array([[1.0, 2.0]] * 600 + [[1.0, 2.0, 3.0]] * 400), 3)
+    numbers_of(pa.array([[1.0, 2.0]] * 400 + [[1.0, 2.0, 3.0]] * 600), 3)
+    found, _ = numbers_of(pa.array([[1.0, 2.0]]), 3)
+    assert np.isnan(found).all()
+
+
+def test_a_few_vectors_of_another_length_are_told_of(tmp_path, capfd):
+    rows = pictured(5_000)
+    images = rows["image"].to_pylist()
+    images[:7] = [[1.0]] * 7
+    place = rows.schema.names.index("image")
+    pq.write_table(rows.set_column(place, "image", pa.array(images)), tmp_path / "odd.parquet")
+    report = run(tmp_path / "odd.parquet", tmp_path / "run")
+    assert report.extra["malformedCells"] == 7
+    assert "notice: image: 7 rows have another number of values than 6" in capfd.readouterr().err
+
+
+def test_of_a_file_without_the_column_all_vectors_are_missing(tmp_path):
+    rows = pictured(8_000)
+    pq.write_table(rows.slice(0, 5_000).drop_columns("image"), tmp_path / "0.parquet")
+    pq.write_table(rows.slice(5_000), tmp_path / "1.parquet")
+    assert run(tmp_path, tmp_path / "run").extra["missingCells"] == 5_000
+
+
+def test_the_order_in_which_vectors_and_lists_are_named_does_not_count():
+    names = ("b", "a", "c")
+    for kind, one in (("vectors", {"length": 3}), ("lists", {"most": 3})):
+        found = [
+            parse({"features": {kind: dict.fromkeys(order, one)}}).features
+            for order in (names, sorted(names))
+        ]
+        assert [found[0].columns, found[1].columns] == [("a", "b", "c")] * 2
 
 
 def test_a_missing_vector_is_one_more_input_and_the_mean_of_those_that_are_there():

@@ -207,6 +207,11 @@ def _listed(value: Any, path: str) -> Listed:
     return Listed(_integer(body.get("most", Listed.most), f"{path}.most", 1, MOST_VALUES), separator)
 
 
+def _in_order(columns: dict[str, Any]) -> dict[str, Any]:
+    """By name: keys of a resource have no order, as an API server sorts them, and a layout has one."""
+    return dict(sorted(columns.items()))
+
+
 def _length(value: Any, path: str) -> int:
     body = _object(value, path, ("length",))
     return _integer(body.get("length"), f"{path}.length", 1, MOST_COORDINATES)
@@ -240,8 +245,8 @@ def _features(value: Any, path: str) -> Features:
     numeric = _texts(body.get("numeric", ()), f"{path}.numeric")
     derived = _named(body.get("derived", {}), f"{path}.derived", _derived)
     vocabulary = _named(body.get("vocabulary", {}), f"{path}.vocabulary", _texts)
-    lists = _named(body.get("lists", {}), f"{path}.lists", _listed)
-    vectors = _named(body.get("vectors", {}), f"{path}.vectors", _length)
+    lists = _in_order(_named(body.get("lists", {}), f"{path}.lists", _listed))
+    vectors = _in_order(_named(body.get("vectors", {}), f"{path}.vectors", _length))
     for kind, named, others in (
         ("lists", lists, (*categorical, *numeric, *derived)),
         ("vectors", vectors, (*categorical, *numeric, *derived, *lists)),

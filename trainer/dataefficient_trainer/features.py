@@ -30,6 +30,9 @@ PART_VALUES = {"hour": 24, "weekday": 7, "minute_of_day": 1440, "month": 12, "qu
 _MINUTE = 60_000_000
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$|^\s*[+-]?([nN]a[nN]|[iI]nf(inity)?)\s*$"
 
+_MANY = 1_000
+"""Vectors after which most of them cannot have another length by chance."""
+
 Times = npt.NDArray[np.int64]
 MISSING_TIME = np.iinfo(np.int64).min
 """Microseconds that stand for no time."""
@@ -259,6 +262,10 @@ class Cells:
     not_finite: int = 0
     cut: dict[str, int] = field(default_factory=dict)
     """Lists with more values than are used, by column."""
+    vectors: dict[str, int] = field(default_factory=dict)
+    """Vectors that are there, by column."""
+    odd: dict[str, int] = field(default_factory=dict)
+    """Those of them that have another length than was said."""
 
 
 def is_number(kind: Any) -> bool:
@@ -370,18 +377,22 @@ def _vectors(array: Any, name: str, length: int, cells: Cells) -> npt.NDArray[np
     """Vectors of a column [rows, length], NaN where they cannot be used.
 
     Raises:
-        DataError: more than half of those that are there have another length.
+        DataError: of many that are there more than half have another length.
     """
     found, lengths = coordinates(array, length)
     there = lengths > 0
     other = there & (lengths != length)
-    if other.sum() * 2 > there.sum():
-        raise DataError(
-            f"trainer.config.features.vectors.{name}.length: {length}, but most rows have another number of "
-            f"values, such as {lengths[other][0]}"
-        )
+    seen = cells.vectors[name] = cells.vectors.get(name, 0) + int(there.sum())
+    odd = int(other.sum())
+    if odd:
+        cells.odd[name] = cells.odd.get(name, 0) + odd
+        if seen >= _MANY and cells.odd[name] * 2 > seen:
+            raise DataError(
+                f"trainer.config.features.vectors.{name}.length: {length}, but most rows have another number "
+                f"of values, such as {lengths[other][0]}"
+            )
     cells.missing += int((~there).sum())
-    cells.malformed += int(other.sum())
+    cells.malformed += odd
     cells.not_finite += int((there & ~other & np.isnan(found[:, 0])).sum())
     return found
 

@@ -117,6 +117,9 @@ def report(
             f"{column}: {cut:,} lists have more values than trainer.config.features.lists.{column}.most "
             f"({most}); of each the first are used"
         )
+    for column, odd in state.cells.odd.items():
+        length = stream.layout.features.vectors[column]
+        notice(f"{column}: {odd:,} rows have another number of values than {length}; they count as missing")
     if stream.config.teacher is not None:
         state.heeded.tell(stream.config.teacher, counts.kept)
         extra |= {"taughtRows": state.heeded.rows, "teacherWeight": state.heeded.weight / max(counts.kept, 1)}

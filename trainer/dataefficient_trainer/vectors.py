@@ -24,13 +24,15 @@ def coordinates(array: Any, length: int) -> tuple[npt.NDArray[np.float32], npt.N
     """Vectors of a column.
 
     Args:
-        array: lists of numbers.
+        array: lists of numbers, or nothing but missing values.
         length: numbers of a vector.
 
     Returns:
         Coordinates of shape (rows, length), and how many numbers each row has, shape (rows,). All coordinates
         of a row are NaN where it has another number of them, or one that is missing or not finite.
     """
+    if pa.types.is_null(array.type):  # of a file that lacks the column
+        return np.full((len(array), length), np.nan, np.float32), np.zeros(len(array), np.int64)
     lengths = pc.fill_null(pc.list_value_length(array), 0).cast(pa.int64()).to_numpy(zero_copy_only=False)
     flat = array.flatten().cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     fits = lengths == length
