@@ -225,8 +225,7 @@ def _judge_list(
     numbers, _ = _bins(pa.array(number))
     explained = max(_explained(codes, label), _explained(numbers, label))
     if explained >= _LEAK:
-        note = f"explains {100 * explained:.0f} % of the label alone: is it known only afterwards?"
-        return Column(name, text, Use.LEAK, note, explained, missing, listed)
+        return Column(name, text, Use.LEAK, _leak(explained), explained, missing, listed)
     if distinct > _MANY_VALUES and _seen_again(codes) < _NEVER_AGAIN:
         note = "its values do not come again"
         return Column(name, text, Use.UNUSED, note, explained, missing, listed)
@@ -246,9 +245,13 @@ def _judge_vector(name: str, values: Any, label: np.ndarray[Any, np.dtype[np.flo
         return Column(name, text, Use.UNUSED, "always missing" if missing == 1.0 else note, None, missing)
     explained = vectors.explained(values, length, label)
     if explained >= _LEAK:
-        note = f"explains {100 * explained:.0f} % of the label alone: is it known only afterwards?"
-        return Column(name, text, Use.LEAK, note, explained, missing, length=length)
+        return Column(name, text, Use.LEAK, _leak(explained), explained, missing, length=length)
     return Column(name, text, Use.VECTOR, _suspicion(explained), explained, missing, length=length)
+
+
+def _leak(explained: float) -> str:
+    """Why several values a row are left out that explain too much."""
+    return f"explains {100 * explained:.0f} % of the label alone: is it known only afterwards?"
 
 
 def _suspicion(explained: float) -> str:
