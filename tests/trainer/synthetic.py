@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dataefficient.contract import (
     Data,
@@ -83,6 +84,13 @@ def pictured(rows: int = 20_000) -> pa.Table:
     image = pa.FixedSizeListArray.from_arrays(pa.array(seen.astype(np.float32).reshape(-1)), PICTURE)
     base = table(rows).drop_columns(["click"])
     return base.append_column("image", image).append_column("click", pa.array(label))
+
+
+def written(rows: pa.Table, folder: Path) -> Path:
+    """The clicks as parquet, in row groups of two days."""
+    path = folder / "clicks.parquet"
+    pq.write_table(rows, path, row_group_size=4_000)
+    return path
 
 
 def day(number: float) -> datetime:

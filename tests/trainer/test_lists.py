@@ -16,7 +16,7 @@ from dataefficient_trainer.features import Cells, extract, layout, resolve
 from dataefficient_trainer.hashing import NULL
 from dataefficient_trainer.listed import split
 from trainer import synthetic
-from trainer.synthetic import loss, make_request, tagged, training
+from trainer.synthetic import loss, make_request, tagged, training, written
 
 NAMED = {"features": {"categorical": ["item"], "lists": {"tags": {}}}}
 
@@ -29,9 +29,7 @@ def joined(rows, separator="|"):
 
 @pytest.fixture(scope="module")
 def clicks(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tagged") / "clicks.parquet"
-    pq.write_table(tagged(), path, row_group_size=4_000)
-    return path
+    return written(tagged(), tmp_path_factory.mktemp("tagged"))
 
 
 def run(uri, folder, config=NAMED, **changes):

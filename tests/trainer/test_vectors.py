@@ -14,16 +14,14 @@ from dataefficient_trainer.errors import DataError, StoppedError, UserError
 from dataefficient_trainer.features import Cells, extract, layout, resolve
 from dataefficient_trainer.model import Model
 from trainer import synthetic
-from trainer.synthetic import PICTURE, loss, make_request, pictured, training
+from trainer.synthetic import PICTURE, loss, make_request, pictured, training, written
 
 NAMED = {"features": {"categorical": ["item"], "vectors": {"image": {"length": PICTURE}}}}
 
 
 @pytest.fixture(scope="module")
 def clicks(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pictured") / "clicks.parquet"
-    pq.write_table(pictured(), path, row_group_size=4_000)
-    return path
+    return written(pictured(), tmp_path_factory.mktemp("pictured"))
 
 
 def run(uri, folder, config=NAMED, **changes):

@@ -166,30 +166,35 @@ def open_source(uri: str, given_format: str | None, given_names: tuple[str, ...]
     if given_names and kind in {"parquet", "criteo"}:
         raise DataError(f"trainer.config.columns: the format {kind} names its columns itself; leave them out")
     named = CRITEO if kind == "criteo" else given_names or None
-    if given_names and (there := len(_columns(files[0], kind, None))) != len(given_names):
+    if given_names and (there := len(_columns(files[0], kind, None, _LONGEST_LINE))) != len(given_names):
         raise DataError(
             f"trainer.config.columns: {len(given_names)} columns are named, and the first line of "
             f"{files[0].path} has {there} values"
         )
-    told = _columns(files[0], kind, named)
+    told = _columns(files[0], kind, named, BLOCK_BYTES)
     first, names = dict(told), [name for name, _ in told]
     twice = frozenset(name for name in first if names.count(name) > 1)
     partitions = frozenset(files[0].partitions) - first.keys()
     first |= dict.fromkeys(sorted(partitions), pa.string())
-    last = _columns(files[-1], kind, named) if len(files) > 1 else []
+    last = _columns(files[-1], kind, named, BLOCK_BYTES) if len(files) > 1 else []
     later = {name: its for name, its in last if name not in first}
     return Source(uri, kind, files, first | later, first, named, partitions, twice=twice)
 
 
-def _columns(file: File, kind: str, names: tuple[str, ...] | None) -> list[tuple[str, Any]]:
-    """Names and types of a file's columns, in its order; ``names`` are those of text without a header."""
+def _columns(file: File, kind: str, names: tuple[str, ...] | None, size: int) -> list[tuple[str, Any]]:
+    """Names and types of a file's columns, in its order.
+
+    Args:
+        names: the columns of text without a header; None: its first line names them.
+        size: bytes of text that are looked at.
+    """
     try:
         if kind == "parquet":
             with file.open() as handle:
                 schema = pq.read_schema(handle)
         else:
             with _text_of(file) as handle:
-                head = next(_blocks(handle, BLOCK_BYTES), b"")
+                head = next(_blocks(handle, size), b"")
             schema = _parsed(head, _separator(head, kind), names, None, []).schema
         return list(zip(schema.names, schema.types, strict=True))
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from dataefficient.contract import ExitCode
 from dataefficient.estimate import lists, vectors
 from dataefficient.estimate.columns import Column, Listed, Use
 from dataefficient.estimate.errors import EstimateError
-from dataefficient.estimate.log import Log, Roles, require_flat
+from dataefficient.estimate.log import Log, Roles, may_be_feature, require_flat
 
 _TERM = re.compile(r"^(?P<part>\w+)\((?P<column>[^()]+)\)$")
 PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
@@ -119,8 +119,7 @@ class _Terms:
             name = f"{column}_{part}"
             self.derived[name] = (name, column, part)
             return name
-        kind = log.columns.get(term)
-        if kind is None or not (lists.is_list(kind) or vectors.is_vector(kind)):
+        if term not in log.columns or not may_be_feature(log.columns[term]):
             require_flat(log, term, "--features")
         if term in roles.labels:
             raise EstimateError(f"--features {term}: the label cannot be a feature", ExitCode.USER_ERROR)

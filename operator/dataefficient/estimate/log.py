@@ -186,6 +186,11 @@ def _parquet_dataset(place: str | list[str]) -> Any:
     return ds.dataset(place, format="parquet", partitioning=folders)
 
 
+def may_be_feature(kind: Any) -> bool:
+    """Whether columns of an Arrow type are looked at: those of one value a row, of lists, and of vectors."""
+    return not pa.types.is_nested(kind) or is_list(kind) or is_vector(kind)
+
+
 def _meant(name: str, options: list[str]) -> str:
     close = difflib.get_close_matches(name.lower(), [o.lower() for o in options], n=1, cutoff=0.6)
     return f"; did you mean {next(o for o in options if o.lower() == close[0])}?" if close else "."
@@ -361,11 +366,7 @@ class _Copy:
 
     def run(self, log: Log, target: Path) -> None:
         writer: Any = None
-        self.names = [
-            name
-            for name, kind in log.columns.items()
-            if not pa.types.is_nested(kind) or is_list(kind) or is_vector(kind)
-        ]
+        self.names = [name for name, kind in log.columns.items() if may_be_feature(kind)]
         try:
             for row, batch in self._batches(log, self.names):
                 table = self._usable(batch, row)

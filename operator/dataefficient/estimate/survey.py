@@ -76,9 +76,7 @@ def prepare(options: Options, folder: Path) -> Prepared:
         rest = tuple(c for c in columns if c.name not in options.exclude)
         features = choose(rest, roles, working.times)
     flat = tuple(c.name for c in columns if c.name in working.columns and _hashed(log.columns[c.name]))
-    told_apart = (
-        (roles.time,) if roles.in_order else tuple(n for n in flat if n not in (roles.label, *roles.any_of))
-    )
+    told_apart = (roles.time,) if roles.in_order else tuple(n for n in flat if n not in roles.labels)
     key = roles.key or told_apart
     found = Prepared(log, working, columns, features, key)
     return replace(found, notes=(*_data_notes(found, options), *_column_notes(found)))
