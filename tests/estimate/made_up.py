@@ -64,6 +64,7 @@ def facts(**changes):
     values = {
         "path": "log.parquet",
         "log_rows": 1_250_000,
+        "log_rows_exact": True,
         "rows": 1_250_000,
         "history_rows": 1_000_000,
         "scored_rows": 250_000,

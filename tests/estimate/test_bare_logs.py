@@ -11,8 +11,9 @@ import pytest
 from dataefficient.api.load import load_resource
 from dataefficient.estimate.delimited import CRITEO
 from dataefficient.estimate.errors import EstimateError
-from dataefficient.estimate.log import ROW_TIME, Roles, check_roles, copy, open_log
+from dataefficient.estimate.log import ROW_TIME, Roles, check_roles, open_log
 from dataefficient.estimate.survey import Options, prepare
+from dataefficient.estimate.working import copy
 from dataefficient_trainer import source
 from estimate.test_command import run
 

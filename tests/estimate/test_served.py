@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataefficient.estimate.log import Roles, copy, open_log
+from dataefficient.estimate.log import Roles, open_log
 from dataefficient.estimate.measure import Measured
 from dataefficient.estimate.runs import lay_out
 from dataefficient.estimate.served import compare, served_sentences
+from dataefficient.estimate.working import copy
 
 ROLES = Roles("ts", "clicked", served="score")
 

@@ -8,9 +8,10 @@ import pytest
 from dataefficient.estimate.columns import Use
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.features import parse
-from dataefficient.estimate.log import COPY, Roles, open_log
+from dataefficient.estimate.log import Roles, open_log
 from dataefficient.estimate.survey import Options, prepare
 from dataefficient.estimate.times import TimeColumn
+from dataefficient.estimate.working import COPY
 from trainer import motley
 from trainer.motley import COLUMNS
 

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataefficient.estimate import lists, vectors
-from dataefficient.estimate.log import Log, Roles, Working
+from dataefficient.estimate.log import Log, Roles
+from dataefficient.estimate.working import Working
 
 SAMPLE_ROWS = 200_000
 _SLICES = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ from dataefficient.estimate.errors import EstimateError
 
 CRITEO = ("label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27)))
 """Columns of Criteo's public click logs, which have no header, as the reference trainer names them."""
+PACKED = (".gz", ".bz2", ".zst")
+"""Endings of the names of packed files."""
+_MISSING = {"strings_can_be_null": True, "null_values": ["", "NA", "NaN", "null", "NULL"]}
+_BLOCK_BYTES = 16 << 20
 _SEPARATORS = (",", "\t", ";", "|")
 _LONGEST_LINE = 1 << 16
 
@@ -61,13 +65,52 @@ def _values(line: bytes, separator: str) -> int:
 def dataset(place: str | list[str], form: Form) -> Any:
     """The files as one Arrow dataset; the place is a folder or files."""
     options = ds.CsvFileFormat(
-        parse_options=pa_csv.ParseOptions(delimiter=form.separator),
-        convert_options=pa_csv.ConvertOptions(
-            strings_can_be_null=True, null_values=["", "NA", "NaN", "null", "NULL"]
-        ),
-        read_options=pa_csv.ReadOptions(block_size=16 << 20, column_names=form.names),
+        parse_options=_parse(form),
+        convert_options=pa_csv.ConvertOptions(**_MISSING),
+        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=form.names),
     )
     return ds.dataset(place, format=options)
+
+
+def rest(source: Any, fragment: Any, form: Form, names: Sequence[str], offset: int) -> Iterator[Any]:
+    """Batches of a file of a dataset, read on from a place in it.
+
+    Args:
+        source: the dataset.
+        fragment: the file.
+        form: how it is written.
+        names: columns to read.
+        offset: bytes before the place, of a packed file once it is unpacked; what is left of the line there
+            is left out.
+
+    Raises:
+        OSError: it cannot be read.
+        pyarrow.ArrowException: it is damaged.
+    """
+    there = form.names or fragment.physical_schema.names
+    schema = pa.schema([source.schema.field(name) for name in names])
+    # Columns that this file lacks are missing in it, as they are in the dataset.
+    convert = pa_csv.ConvertOptions(
+        **_MISSING, column_types=schema, include_columns=names, include_missing_columns=True
+    )
+    read = pa_csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=there, skip_rows=1)
+    with _opened(source.filesystem, fragment.path, offset) as file:
+        yield from pa_csv.open_csv(file, read, _parse(form), convert)
+
+
+def _opened(files: Any, path: str, offset: int) -> Any:
+    if not path.lower().endswith(PACKED):
+        file = files.open_input_file(path)
+        file.seek(offset)
+        return file
+    stream = files.open_input_stream(path)
+    while offset:
+        offset -= len(stream.read(min(offset, _BLOCK_BYTES)))
+    return stream
+
+
+def _parse(form: Form) -> Any:
+    return pa_csv.ParseOptions(delimiter=form.separator)
 
 
 def _first_line(path: str) -> bytes:

@@ -11,7 +11,7 @@ from rich.text import Text
 from dataefficient.estimate.columns import Use
 from dataefficient.estimate.findings import Finding, Lever, Status
 from dataefficient.estimate.verdict import Answer, Facts, Verdict
-from dataefficient.estimate.wording import percent
+from dataefficient.estimate.wording import counted, percent
 
 _STYLE = {
     Answer.SAVINGS: "bold green",
@@ -83,8 +83,8 @@ def log_lines(verdict: Verdict) -> tuple[str, ...]:
     facts = verdict.facts
     lines = [
         (
-            f"{facts.path}: {facts.log_rows:,} rows; used {facts.rows:,}, {facts.first} to {facts.last} UTC, "
-            f"{100 * facts.positives:.2f} % positive."
+            f"{facts.path}: {counted(facts.log_rows, exact=facts.log_rows_exact)} rows; used "
+            f"{facts.rows:,}, {facts.first} to {facts.last} UTC, {100 * facts.positives:.2f} % positive."
         ),
         (
             f"Features: {', '.join(facts.features)}. Check this list: a column known only after the event "

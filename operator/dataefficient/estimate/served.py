@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataefficient.estimate.findings import CONFIDENCE
-from dataefficient.estimate.log import Roles, Working
+from dataefficient.estimate.log import Roles
 from dataefficient.estimate.measure import Measured, mean_loss
 from dataefficient.estimate.runs import Layout
+from dataefficient.estimate.working import Working
 from dataefficient.planner.evidence import paired
 
 _TINY = 1e-7

@@ -18,6 +18,8 @@ from dataefficient.estimate.runs import Failed, Layout, Run, Setting, instant, l
 from dataefficient.estimate.served import compare
 from dataefficient.estimate.survey import Options, Prepared, prepare
 from dataefficient.estimate.verdict import Facts, Verdict, judge
+from dataefficient.estimate.wording import counted
+from dataefficient.estimate.working import MAX_ROWS
 
 INTERRUPTED = "it was interrupted"
 """Why an estimate stopped that the owner ended."""
@@ -207,6 +209,7 @@ class Session:
         facts = Facts(
             path=self.options.path,
             log_rows=working.log_rows,
+            log_rows_exact=working.log_rows_exact,
             rows=layout.history + layout.scored,
             history_rows=layout.history,
             scored_rows=layout.scored,
@@ -235,14 +238,18 @@ class Session:
         )
 
     def _window_note(self) -> tuple[str, ...]:
-        used, there = self.layout.history + self.layout.scored, self.prepared.working.rows
+        working, minutes = self.prepared.working, self.options.minutes
+        used = self.layout.history + self.layout.scored
+        there = working.log_rows - working.bad_labels - working.bad_times
         if used >= there:
             return ()
-        more = self.options.minutes * there / used
+        looked_at = min(there, MAX_ROWS)
+        these = "all of them" if looked_at == there else f"the latest {looked_at:,}, which is the most,"
+        more = minutes * looked_at / used
         return (
             (
-                f"Only the latest {used:,} of {there:,} rows fit into {self.options.minutes:g} minutes; all "
-                f"of them need about {more:.0f} (--minutes {more:.0f})."
+                f"Only the latest {used:,} of {counted(there, exact=working.log_rows_exact)} rows fit into "
+                f"{minutes:g} minutes; {these} need about {more:.0f} (--minutes {more:.0f})."
             ),
         )
 

@@ -17,10 +17,12 @@ from dataefficient.estimate import columns as judged
 from dataefficient.estimate import log as logs
 from dataefficient.estimate.columns import Column, Use
 from dataefficient.estimate.features import Features, choose, parse
-from dataefficient.estimate.log import Log, Roles, Working
+from dataefficient.estimate.log import Log, Roles
+from dataefficient.estimate.working import MAX_ROWS, Working, copy
 
-_ROWS_PER_SECOND = 150_000
-"""More than the trainer manages: bounds what is copied of a huge log."""
+_VALUES_PER_SECOND = 1_000_000
+"""Rows times columns, about what the trainer takes: bounds what is copied of a huge log."""
+_FEWEST_ROWS = 100_000
 _MOSTLY = 0.5
 
 
@@ -67,8 +69,8 @@ def prepare(options: Options, folder: Path) -> Prepared:
         logs.require(log, name, "--exclude")
     if options.features is not None:
         parse(options.features, log, roles)
-    most = min(logs.MAX_ROWS, max(1_000_000, int(options.minutes * 60 * _ROWS_PER_SECOND)))
-    working = logs.copy(log, roles, folder, most=most)
+    fitting = int(options.minutes * 60 * _VALUES_PER_SECOND / len(log.columns))
+    working = copy(log, roles, folder, most=min(MAX_ROWS, max(_FEWEST_ROWS, fitting)))
     columns = judged.survey(judged.sample(working), log, roles)
     if options.features is not None:
         features = parse(options.features, log, roles, columns)
@@ -89,8 +91,6 @@ def _hashed(kind: Any) -> bool:
 
 def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
     working, roles = found.working, options.roles
-    if working.rows + working.bad_labels + working.bad_times < working.log_rows:
-        yield f"Only the last {working.rows:,} of {working.log_rows:,} rows were read, to keep to the time."
     if not working.was_sorted:
         yield (
             f"Warning: the rows are not in the order of {roles.time}; a sorted copy was used here. The "

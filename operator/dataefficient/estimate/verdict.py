@@ -61,6 +61,8 @@ class Facts:
 
     path: str
     log_rows: int
+    log_rows_exact: bool
+    """Whether they were counted, or estimated."""
     rows: int
     """Usable rows that the experiments used."""
     history_rows: int

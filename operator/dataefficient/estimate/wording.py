@@ -24,6 +24,11 @@ def rounded_up(rows: float) -> str:
     return f"{math.ceil(rows / 10**digits) * 10**digits:,}"
 
 
+def counted(rows: int, *, exact: bool) -> str:
+    """A number of rows, to two digits where it is estimated."""
+    return f"{rows:,}" if exact else f"about {rounded_up(rows)}"
+
+
 def span(days: float) -> str:
     """Days, hours or minutes."""
     if days >= 2:
