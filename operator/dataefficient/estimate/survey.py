@@ -79,7 +79,8 @@ def prepare(options: Options, folder: Path) -> Prepared:
         features = choose(rest, roles, working.times)
     flat = tuple(c.name for c in columns if c.name in working.columns and _hashed(log.columns[c.name]))
     told_apart = (roles.time,) if roles.in_order else tuple(n for n in flat if n not in roles.labels)
-    key = roles.key or told_apart
+    # The time first: a resource takes only some of the columns of a wide log.
+    key = roles.key or tuple(sorted(told_apart, key=lambda name: name != roles.time))
     found = Prepared(log, working, columns, features, key)
     return replace(found, notes=(*_data_notes(found, options), *_column_notes(found)))
 
