@@ -1,6 +1,7 @@
 """The end of a log is read without what comes before it, and everything stays in its place."""
 
 import gzip
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +41,16 @@ def long():
     )
 
 
+def as_csv(part, *, header=True):
+    text = pa.BufferOutputStream()
+    pa_csv.write_csv(part, text, pa_csv.WriteOptions(include_header=header))
+    return text.getvalue().to_pybytes()
+
+
+def as_json(part):
+    return b"".join(json.dumps(row, default=str).encode() + b"\n" for row in part.to_pylist())
+
+
 @pytest.fixture
 def folder(tmp_path, long):
     """Write three files of a thousand rows each; gives how to call them."""
@@ -52,9 +63,8 @@ def folder(tmp_path, long):
             if kind == "parquet":
                 pq.write_table(part, path, row_group_size=150)
                 continue
-            text = pa.BufferOutputStream()
-            pa_csv.write_csv(part, text, pa_csv.WriteOptions(include_header=header))
-            raw = text.getvalue().to_pybytes().removesuffix(b"\n") + end.encode()
+            raw = as_json(part) if "json" in kind else as_csv(part, header=header)
+            raw = raw.removesuffix(b"\n") + end.encode()
             path.write_bytes(gzip.compress(raw) if kind.endswith("gz") else raw)
         return str(place)
 
@@ -72,7 +82,15 @@ def numbers(end):
 @pytest.mark.parametrize("wanted", [1, 100, 950, 1_000, 1_001, 1_700, 2_500])
 @pytest.mark.parametrize(
     ("kind", "header"),
-    [("parquet", True), ("csv", True), ("csv", False), ("csv.gz", True), ("csv.gz", False)],
+    [
+        ("parquet", True),
+        ("csv", True),
+        ("csv", False),
+        ("csv.gz", True),
+        ("csv.gz", False),
+        ("jsonl", True),
+        ("json.gz", True),
+    ],
 )
 def test_the_last_rows_are_read_and_few_others(folder, kind, header, wanted):
     end = end_of(folder(kind, header=header), wanted, columns=() if header else NAMES)
@@ -81,7 +99,7 @@ def test_the_last_rows_are_read_and_few_others(folder, kind, header, wanted):
     assert end.exact
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv", "csv.gz"])
+@pytest.mark.parametrize("kind", ["parquet", "csv", "csv.gz", "ndjson"])
 def test_of_a_log_that_is_not_longer_all_is_read(folder, kind):
     end = end_of(folder(kind), ROWS)
     assert numbers(end) == list(range(ROWS))
@@ -132,7 +150,7 @@ def test_a_long_log_without_a_time_keeps_the_place_of_its_rows(folder, tmp_path)
     assert (found.log_rows, found.log_rows_exact) == (ROWS, True)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_exactly_so_many_rows_are_copied_as_are_allowed(folder, tmp_path, kind):
     found = copy(open_log(folder(kind)), ROLES, tmp_path, most=310)
     assert found.rows == 310
@@ -140,7 +158,7 @@ def test_exactly_so_many_rows_are_copied_as_are_allowed(folder, tmp_path, kind):
     assert found.was_sorted
 
 
-@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_files_that_are_not_in_the_order_of_time_are_all_read_and_sorted(folder, tmp_path, kind):
     found = copy(open_log(folder(kind, order=("c", "a", "b"))), ROLES, tmp_path, most=300)
     assert not found.was_sorted

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 import lzma
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,28 @@ def test_packed_csv_gives_the_same_model_as_plain(tmp_path, as_csv, ending):
             file.write(as_csv.read_bytes())
     plain, other = (launch(make_request(uri, tmp_path / uri.suffix)) for uri in (as_csv, packed))
     assert other.checkpoint.digest == plain.checkpoint.digest
+
+
+def json_lines(path):
+    rows = pa_csv.read_csv(path).to_pylist()
+    return "".join(json.dumps(row, default=str) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "ndjson", "jsonl.gz", "log"])
+def test_json_lines_give_the_same_model_as_csv(tmp_path, as_csv, ending, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK_BYTES", 50_000)
+    lines = tmp_path / f"clicks.{ending}"
+    text = json_lines(as_csv).encode()
+    lines.write_bytes(gzip.compress(text) if ending.endswith("gz") else text)
+    config = FEATURES | ({"format": "json"} if ending == "log" else {})
+    found = []
+    for name, uri, its in (("csv", as_csv, FEATURES), ("json", lines, config)):
+        first = make_request(uri, tmp_path / name, train=training(0, 7), config=its, evaluation=None)
+        start = launch(first).checkpoint
+        on = make_request(uri, tmp_path / f"{name}-on", start=start, train=training(7, 10), config=its)
+        found.append(launch(on))
+    assert found[1].rows == found[0].rows
+    assert found[1].checkpoint.digest == found[0].checkpoint.digest
 
 
 @pytest.mark.parametrize("mark", ["\t", ";", "|"])

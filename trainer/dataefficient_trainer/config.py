@@ -17,7 +17,7 @@ from dataefficient_trainer.errors import UserError
 
 PARTS = ("hour", "weekday", "minute_of_day", "month", "quarter_hour")
 """Parts of a time that ``features.derived`` can take; each becomes a categorical field, in UTC."""
-FORMATS = ("parquet", "csv", "tsv", "criteo")
+FORMATS = ("parquet", "csv", "tsv", "criteo", "json")
 DIRECTIVES = "YymdjbHIpMSz"
 """Letters that may follow % in ``time.format``: those of C's strptime that a log needs."""
 MOST_VALUES = 128

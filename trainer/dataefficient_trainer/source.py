@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from dataefficient_trainer import json_lines
 from dataefficient_trainer.errors import DataError
 from dataefficient_trainer.marks import TAIL, LostError, Place, digest, tail_of
 
@@ -38,6 +39,17 @@ _LONGEST_LINES = 16
 """Blocks that a line may be long."""
 BLOCK_BYTES = 4 << 20
 """Text that is parsed at a time."""
+_ENDINGS = (
+    (".parquet", "parquet"),
+    (".pq", "parquet"),
+    (".csv", "csv"),
+    (".tsv", "tsv"),
+    (".json", "json"),
+    (".jsonl", "json"),
+    (".ndjson", "json"),
+)
+_SELF_NAMING = {"parquet", "json"}
+"""Formats whose rows, or files, always name their columns."""
 _SEPARATORS = (",", "\t", ";", "|")
 _ARROW_CODECS = ((".gz", "gzip"), (".bz2", "bz2"), (".zst", "zstd"))
 _COMPRESSED = (*(ending for ending, _ in _ARROW_CODECS), ".xz")
@@ -74,7 +86,7 @@ class Source:
         first: those of the first file alone.
         names: the columns of text without a header, in its order; None: they stand in the first line.
         partitions: those of them that are text in the folders' names and not in the files.
-        malformed_lines: lines refused because their number of fields is wrong.
+        malformed_lines: lines refused because their number of fields is wrong, or they are no JSON object.
         lacking: columns that a file was found not to have.
         twice: names that stand for two columns of a file, which are not to be used.
         place: where the newest batch begins, if a later run could go on there; else None.
@@ -99,7 +111,7 @@ class Source:
             DataError: lists the columns that exist.
         """
         if name not in self.columns:
-            headed = self.format != "parquet" and self.names is None
+            headed = self.format not in _SELF_NAMING and self.names is None
             hint = "; if its first line is no header, name them in trainer.config.columns" if headed else ""
             known = ", ".join(self.columns)
             raise DataError(f"{what}: column {name!r} is not in {self.uri}; its columns are {known}{hint}")
@@ -113,7 +125,7 @@ def _format(path: str, given: str | None) -> str:
     name = path.lower()
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
-    for ending, kind in ((".parquet", "parquet"), (".pq", "parquet"), (".csv", "csv"), (".tsv", "tsv")):
+    for ending, kind in _ENDINGS:
         if name.endswith(ending):
             return kind
     raise DataError(f"data.uri: the format of {path} is not clear from its name; set trainer.config.format")
@@ -163,7 +175,7 @@ def open_source(uri: str, given_format: str | None, given_names: tuple[str, ...]
     kind = _format(files[0].path, given_format)
     if kind == "tsv" and not given_names and given_format is None and _is_criteo(files[0]):
         kind = "criteo"
-    if given_names and kind in {"parquet", "criteo"}:
+    if given_names and kind in {*_SELF_NAMING, "criteo"}:
         raise DataError(f"trainer.config.columns: the format {kind} names its columns itself; leave them out")
     named = CRITEO if kind == "criteo" else given_names or None
     if given_names and (there := len(_columns(files[0], kind, None, _LONGEST_LINE))) != len(given_names):
@@ -195,12 +207,16 @@ def _columns(file: File, kind: str, names: tuple[str, ...] | None, size: int) ->
         else:
             with _text_of(file) as handle:
                 head = next(_blocks(handle, size), b"")
-            schema = _parsed(head, _separator(head, kind), names, None, []).schema
+            if kind == "json":
+                schema = json_lines.fields(head)
+            else:
+                schema = _parsed(head, _separator(head, kind), names, None, []).schema
         return list(zip(schema.names, schema.types, strict=True))
     except UnicodeDecodeError as error:
         raise DataError(f"data.uri: {file.path} is not text in UTF-8; convert it") from error
     except (OSError, pa.ArrowException, EOFError) as error:
-        raise DataError(f"data.uri: {file.path} cannot be read as {kind}: {_line(error)}") from error
+        needed = "one object a line is needed: " if kind == "json" else ""
+        raise DataError(f"data.uri: {file.path} cannot be read as {kind}: {needed}{_line(error)}") from error
 
 
 def _is_criteo(file: File) -> bool:
@@ -300,11 +316,14 @@ def _read_text(source: Source, number: int, columns: list[str], since: Place | N
         if since is not None and digest(tail) != since.tail:
             raise LostError
         for block in _blocks(handle, BLOCK_BYTES):
-            head = _header(file) if offset and names is None else block
-            separator = separator or _separator(head, source.format)
-            if offset and names is None:
-                names = tuple(_parsed(head, separator, None, None, []).column_names)
-            table = _parsed(block, separator, names, columns, refused)
+            if source.format == "json":
+                table = json_lines.parsed(block, source.columns, columns, refused)
+            else:
+                head = _header(file) if offset and names is None else block
+                separator = separator or _separator(head, source.format)
+                if offset and names is None:
+                    names = tuple(_parsed(head, separator, None, None, []).column_names)
+                table = _parsed(block, separator, names, columns, refused)
             source.place = Place(number, offset, digest(tail)) if number or offset else None
             for batch in table.to_batches():
                 for part in _slices(batch):

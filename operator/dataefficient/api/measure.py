@@ -40,9 +40,9 @@ class Data(Model):
     """The stream: one row per event, in time order."""
 
     uri: Uri = Field(
-        description="File, folder or address of the events, Parquet, CSV or TSV; read through fsspec. A "
-        "relative path is resolved against the resource's file locally and the image's work folder on a "
-        "cluster. Required. What cannot be read fails the first run with the reason."
+        description="File, folder or address of the events, Parquet, CSV, TSV or JSON lines; read through "
+        "fsspec. A relative path is resolved against the resource's file locally and the image's work "
+        "folder on a cluster. Required. What cannot be read fails the first run with the reason."
     )
     time: Column = Field(description="Column of the event time. Required.")
     label: Column = Field(description="Column of the label, 0 or 1. Required.")

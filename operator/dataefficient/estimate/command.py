@@ -115,12 +115,12 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """What could be saved on the data in LOG, at which cost in quality, and how sure that is.
 
-    LOG is a Parquet or CSV file of events, a folder of such files or a pattern in quotes, with a time, a
-    0/1 label and columns known before the event. Criteo's logs, without a header, are known too.
-    Nothing is installed and LOG is not changed. Small models are trained on this machine, on parts of
-    the history and of the rows and at several sizes, and compared on the latest rows of LOG, which none
-    of them has seen. The page says whether the history is long enough, what sampling and smaller models
-    would save and cost at the upper bound, or that nothing can be saved or told.
+    LOG is a file of events (Parquet, CSV, or one JSON object a line), a folder of such files or a pattern
+    in quotes, with a time, a 0/1 label and columns known before the event. Criteo's logs, without a
+    header, are known too. Nothing is installed and LOG is not changed. Small models are trained on this
+    machine, on parts of the history and of the rows and at several sizes, and compared on the latest rows
+    of LOG, which none of them has seen. The page says whether the history is long enough, what sampling
+    and smaller models would save and cost at the upper bound, or that nothing can be saved or told.
 
     \b
     Example:

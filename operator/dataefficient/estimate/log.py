@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from glob import glob
@@ -17,17 +18,27 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from dataefficient.contract import ExitCode
-from dataefficient.estimate import delimited
+from dataefficient.estimate.delimited import form_of
 from dataefficient.estimate.errors import EstimateError
+from dataefficient.estimate.json_lines import JsonLines
 from dataefficient.estimate.lists import is_list
+from dataefficient.estimate.text import PACKED, Text, first_line
 from dataefficient.estimate.vectors import is_vector
 
 ROW_TIME = "row_time"
 """The time of a log that has none, by the order of its rows."""
 ROWS_FROM = datetime(2000, 1, 1, tzinfo=UTC)
 """Time of the first of these rows; the others follow a second apart."""
-_CSV = (".csv", ".tsv")
-_PARQUET = (".parquet", ".pq")
+_ENDINGS = {
+    "csv": (".csv", ".tsv"),
+    "parquet": (".parquet", ".pq"),
+    "json": (".json", ".jsonl", ".ndjson"),
+}
+_NEEDED = {
+    "csv": "text whose first line names the columns (else: --columns A,B,...)",
+    "parquet": "Parquet",
+    "json": "text of one JSON object a line",
+}
 _PARQUET_MAGIC = b"PAR1"
 
 
@@ -63,7 +74,7 @@ class Log:
     """Name to Arrow type, in file order."""
     rows: int | None
     source: Any
-    form: delimited.Form | None = None
+    form: Text | None = None
     """How text is written; None: it is Parquet."""
 
     @property
@@ -79,13 +90,11 @@ def cause(error: BaseException) -> str:
 
 
 def format_in(path: str) -> str | None:
-    """The format that the ending of a name tells, csv or parquet; None: it tells nothing."""
+    """The format that the ending of a name tells: csv, parquet or json; None: it tells nothing."""
     name = path.lower().rstrip("/")
-    for ending in delimited.PACKED:
+    for ending in PACKED:
         name = name.removesuffix(ending)
-    if name.endswith(_CSV):
-        return "csv"
-    return "parquet" if name.endswith(_PARQUET) else None
+    return next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), None)
 
 
 def _kind(path: str) -> str:
@@ -93,19 +102,21 @@ def _kind(path: str) -> str:
     if told is not None or not Path(path).is_file():
         return told or "parquet"
     # Such as train.gz: the file itself tells.
-    with Path(path).open("rb") as file:
-        return "parquet" if file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC else "csv"
+    with suppress(OSError):  # told where it is opened
+        line = first_line(path).lstrip()
+        return "parquet" if line.startswith(_PARQUET_MAGIC) else "json" if line.startswith(b"{") else "csv"
+    return "csv"
 
 
 def open_log(path: str, names: Sequence[str] = ()) -> Log:
-    """Open a Parquet or CSV file, a folder of such files, or a pattern such as ``clicks/*.csv``.
+    """Open Parquet, CSV or JSON lines: a file, a folder of files, or a pattern such as ``clicks/*.csv``.
 
     Args:
         path: where the log is.
         names: columns of text without a header; none: the first line names them.
 
     Raises:
-        EstimateError: there is no such file, it is damaged, it is neither format, or names do not fit it.
+        EstimateError: there is no such file, it is damaged, it is of no such format, or names do not fit it.
     """
     files = [path] if "://" in path else _files(path)
     if not files:
@@ -119,22 +130,26 @@ def open_log(path: str, names: Sequence[str] = ()) -> Log:
     place = path if Path(path).is_dir() else files
     if names and kind != "csv":
         raise EstimateError(f"--columns: {path} is {kind}, which names its columns", ExitCode.USER_ERROR)
-    form = None
     try:
-        if kind == "csv":
-            form = delimited.form_of(files[0], names)
-        source: Any = _parquet_dataset(place) if form is None else delimited.dataset(place, form)
-        rows = source.count_rows() if kind == "parquet" else None
+        form = _text(kind, files[0], names)
+        source: Any = _parquet_dataset(place) if form is None else form.dataset(place)
+        rows = source.count_rows() if form is None else None
     except (OSError, pa.ArrowException, ValueError) as error:
         raise EstimateError(
-            f"{path}: cannot be read as {kind}: {cause(error)}. Is the file complete, is it Parquet or "
-            "CSV, and does its first line name the columns (else: --columns A,B,...)?",
+            f"{path}: cannot be read as {kind}: {cause(error)}. Is the file complete, and is it "
+            f"{_NEEDED[kind]}?",
             ExitCode.DATA_ERROR,
         ) from error
     columns = {name: source.schema.field(name).type for name in source.schema.names}
     if rows == 0:
         raise EstimateError(f"{path}: the log holds no row", ExitCode.DATA_ERROR)
     return Log(path, kind, columns, rows, source, form)
+
+
+def _text(kind: str, path: str, names: Sequence[str]) -> Text | None:
+    if kind == "json":
+        return JsonLines()
+    return form_of(path, names) if kind == "csv" else None
 
 
 def _files(path: str) -> list[str]:

@@ -121,8 +121,8 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
     if not roles.key and not roles.in_order:
         equal = f"; {shared:,} of the last {looked:,} are equal to another" if shared else ""
         yield f"No --key was given: rows are told apart by all their columns{equal}."
-    if found.log.format == "csv":
-        yield "The log is CSV; Parquet is read several times faster."
+    if found.log.form is not None:
+        yield "The log is text; Parquet is read several times faster."
 
 
 def _column_notes(found: Prepared) -> Iterator[str]:

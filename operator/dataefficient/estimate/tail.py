@@ -13,10 +13,11 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 
-from dataefficient.estimate import delimited
 from dataefficient.estimate.log import Log
+from dataefficient.estimate.text import PACKED, Text
 
 _CHUNK_BYTES = 8 << 20
 _NEWLINE = ord("\n")
@@ -74,9 +75,9 @@ def _of_parquet(log: Log, names: list[str], wanted: int, batch_rows: int) -> Tai
     return Tail(batches, rows, log.rows - rows, exact=True, before=_each(log.source, fragments))
 
 
-def _of_text(log: Log, form: delimited.Form, names: list[str], wanted: int, *, exact: bool) -> Tail:
+def _of_text(log: Log, form: Text, names: list[str], wanted: int, *, exact: bool) -> Tail:
     source, files = log.source, log.source.filesystem
-    header = 0 if form.names else 1
+    header = int(form.headed)
     fragments, kept, rows, size = list(source.get_fragments()), [], 0, 0
     cut: Any = None
     begun: Iterator[Any] = iter(())
@@ -85,13 +86,13 @@ def _of_text(log: Log, form: delimited.Form, names: list[str], wanted: int, *, e
         fragment = fragments.pop()
         lines = _Lines.of(files, fragment.path)
         size += _size(files, fragment.path)
-        place = lines.chunk_before(lines.total - (wanted - rows))
+        place = lines.place_before(lines.total - (wanted - rows))
         if place is None:
             kept.append(fragment)
             rows += max(0, lines.total - header)
             continue
-        offset, line = place
-        cut, begun = fragment, delimited.rest(source, fragment, form, names, offset)
+        line, offset = place
+        cut, begun = fragment, _rest(source, form, fragment, names, offset)
         rows += lines.total - line
         first = line - header
     if exact:
@@ -115,30 +116,47 @@ def _size(files: Any, path: str) -> int:
     return int(files.get_file_info(path).size)
 
 
-class _Lines:
-    """Where the lines of a text lie, to the chunk; of packed text, once it is unpacked."""
+def _rest(source: Any, form: Text, fragment: Any, names: list[str], offset: int) -> Iterator[Any]:
+    """Batches of a file from a place in it on; of a packed one, once it is unpacked."""
+    schema = pa.schema([source.schema.field(name) for name in names])
+    files, path = source.filesystem, fragment.path
+    if path.lower().endswith(PACKED):
+        file = files.open_input_stream(path)
+        while offset:
+            offset -= len(file.read(min(offset, _CHUNK_BYTES)))
+    else:
+        file = files.open_input_file(path)
+        file.seek(offset)
+    with file:
+        yield from form.batches(file, fragment, schema)
 
-    def __init__(self, offsets: list[int], ended: list[int], total: int) -> None:
+
+class _Lines:
+    """Where lines of a text begin, one of each chunk; of packed text, once it is unpacked."""
+
+    def __init__(self, total: int, places: list[tuple[int, int]]) -> None:
         self.total = total
-        self._offsets, self._ended = offsets, ended
+        self._places = places
 
     @classmethod
     def of(cls, files: Any, path: str) -> _Lines:
         """Read a text once."""
-        offsets, ended, byte = [0], [0], _NEWLINE
+        places: list[tuple[int, int]] = []
+        offset, lines, byte = 0, 0, _NEWLINE
         chunk = np.empty(_CHUNK_BYTES, np.uint8)
         with files.open_input_stream(path) as stream:
             while size := stream.readinto(chunk):
-                offsets.append(offsets[-1] + size)
-                ended.append(ended[-1] + int(np.count_nonzero(chunk[:size] == _NEWLINE)))
-                byte = int(chunk[size - 1])
-        return cls(offsets[:-1], ended[:-1], ended[-1] + (byte != _NEWLINE))
+                is_end = chunk[:size] == _NEWLINE
+                if offset and is_end.any():
+                    places.append((lines + 1, offset + int(is_end.argmax()) + 1))
+                offset, lines, byte = (
+                    offset + size,
+                    lines + int(np.count_nonzero(is_end)),
+                    int(chunk[size - 1]),
+                )
+        return cls(lines + (byte != _NEWLINE), places)
 
-    def chunk_before(self, line: int) -> tuple[int, int] | None:
-        """The last chunk to read on from so that a line is not missed: its offset, and its first whole line.
-
-        None: it is the first one.
-        """
-        # What a chunk begins with is taken for the end of a line.
-        chunk = bisect_right(self._ended, line - 1) - 1
-        return (self._offsets[chunk], self._ended[chunk] + 1) if chunk > 0 else None
+    def place_before(self, line: int) -> tuple[int, int] | None:
+        """The last line that is known and not after one, and its offset; None: that is the first line."""
+        known = bisect_right(self._places, line, key=lambda place: place[0])
+        return self._places[known - 1] if known else None

@@ -1,0 +1,53 @@
+"""What formats of text have in common: rows are lines, and files may be packed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from pyarrow import fs
+
+PACKED = (".gz", ".bz2", ".zst")
+"""Endings of the names of packed files."""
+BLOCK_BYTES = 16 << 20
+"""Text that is parsed at a time; the first block tells the types of columns."""
+_LONGEST_LINE = 1 << 16
+
+
+class Text(Protocol):
+    """How the files of a log are written."""
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Columns, in the order of the files, where these do not name them."""
+
+    @property
+    def headed(self) -> bool:
+        """Whether the first line of a file is a header."""
+
+    def dataset(self, place: str | list[str]) -> Any:
+        """The files as one Arrow dataset; the place is a folder or files.
+
+        Raises:
+            OSError, ValueError, pyarrow.ArrowException: they cannot be read so.
+        """
+
+    def batches(self, file: Any, fragment: Any, schema: Any) -> Iterator[Any]:
+        """What is left of an open file, at the begin of a line after the header.
+
+        Args:
+            file: open and unpacked.
+            fragment: the same in the dataset.
+            schema: of the columns that are wanted, as the dataset has them.
+        """
+
+
+def first_line(path: str) -> bytes:
+    """The begin of a file, unpacked: its first line, where it is text.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    system, place = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+    with system.open_input_stream(place, compression="detect") as file:
+        return bytes(file.read(_LONGEST_LINE)).partition(b"\n")[0].rstrip(b"\r")
