@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -187,3 +188,23 @@ def test_the_page_says_how_much_of_a_long_log_was_looked_at(folder, monkeypatch,
     page = " ".join((tmp_path / "page.html").read_text().split())
     assert "about 3,000 rows; used 600," in page
     assert "Only the latest 600 of about 3,000 rows fit into 0.5 minutes; all of them need about 2" in page
+
+
+@pytest.mark.parametrize("most", [ROWS, 300])
+def test_lines_that_do_not_fit_are_left_out_and_counted(folder, tmp_path, most):
+    place = folder("csv")
+    for name in ("a", "c"):
+        path = Path(f"{place}/{name}.csv")
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([*lines[:1], "oops\n", *lines[1:-5], "1,2\n", *lines[-5:], "cut off,"]))
+    found = copy(open_log(place), ROLES, tmp_path, most=most)
+    assert found.bad_lines == (6 if most == ROWS else 2)
+    assert pq.read_table(found.path)["ad"].to_pylist()[-1] == ROWS - 1
+
+
+def test_lines_that_do_not_fit_are_told(folder, tmp_path):
+    place = folder("csv")
+    with Path(f"{place}/c.csv").open("a") as file:
+        file.write("cut off,")
+    found = prepare(Options(place, ROLES, 1.0, 0.002, ("true",)), tmp_path)
+    assert "Lines with too many values or too few were left out: 1." in found.notes

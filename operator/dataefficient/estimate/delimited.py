@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,8 @@ class Delimited:
     separator: str
     names: tuple[str, ...] | None
     """Columns of a file without a header, in its order; None: its first line names them."""
+    refused: list[int] = field(default_factory=list, compare=False)
+    """As ``text.Text`` has it."""
 
     @property
     def headed(self) -> bool:
@@ -42,10 +44,10 @@ class Delimited:
         )
         return ds.dataset(place, format=options)
 
-    def batches(self, file: Any, fragment: Any, schema: Any) -> Iterator[Any]:
+    def batches(self, file: Any, header: bytes, schema: Any) -> Iterator[Any]:
         """What is left of an open file, after its header, by a schema; columns that it lacks are missing."""
         read = pa_csv.ReadOptions(
-            block_size=BLOCK_BYTES, column_names=self.names or fragment.physical_schema.names
+            block_size=BLOCK_BYTES, column_names=self.names or _values(header, self.separator)
         )
         convert = pa_csv.ConvertOptions(
             **_MISSING, column_types=schema, include_columns=schema.names, include_missing_columns=True
@@ -54,7 +56,11 @@ class Delimited:
 
     @property
     def _parse(self) -> Any:
-        return pa_csv.ParseOptions(delimiter=self.separator)
+        def refuse(row: Any) -> str:  # noqa: ARG001
+            self.refused.append(1)
+            return "skip"
+
+        return pa_csv.ParseOptions(delimiter=self.separator, invalid_row_handler=refuse)
 
 
 def form_of(path: str, names: Sequence[str]) -> Delimited:
@@ -70,7 +76,7 @@ def form_of(path: str, names: Sequence[str]) -> Delimited:
     """
     line = first_line(path)
     separator = b"\t" if ".tsv" in path.lower() else max((m.encode() for m in _SEPARATORS), key=line.count)
-    if names and (there := _values(line, separator.decode())) != len(names):
+    if names and (there := len(_values(line, separator.decode()))) != len(names):
         raise EstimateError(
             f"--columns: {len(names)} are named, and the first line of {path} has {there} values",
             ExitCode.USER_ERROR,
@@ -80,7 +86,7 @@ def form_of(path: str, names: Sequence[str]) -> Delimited:
     return Delimited(separator.decode(), tuple(names) or (CRITEO if criteo else None))
 
 
-def _values(line: bytes, separator: str) -> int:
-    read = pa_csv.ReadOptions(autogenerate_column_names=True)
-    table = pa_csv.read_csv(pa.BufferReader(line + b"\n"), read, pa_csv.ParseOptions(delimiter=separator))
-    return int(table.num_columns)
+def _values(line: bytes, separator: str) -> list[str]:
+    """What stands in a line, as names of columns."""
+    parse = pa_csv.ParseOptions(delimiter=separator)
+    return list(pa_csv.read_csv(pa.BufferReader(line + b"\n"), parse_options=parse).column_names)

@@ -17,11 +17,14 @@ class JsonLines:
     names = None
     headed = False
 
+    def __init__(self) -> None:
+        self.refused: list[int] = []
+
     def dataset(self, place: str | list[str]) -> Any:
         """The files as one Arrow dataset; the place is a folder or files."""
         return ds.dataset(place, format=ds.JsonFileFormat(read_options=_read()))
 
-    def batches(self, file: Any, fragment: Any, schema: Any) -> Iterator[Any]:  # noqa: ARG002
+    def batches(self, file: Any, header: bytes, schema: Any) -> Iterator[Any]:  # noqa: ARG002
         """What is left of an open file, by a schema; columns that a line lacks are missing."""
         parse = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
         yield from json.open_json(file, _read(), parse)

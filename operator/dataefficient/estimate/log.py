@@ -37,7 +37,7 @@ _ENDINGS = {
 _NEEDED = {
     "csv": "text whose first line names the columns (else: --columns A,B,...)",
     "parquet": "Parquet",
-    "json": "text of one JSON object a line",
+    "json": "one JSON object a line, each field of one type throughout",
 }
 _PARQUET_MAGIC = b"PAR1"
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from dataefficient.estimate.log import Log
-from dataefficient.estimate.text import PACKED, Text
+from dataefficient.estimate.text import PACKED, Text, first_line
 
 _CHUNK_BYTES = 8 << 20
 _NEWLINE = ord("\n")
@@ -28,7 +28,7 @@ class Tail:
     """The end of a log: at least the rows that are wanted, or all there are."""
 
     batches: Iterator[Any]
-    """Its rows, in the order of the log."""
+    """Its rows, in the order of the log. Nothing is parsed before the first is asked for."""
     rows: int
     """How many they are; blank lines of text count."""
     first: int
@@ -46,7 +46,7 @@ def last(log: Log, names: list[str], wanted: int, *, batch_rows: int, exact: boo
         log: where they are.
         names: columns to read.
         wanted: rows to read.
-        batch_rows: most rows of a batch of Parquet.
+        batch_rows: most rows of a batch, where whole files are read.
         exact: count also where their place would be estimated, by reading all text.
 
     Raises:
@@ -55,7 +55,7 @@ def last(log: Log, names: list[str], wanted: int, *, batch_rows: int, exact: boo
     """
     if log.form is None:
         return _of_parquet(log, names, wanted, batch_rows)
-    return _of_text(log, log.form, names, wanted, exact=exact)
+    return _of_text(log, log.form, names, wanted, batch_rows, exact=exact)
 
 
 def _of_parquet(log: Log, names: list[str], wanted: int, batch_rows: int) -> Tail:
@@ -71,11 +71,11 @@ def _of_parquet(log: Log, names: list[str], wanted: int, batch_rows: int) -> Tai
         kept.append(fragment.subset(row_group_ids=ids[::-1]))
         if groups:
             fragments.append(fragment)
-    batches = _dataset(log.source, kept[::-1]).to_batches(columns=names, batch_size=batch_rows)
+    batches = _all(log.source, kept[::-1], names, batch_rows)
     return Tail(batches, rows, log.rows - rows, exact=True, before=_each(log.source, fragments))
 
 
-def _of_text(log: Log, form: Text, names: list[str], wanted: int, *, exact: bool) -> Tail:
+def _of_text(log: Log, form: Text, names: list[str], wanted: int, batch_rows: int, *, exact: bool) -> Tail:
     source, files = log.source, log.source.filesystem
     header = int(form.headed)
     fragments, kept, rows, size = list(source.get_fragments()), [], 0, 0
@@ -99,13 +99,17 @@ def _of_text(log: Log, form: Text, names: list[str], wanted: int, *, exact: bool
         first += sum(max(0, _Lines.of(files, one.path).total - header) for one in fragments)
     else:
         first += round(sum(_size(files, one.path) for one in fragments) * (first + rows) / max(1, size))
-    batches = chain(begun, _dataset(source, kept[::-1]).to_batches(columns=names))
+    batches = chain(begun, _all(source, kept[::-1], names, batch_rows))
     before = _each(source, fragments if cut is None else [*fragments, cut])
     return Tail(batches, rows, first, exact=exact or not fragments, before=before)
 
 
 def _dataset(source: Any, fragments: list[Any]) -> Any:
     return ds.FileSystemDataset(fragments, source.schema, source.format, source.filesystem)
+
+
+def _all(source: Any, fragments: list[Any], names: list[str], batch_rows: int) -> Iterator[Any]:
+    yield from _dataset(source, fragments).to_batches(columns=names, batch_size=batch_rows)
 
 
 def _each(source: Any, fragments: list[Any]) -> tuple[Any, ...]:
@@ -122,13 +126,13 @@ def _rest(source: Any, form: Text, fragment: Any, names: list[str], offset: int)
     files, path = source.filesystem, fragment.path
     if path.lower().endswith(PACKED):
         file = files.open_input_stream(path)
-        while offset:
-            offset -= len(file.read(min(offset, _CHUNK_BYTES)))
+        while offset and (passed := file.read(min(offset, _CHUNK_BYTES))):
+            offset -= len(passed)
     else:
         file = files.open_input_file(path)
         file.seek(offset)
     with file:
-        yield from form.batches(file, fragment, schema)
+        yield from form.batches(file, first_line(path, files), schema)
 
 
 class _Lines:

@@ -22,6 +22,10 @@ class Text(Protocol):
         """Columns, in the order of the files, where these do not name them."""
 
     @property
+    def refused(self) -> list[int]:
+        """Grows by an entry with each line that is left out, since it has too many values or too few."""
+
+    @property
     def headed(self) -> bool:
         """Whether the first line of a file is a header."""
 
@@ -32,22 +36,27 @@ class Text(Protocol):
             OSError, ValueError, pyarrow.ArrowException: they cannot be read so.
         """
 
-    def batches(self, file: Any, fragment: Any, schema: Any) -> Iterator[Any]:
-        """What is left of an open file, at the begin of a line after the header.
+    def batches(self, file: Any, header: bytes, schema: Any) -> Iterator[Any]:
+        """What is left of an open file, at the begin of a line after the first one.
 
         Args:
             file: open and unpacked.
-            fragment: the same in the dataset.
+            header: its first line.
             schema: of the columns that are wanted, as the dataset has them.
         """
 
 
-def first_line(path: str) -> bytes:
+def first_line(path: str, files: Any = None) -> bytes:
     """The begin of a file, unpacked: its first line, where it is text.
+
+    Args:
+        path: a file of the file system, or without one a local file or a URI.
+        files: an Arrow file system.
 
     Raises:
         OSError: it cannot be read.
     """
-    system, place = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
-    with system.open_input_stream(place, compression="detect") as file:
+    if files is None:
+        files, path = fs.FileSystem.from_uri(path) if "://" in path else (fs.LocalFileSystem(), path)
+    with files.open_input_stream(path, compression="detect") as file:
         return bytes(file.read(_LONGEST_LINE)).partition(b"\n")[0].rstrip(b"\r")

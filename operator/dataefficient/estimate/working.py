@@ -49,6 +49,8 @@ class Working:
     """Rows without a label, left out."""
     bad_times: int
     """Rows without a time, left out."""
+    bad_lines: int
+    """Lines of text with too many values or too few, left out; no rows."""
     was_sorted: bool
     time_unit: str | None
     """Unit that was read out of an integer time column."""
@@ -105,6 +107,7 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         state.positives,
         state.bad_labels,
         state.bad_times,
+        state.bad_lines,
         state.ordered,
         state.time.unit,
         state.time.form,
@@ -160,7 +163,7 @@ class _Copy:
 
     def __init__(self, roles: Roles) -> None:
         self.roles = roles
-        self.read = self.kept = self.positives = self.bad_labels = self.bad_times = 0
+        self.read = self.kept = self.positives = self.bad_labels = self.bad_times = self.bad_lines = 0
         self.exact, self.left_out, self.ordered = True, False, True
         self.times: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self.labels: list[np.ndarray[Any, np.dtype[np.int8]]] = []
@@ -181,6 +184,8 @@ class _Copy:
         skip = end.first + max(0, end.rows - most)
         self.left_out = skip > 0
         before = self._begins(end.before)
+        refused = log.form.refused if log.form else []
+        refused.clear()  # of what was looked at until here
         writer: Any = None
         try:
             for batch in end.batches:
@@ -196,6 +201,7 @@ class _Copy:
         finally:
             if writer is not None:
                 writer.close()
+        self.bad_lines = len(refused)
         self.ordered = bool((np.diff(np.concatenate([*before, *self.times])) >= 0).all())
 
     def _begins(self, before: tuple[Any, ...]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
