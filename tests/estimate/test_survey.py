@@ -233,7 +233,7 @@ def test_a_folder_and_a_pattern_of_csv_files_are_one_log(table, tmp_path):
     for place in (str(folder), str(folder / "part-*.csv")):
         found = look(place, tmp_path)
         assert found.working.rows == table.num_rows
-        assert found.working.was_sorted
+        assert found.working.late == 0
     assert look(str(folder / "part-[01].csv"), tmp_path).working.rows == 2_000
 
 

@@ -10,6 +10,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from dataefficient.api.load import load_resource
 from dataefficient.estimate import tail, working
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.log import ROW_TIME, Roles, open_log
@@ -156,13 +157,13 @@ def test_exactly_so_many_rows_are_copied_as_are_allowed(folder, tmp_path, kind):
     found = copy(open_log(folder(kind)), ROLES, tmp_path, most=310)
     assert found.rows == 310
     assert pq.read_table(found.path)["ad"].to_pylist() == list(range(ROWS - 310, ROWS))
-    assert found.was_sorted
+    assert found.late == 0
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 def test_files_that_are_not_in_the_order_of_time_are_all_read_and_sorted(folder, tmp_path, kind):
     found = copy(open_log(folder(kind, order=("c", "a", "b"))), ROLES, tmp_path, most=300)
-    assert not found.was_sorted
+    assert found.late is None
     assert pq.read_table(found.path)["ad"].to_pylist() == list(range(ROWS))
 
 
@@ -208,3 +209,41 @@ def test_lines_that_do_not_fit_are_told(folder, tmp_path):
         file.write("cut off,")
     found = prepare(Options(place, ROLES, 1.0, 0.002, ("true",)), tmp_path)
     assert "Lines with too many values or too few were left out: 1." in found.notes
+
+
+@pytest.fixture
+def disordered(long):
+    """The same rows, each up to ten minutes after its turn."""
+    arrival = np.arange(ROWS) + np.random.default_rng(3).integers(0, 10, ROWS)
+    return long.take(pa.array(np.argsort(arrival, kind="stable")))
+
+
+@pytest.mark.parametrize("sortable", [ROWS, 500])
+@pytest.mark.parametrize("most", [ROWS, 300])
+def test_of_rows_that_come_a_little_late_the_last_ones_are_sorted(
+    disordered, write, tmp_path, monkeypatch, most, sortable
+):
+    monkeypatch.setattr(working, "_SORTABLE_VALUES", 4 * sortable)
+    found = copy(open_log(write(disordered)), ROLES, tmp_path, most=most)
+    assert 300 <= found.late <= 600
+    assert found.rows == min(most, sortable)
+    ads = pq.read_table(found.path)["ad"].to_numpy()
+    assert (np.diff(ads) > 0).all()
+    assert ads[0] >= ROWS - found.rows - 10
+
+
+def test_the_resource_allows_rows_to_come_later_than_was_seen(disordered, write, tmp_path, pretended_trainer):
+    resource = tmp_path / "det.yaml"
+    result = run(*basic(write(disordered), "--write-resource", str(resource)), trainer=pretended_trainer)
+    assert result.exit_code == 0, result.output
+    allowed = load_resource(resource).spec.trainer.config["time"]["lateSeconds"]
+    assert 600 <= allowed <= 1_200
+    told = " ".join(result.output.split())
+    assert f"Rows come up to {allowed // 2} s late; a sorted copy was used here." in told
+
+
+def test_rows_that_lie_anywhere_are_not_called_late(long, write, tmp_path):
+    mixed = long.take(pa.array(np.random.default_rng(3).permutation(ROWS)))
+    found = prepare(Options(write(mixed), ROLES, 1.0, 0.002, ("true",)), tmp_path)
+    assert found.working.late is None
+    assert any("sort the log before using it" in note for note in found.notes)

@@ -102,6 +102,8 @@ class Time:
     """For files without a time (Criteo): the time of the first row."""
     row_seconds: float = 1.0
     """Seconds between rows, with ``rowStart``."""
+    late_seconds: float = 0.0
+    """How much older than the newest row before it a row may be, see ``late.py``; 0: rows are in order."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +305,7 @@ def _time_format(value: Any, path: str) -> str:
 
 
 def _time(value: Any, path: str) -> Time:
-    body = _object(value, path, ("parts", "unit", "format", "rowStart", "rowSeconds"))
+    body = _object(value, path, ("parts", "unit", "format", "rowStart", "rowSeconds", "lateSeconds"))
     parts = _named(body.get("parts", {}), f"{path}.parts", _text)
     for name in parts:
         _choice(name, f"{path}.parts", TIME_PARTS)
@@ -320,7 +322,10 @@ def _time(value: Any, path: str) -> Time:
     if sum((bool(parts), unit is not None, pattern is not None, row_start is not None)) > 1:
         raise UserError(f"{path}: give only one of parts, unit, format and rowStart")
     seconds = _number(body.get("rowSeconds", 1.0), f"{path}.rowSeconds", 1e-6)
-    return Time(parts, unit, pattern, row_start, seconds)
+    late = _number(body.get("lateSeconds", 0.0), f"{path}.lateSeconds", 0.0)
+    if late and row_start is not None:
+        raise UserError(f"{path}.lateSeconds: rows that rowStart gives a time are never late; leave it out")
+    return Time(parts, unit, pattern, row_start, seconds, late)
 
 
 def _distillation(value: Any, path: str, features: Features | None) -> Distillation:

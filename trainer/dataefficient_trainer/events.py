@@ -25,6 +25,7 @@ from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import DataError
 from dataefficient_trainer.features import MISSING_TIME, Cells, Layout, Times, extract, is_number, numbers
 from dataefficient_trainer.hashing import Hashes, combine, hash_column
+from dataefficient_trainer.late import in_order, lateness
 from dataefficient_trainer.marks import LostError, Mark, Place
 from dataefficient_trainer.time_columns import is_time, may_be_time, microseconds
 
@@ -307,10 +308,12 @@ class Stream:
         steps = np.flatnonzero(np.diff(seen.astype(np.float64)) < 0)
         if len(steps):
             row = self.read_rows + int(np.flatnonzero(known)[steps[0]])
+            seconds = -(-int(lateness(seen).max()) // 1_000_000)
             raise DataError(
                 f"data.time: time runs backwards in {self.source.uri}: row {row} of those read has "
                 f"{self.data.time} {instant(seen[steps[0] + 1])} after {instant(seen[steps[0]])}; sort the "
-                f"file by its time (files of at most {files.SORT_ROWS:,} rows are sorted for you)"
+                f"file by its time (files of at most {files.SORT_ROWS:,} rows are sorted for you), or, where "
+                f"rows only come late, set trainer.config.time.lateSeconds to how late, {seconds:,} or more"
             )
         if len(seen) > 1:
             self.last_time = int(seen[-1])
@@ -355,11 +358,14 @@ class Stream:
         there = 0 <= place.file < len(self.source.files) and place.offset >= 0
         return there and mark.described == self._described[place.file]
 
-    def _mark(self, place: Place | None) -> None:
+    def _mark(self, place: Place | None, rows: int, first: int, last: int) -> None:
+        """Remember a place, how many rows lie before it, and the first and the last of their times."""
+        if place is not None and last != MISSING_TIME:
+            self.marks.append(Mark(place, self._described[place.file], rows, first, last))
+
+    def _mark_here(self, place: Place | None) -> None:
         """Remember that the next row is the first one after a place."""
-        if place is not None and self.last_time != MISSING_TIME:
-            described = self._described[place.file]
-            self.marks.append(Mark(place, described, self.read_rows, self.first_time, self.last_time))
+        self._mark(place, self.read_rows, self.first_time, self.last_time)
 
     # ------------------------------------------------------------------ reading
 
@@ -381,10 +387,16 @@ class Stream:
             self._moment,
             since=since.place if since is not None else None,
         )
+        if self.config.time.late_seconds and not files.small_enough_to_sort(self.source):
+            self.last_time = MISSING_TIME  # what follows a mark may be older than what lies before it
+            newest = since.last if since is not None else MISSING_TIME
+            arrivals = self._arrivals(batches, since)
+            yield from in_order(arrivals, int(self.config.time.late_seconds * 1e6), newest)
+            return
         by_folders = self.data.time in self.source.partitions
         if by_folders or self.config.time.row_start or not files.small_enough_to_sort(self.source):
             for batch in batches:
-                self._mark(self.source.place)
+                self._mark_here(self.source.place)
                 yield batch, self._event_times(batch)
             return
         held = [(batch, self.source.place) for batch in batches]
@@ -402,9 +414,23 @@ class Stream:
             held, times = [(b, None) for b in sorted_batches], np.sort(times, kind="stable")
         start = 0
         for batch, place in held:
-            self._mark(place)
+            self._mark_here(place)
             yield batch, times[start : start + batch.num_rows]
             start += batch.num_rows
+
+    def _arrivals(self, batches: Iterator[Any], since: Mark | None) -> Iterator[tuple[Any, Times]]:
+        """Record batches with their times, in the order of the stream, with marks on the way."""
+        rows, first, last = (
+            (since.rows, since.first, since.last) if since else (0, MISSING_TIME, MISSING_TIME)
+        )
+        for batch in batches:
+            self._mark(self.source.place, rows, first, last)
+            times = self._event_times(batch)
+            if len(known := times[times != MISSING_TIME]):
+                first = int(known.min()) if first == MISSING_TIME else min(first, int(known.min()))
+                last = max(last, int(known.max()))
+            rows += batch.num_rows
+            yield batch, times
 
     def _pieces(self, spans: files.Spans, since: Mark | None) -> Iterator[Piece]:
         for batch, times in self._batches(spans, since):

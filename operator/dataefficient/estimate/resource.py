@@ -20,6 +20,7 @@ from dataefficient.estimate.delimited import CRITEO
 from dataefficient.estimate.log import ROWS_FROM, format_in
 from dataefficient.estimate.runs import instant
 from dataefficient.estimate.survey import Options, Prepared
+from dataefficient.estimate.working import LATE_MARGIN
 
 _CYCLES = 6
 _UNITS = (timedelta(days=1), timedelta(hours=1))
@@ -48,12 +49,8 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
         config["label"] = {"column": roles.label}
     if roles.at_least is not None:
         config["label"]["atLeast"] = roles.at_least
-    if prepared.working.time_unit is not None:
-        config["time"] = {"unit": prepared.working.time_unit}
-    if prepared.working.time_format is not None:
-        config["time"] = {"format": prepared.working.time_format}
-    if roles.in_order:
-        config["time"] = {"rowStart": format_time(ROWS_FROM)}
+    if time := _time(options, prepared):
+        config["time"] = time
     names = prepared.log.names
     if names == CRITEO:
         config["format"] = "criteo"
@@ -115,6 +112,18 @@ def retrainings(times: npt.NDArray[np.int64], span: timedelta) -> tuple[int, tim
     wanted = span / 2 / cycles
     unit = next((unit for unit in _UNITS if wanted >= 0.75 * unit), timedelta(seconds=1))
     return cycles, max(round(wanted / unit) * unit, _SHORTEST)
+
+
+def _time(options: Options, prepared: Prepared) -> dict[str, Any]:
+    """How the reference trainer finds the time."""
+    working = prepared.working
+    told = {
+        "unit": working.time_unit,
+        "format": working.time_format,
+        "lateSeconds": LATE_MARGIN * working.late if working.late else None,
+        "rowStart": format_time(ROWS_FROM) if options.roles.in_order else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _portable(options: Options) -> list[str]:

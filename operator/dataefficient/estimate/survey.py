@@ -18,7 +18,7 @@ from dataefficient.estimate import log as logs
 from dataefficient.estimate.columns import Column, Use
 from dataefficient.estimate.features import Features, choose, parse
 from dataefficient.estimate.log import Log, Roles
-from dataefficient.estimate.working import MAX_ROWS, Working, copy
+from dataefficient.estimate.working import LATE_MARGIN, MAX_ROWS, Working, copy
 
 _VALUES_PER_SECOND = 1_000_000
 """Rows times columns, about what the trainer takes: bounds what is copied of a huge log."""
@@ -92,10 +92,15 @@ def _hashed(kind: Any) -> bool:
 
 def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
     working, roles = found.working, options.roles
-    if not working.was_sorted:
+    if working.late is None:
         yield (
             f"Warning: the rows are not in the order of {roles.time}; a sorted copy was used here. The "
             "operator reads a stream in time order: sort the log before using it."
+        )
+    elif working.late:
+        yield (
+            f"Rows come up to {working.late:,} s late; a sorted copy was used here. The resource "
+            f"allows {LATE_MARGIN} times that (trainer.config.time.lateSeconds)."
         )
     if roles.in_order:
         yield (

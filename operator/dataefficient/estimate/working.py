@@ -27,6 +27,10 @@ COPY = "working-copy.parquet"
 """Name of the working copy."""
 _SORTABLE_VALUES = 200_000_000
 """Rows times columns that are sorted in memory, some gigabytes."""
+LATE_MARGIN = 2
+"""How much later than was seen rows may come."""
+_MOST_LATE = 1_000_000
+"""Rows within that time; a trainer must hold them."""
 _LOOKED_AT = 32
 """Files before those that are read whose first time is looked at."""
 _HEAD_ROWS = 100
@@ -51,7 +55,8 @@ class Working:
     """Rows without a time, left out."""
     bad_lines: int
     """Lines of text with too many values or too few, left out; no rows."""
-    was_sorted: bool
+    late: int | None
+    """Seconds by which a row is older than one before it at most, rounded up; None: rows lie anywhere."""
     time_unit: str | None
     """Unit that was read out of an integer time column."""
     time_format: str | None
@@ -67,7 +72,7 @@ class Working:
 def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Working:
     """Copy the last ``most`` rows into ``folder``, in time order, with usable rows only.
 
-    Of a log that is out of order all rows are copied and sorted.
+    They are sorted; of a log whose rows lie anywhere all are copied for that.
 
     Raises:
         EstimateError: labels that are not 0 and 1, a time that is none, one label only, no usable row,
@@ -76,18 +81,19 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
     target = folder / COPY
     _keep_apart(log, target)
     state = _copied(log, roles, target, most)
-    sortable = min(MAX_ROWS, _SORTABLE_VALUES // len(log.columns))
-    if not state.ordered and state.left_out and state.read <= sortable:
-        # The last rows are not the latest: only all of them tell which are.
-        state = _copied(log, roles, target, sortable)
-    times, labels = np.concatenate(state.times), np.concatenate(state.labels)
     if not state.ordered:
-        if state.left_out or times.size > sortable:
+        sortable = min(MAX_ROWS, _SORTABLE_VALUES // len(log.columns))
+        if state.late is None and state.read > sortable:
             raise EstimateError(
                 f"{log.path}: the rows are not in the order of {roles.time}, and {state.read:,} rows are too "
                 f"many to sort here (at most {sortable:,}); sort the log by {roles.time} first",
                 ExitCode.DATA_ERROR,
             )
+        if state.kept > sortable or (state.left_out and state.late is None):
+            # Where rows lie anywhere, only all of them tell which are the latest.
+            state = _copied(log, roles, target, sortable)
+    times, labels = np.concatenate(state.times), np.concatenate(state.labels)
+    if not state.ordered:
         order = np.argsort(times, kind="stable")
         table = pq.read_table(target)
         pq.write_table(table.take(pa.array(order)), target, row_group_size=ROWS_PER_GROUP)
@@ -108,7 +114,7 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         state.bad_labels,
         state.bad_times,
         state.bad_lines,
-        state.ordered,
+        state.late,
         state.time.unit,
         state.time.form,
         state.columns,
@@ -131,6 +137,17 @@ def _copied(log: Log, roles: Roles, target: Path, most: int) -> _Copy:
             ExitCode.DATA_ERROR,
         )
     return state
+
+
+def _lateness(times: np.ndarray[Any, np.dtype[np.int64]]) -> int | None:
+    """As ``Working.late``: None where too many rows lie within that time."""
+    late = -(-int((np.maximum.accumulate(times) - times).max(initial=0)) // 1_000_000)
+    if not late:
+        return 0
+    times = np.sort(times)
+    end = times + LATE_MARGIN * late * 1_000_000
+    within = np.searchsorted(times, end, side="right") - np.arange(len(times))
+    return late if within.max() <= min(_MOST_LATE, len(times) // 4) else None
 
 
 def _row_times(first: int, rows: int) -> Any:
@@ -164,11 +181,17 @@ class _Copy:
     def __init__(self, roles: Roles) -> None:
         self.roles = roles
         self.read = self.kept = self.positives = self.bad_labels = self.bad_times = self.bad_lines = 0
-        self.exact, self.left_out, self.ordered = True, False, True
+        self.exact, self.left_out = True, False
+        self.late: int | None = 0
         self.times: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self.labels: list[np.ndarray[Any, np.dtype[np.int8]]] = []
         self.time = TimeColumn(roles.time, roles.time_format)
         self.names: list[str] = []
+
+    @property
+    def ordered(self) -> bool:
+        """Whether no row is older than one before it."""
+        return self.late == 0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -202,7 +225,7 @@ class _Copy:
             if writer is not None:
                 writer.close()
         self.bad_lines = len(refused)
-        self.ordered = bool((np.diff(np.concatenate([*before, *self.times])) >= 0).all())
+        self.late = _lateness(np.concatenate([*before, *self.times])) if self.times else 0
 
     def _begins(self, before: tuple[Any, ...]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
         """The first time of files that are left out, or of some of them, evenly spread."""
