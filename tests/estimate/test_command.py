@@ -122,6 +122,15 @@ def test_page_json_and_resource_are_written(write, table, pretended_trainer, tmp
     assert Path(command_of(spec, tmp_path).argv[0]).is_file()
 
 
+@pytest.mark.parametrize("name", ["", "x" * 200, "a\tb"])
+def test_a_column_that_no_resource_can_name_is_passed_over(write, table, pretended_trainer, tmp_path, name):
+    resource = tmp_path / "det.yaml"
+    odd = table.add_column(0, name, pa.array(range(table.num_rows)))
+    result = run(*basic(write(odd), "--write-resource", str(resource)), trainer=pretended_trainer)
+    assert result.exit_code == 0, result.output
+    assert load_resource(resource).spec.data.key == ("ts", "site", "ad")
+
+
 def test_the_key_of_a_wide_log_has_its_time(write, table, pretended_trainer, tmp_path):
     random, resource = np.random.default_rng(0), tmp_path / "det.yaml"
     flags = {f"flag{i}": pa.array(random.integers(0, 2, table.num_rows)) for i in range(20)}

@@ -16,7 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+from pydantic import TypeAdapter, ValidationError
 
+from dataefficient.api.names import Column
 from dataefficient.contract import ExitCode
 from dataefficient.estimate.delimited import form_of
 from dataefficient.estimate.errors import EstimateError
@@ -39,6 +41,7 @@ _NEEDED = {
     "parquet": "Parquet",
     "json": "one JSON object a line, each field of one type throughout",
 }
+_COLUMN: TypeAdapter[str] = TypeAdapter(Column)
 _PARQUET_MAGIC = b"PAR1"
 
 
@@ -71,7 +74,7 @@ class Log:
     path: str
     format: str
     columns: dict[str, Any]
-    """Name to Arrow type, in file order."""
+    """Name to Arrow type, in file order; without those that no resource can name."""
     rows: int | None
     source: Any
     form: Text | None = None
@@ -140,10 +143,19 @@ def open_log(path: str, names: Sequence[str] = ()) -> Log:
             f"{_NEEDED[kind]}?",
             ExitCode.DATA_ERROR,
         ) from error
-    columns = {name: source.schema.field(name).type for name in source.schema.names}
+    columns = {name: source.schema.field(name).type for name in source.schema.names if _is_name(name)}
     if rows == 0:
         raise EstimateError(f"{path}: the log holds no row", ExitCode.DATA_ERROR)
     return Log(path, kind, columns, rows, source, form)
+
+
+def _is_name(text: str) -> bool:
+    """Whether a resource can name a column so; the index that pandas writes has no name."""
+    try:
+        _COLUMN.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _text(kind: str, path: str, names: Sequence[str]) -> Text | None:

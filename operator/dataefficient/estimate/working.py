@@ -272,7 +272,8 @@ class _Copy:
             column, number = column.cast(pa.float64()), True
         if not number:
             raise EstimateError(
-                f"--label {name}: the column holds {kind} (such as {some(column)}), not 0 and 1",
+                f"--label {name}: the column holds {kind} (such as {some(column)}), not 0 and 1; name a 0/1 column, or "
+                "add one to the log",
                 ExitCode.USER_ERROR,
             )
         if pa.types.is_floating(column.type):
