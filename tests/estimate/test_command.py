@@ -122,6 +122,27 @@ def test_page_json_and_resource_are_written(write, table, pretended_trainer, tmp
     assert Path(command_of(spec, tmp_path).argv[0]).is_file()
 
 
+def test_a_label_may_be_made_of_values(write, table, pretended_trainer, tmp_path):
+    resource = tmp_path / "det.yaml"
+    words = pc.if_else(pc.equal(table["clicked"], 1), "buy", "view")
+    log = write(table.drop_columns(["clicked"]).append_column("event", words))
+    given = (log, "--time", "ts", "--label", "event", "--minutes", "0.5")
+    result = run(
+        *given, "--label-equals", "buy,cart", "--write-resource", str(resource), trainer=pretended_trainer
+    )
+    assert result.exit_code == 0, result.output
+    assert load_resource(resource).spec.trainer.config["label"] == {
+        "column": "event",
+        "equals": ["buy", "cart"],
+    }
+    found = run(*given, "--label-equals", "sold", trainer=pretended_trainer)
+    assert "--label-equals sold: no row has it in event, whose values are such as" in found.output
+    found = run(*given, trainer=pretended_trainer)
+    assert "not 0 and 1; say which values are positive: --label-equals VALUE" in found.output
+    found = run(*given, "--label-equals", "buy", "--label-at-least", "1", trainer=pretended_trainer)
+    assert "give only one of --label-at-least and --label-equals" in found.output
+
+
 @pytest.mark.parametrize("name", ["", "x" * 200, "a\tb"])
 def test_a_column_that_no_resource_can_name_is_passed_over(write, table, pretended_trainer, tmp_path, name):
     resource = tmp_path / "det.yaml"

@@ -114,6 +114,11 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
         ),
         ({"features": {"categorical": ["click"]}}, "trainer.config.features: 'click' is the label's column"),
         ({"label": {"anyOf": ["click"]}}, "trainer.config.label.anyOf: expected two columns or more, found"),
+        ({"label": {"equals": []}}, "trainer.config.label.equals: no value is given; name those that are"),
+        (
+            {"label": {"equals": ["1"], "atLeast": 1}},
+            "trainer.config.label: give only one of atLeast and equals",
+        ),
         ({"label": {"anyOf": "click"}}, "trainer.config.label.anyOf: expected a list of strings"),
         (
             {"label": {"anyOf": ["click", "price"], "column": "price"}},
@@ -143,7 +148,7 @@ def test_a_missing_column_is_named_with_the_columns_that_exist(stream, tmp_path,
         ({"time": {"unit": "s", "parts": {"year": "y"}}}, "trainer.config.time: give only one of"),
         (
             {"label": {"atleast": 1}},
-            "trainer.config.label.atleast: unknown field; allowed are column, atLeast, anyOf",
+            "trainer.config.label.atleast: unknown field; allowed are column, atLeast, anyOf, equals",
         ),
     ],
 )
@@ -266,7 +271,7 @@ def test_a_label_that_is_no_label_says_how_to_make_one(stream, tmp_path, fails):
     request = dataclasses.replace(base, data=dataclasses.replace(base.data, label="price"))
     code, line = fails(request)
     assert code == 65
-    assert "set trainer.config.label.atLeast to make one" in line
+    assert "set trainer.config.label.atLeast or .equals to make one" in line
     config = {**base.config, "label": {"column": "price", "atLeast": "6.5"}}
     report = launch(dataclasses.replace(base, config=config))
     assert report.rows.positives == (pq.read_table(stream)["price"].to_numpy() >= 6.5).sum()
@@ -285,7 +290,7 @@ def test_a_text_label_is_refused_by_its_rows(stream, tmp_path, fails):
     code, line = fails(dataclasses.replace(request, data=dataclasses.replace(request.data, label="item")))
     assert code == 65
     assert "none of the 20,000 rows of the interval has a usable label in column 'item'" in line
-    assert "it must hold 0 and 1, or numbers with trainer.config.label.atLeast" in line
+    assert "it must hold 0 and 1, or what trainer.config.label.atLeast or .equals makes one of" in line
 
 
 def test_bad_labels_and_cells_are_counted_and_stop_nothing(stream, tmp_path):

@@ -196,6 +196,26 @@ def test_a_row_is_positive_if_any_of_several_labels_is(stream, tmp_path, ending)
     assert several.evaluated == one.evaluated
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_row_is_positive_if_its_label_is_one_of_some_values(stream, tmp_path, ending):
+    rows = pq.read_table(stream)
+    click = rows["click"].to_numpy()
+    words = np.where(click == 1, np.where(np.arange(len(click)) % 2, "buy", "cart"), "view")
+    event = pa.array(words, mask=np.arange(len(click)) % 50 == 0)
+    write = pa_csv.write_csv if ending == "csv" else pq.write_table
+    write(rows.drop_columns(["click"]).append_column("event", event), tmp_path / f"events.{ending}")
+    config = {**FEATURES, "label": {"column": "event", "equals": ["buy", "cart"]}}
+    report = launch(make_request(tmp_path / f"events.{ending}", tmp_path / "run", config=config))
+    assert report.rows.bad == event.null_count
+    assert report.rows.positives == click[np.arange(len(click)) % 50 != 0].sum()
+
+
+def test_values_of_a_label_may_be_numbers_too(stream, tmp_path):
+    config = {**FEATURES, "label": {"equals": ["1"]}}
+    found = launch(make_request(stream, tmp_path / "equals", config=config))
+    assert found.rows.positives == launch(make_request(stream, tmp_path / "plain")).rows.positives
+
+
 def test_without_a_positive_a_label_that_is_missing_leaves_the_row_out(stream, tmp_path):
     rows = pq.read_table(stream)
     click = rows["click"].to_numpy()

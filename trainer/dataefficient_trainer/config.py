@@ -79,6 +79,8 @@ class Label:
     """Positive where the column is at least this."""
     any_of: tuple[str, ...] = ()
     """Several columns in the place of one: positive where any of them is."""
+    equals: tuple[str, ...] = ()
+    """Positive where the column is one of these, as text."""
 
     def columns(self, default: str) -> tuple[str, ...]:
         """The columns that the label is computed from; ``default`` is that of the request."""
@@ -281,15 +283,19 @@ def _columns(value: Any, path: str) -> tuple[str, ...]:
 
 
 def _label(value: Any, path: str) -> Label:
-    body = _object(value, path, ("column", "atLeast", "anyOf"))
-    if "column" in body and "anyOf" in body:
-        raise UserError(f"{path}: give only one of column and anyOf")
+    body = _object(value, path, ("column", "atLeast", "anyOf", "equals"))
+    for one, other in (("column", "anyOf"), ("atLeast", "equals")):
+        if one in body and other in body:
+            raise UserError(f"{path}: give only one of {one} and {other}")
     column = _text(body["column"], f"{path}.column") if "column" in body else None
     at_least = _number(body["atLeast"], f"{path}.atLeast", -1e12) if "atLeast" in body else None
     any_of = _texts(body["anyOf"], f"{path}.anyOf") if "anyOf" in body else ()
     if "anyOf" in body and len(any_of) < 2:
         raise UserError(f"{path}.anyOf: expected two columns or more, found {list(any_of)}")
-    return Label(column, at_least, any_of)
+    equals = _texts(body["equals"], f"{path}.equals") if "equals" in body else ()
+    if "equals" in body and not equals:
+        raise UserError(f"{path}.equals: no value is given; name those that are positive")
+    return Label(column, at_least, any_of, equals)
 
 
 def _time_format(value: Any, path: str) -> str:

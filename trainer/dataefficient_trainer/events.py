@@ -169,12 +169,19 @@ class Stream:
         """The label's columns, for people and to tell labels apart."""
         return " or ".join(self.labels)
 
-    def _check_columns(self) -> None:
-        source, parts = self.source, self.config.time.parts
+    def _check_label(self) -> None:
         label = self.config.label
         named = "anyOf" if label.any_of else "column" if label.column is not None else None
         for name in self.labels:
-            self._check_number(name, "data.label" if named is None else f"trainer.config.label.{named}")
+            what = "data.label" if named is None else f"trainer.config.label.{named}"
+            if label.equals:
+                self._check_flat(name, what)
+            else:
+                self._check_number(name, what)
+
+    def _check_columns(self) -> None:
+        source, parts = self.source, self.config.time.parts
+        self._check_label()
         for name, column in parts.items():
             self._check_number(column, f"trainer.config.time.parts.{name}")
         for prediction, what in (
@@ -278,6 +285,8 @@ class Stream:
 
     def _label_of(self, batch: Any, name: str) -> npt.NDArray[np.int8]:
         column = _coded(batch.column(name))
+        if self.config.label.equals:
+            return self._equal(column)
         if pa.types.is_dictionary(column.type) and files.is_text(column.type.value_type):
             # As booleans are written in CSV; each word is looked at once.
             words = pc.replace_substring_regex(column.dictionary, "^(?i:true)$", "1")
@@ -291,9 +300,18 @@ class Stream:
         if odd.sum() * 2 > len(values):
             raise DataError(
                 f"data.label: column {name!r} holds values such as {values[odd][0]:g}; a label is 0 or "
-                "1: set trainer.config.label.atLeast to make one"
+                "1: set trainer.config.label.atLeast or .equals to make one"
             )
         return np.where(missing | odd, -1, values).astype(np.int8)
+
+    def _equal(self, column: Any) -> npt.NDArray[np.int8]:
+        """1 where a column is one of the values that are positive, -1 where it is missing."""
+        coded = pa.types.is_dictionary(column.type)
+        words = (column.dictionary if coded else column).cast(pa.string())
+        positive = pc.is_in(words, value_set=pa.array(self.config.label.equals)).cast(pa.int8())
+        positive = pc.if_else(pc.is_valid(words), positive, None)
+        found = positive.take(column.indices) if coded else positive
+        return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int8)
 
     def _hash(self, batch: Any, names: tuple[str, ...], times: Times) -> Hashes:
         """Hash of some columns; an assembled time stands for itself."""

@@ -37,7 +37,9 @@ class Models:
 
 def identity(stream: Stream) -> dict[str, Any]:
     """What two checkpoints must share to be compared or continued."""
-    label = {"column": stream.label, "atLeast": stream.config.label.at_least}
+    label: dict[str, Any] = {"column": stream.label, "atLeast": stream.config.label.at_least}
+    if stream.config.label.equals:
+        label["equals"] = list(stream.config.label.equals)
     return {"layout": stream.layout.to_json(), "label": label}
 
 

@@ -30,8 +30,8 @@ def check_rows(request: RunRequest, stream: Stream, state: State) -> None:
         if counts.unusable:
             raise DataError(
                 f"data.label: none of the {counts.unusable:,} rows of the interval has a usable label in "
-                f"column {stream.label!r}: it must hold 0 and 1, or numbers with "
-                "trainer.config.label.atLeast; name another column, or convert it"
+                f"column {stream.label!r}: it must hold 0 and 1, or what "
+                "trainer.config.label.atLeast or .equals makes one of; name another column, or convert it"
             )
         if stream.timeless and stream.timeless == stream.read_rows:
             strange, parts = stream.strange_time, stream.config.time.parts

@@ -42,6 +42,12 @@ from dataefficient.estimate.errors import EstimateError
     help="The label column is a number: positive from N on, such as a delay of 15.",
 )
 @click.option(
+    "--label-equals",
+    multiple=True,
+    metavar="VALUE[,VALUE]",
+    help="The label column holds values: positive are these, such as buy,cart.",
+)
+@click.option(
     "--key",
     "keys",
     multiple=True,
@@ -99,6 +105,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
     rows_in_order: bool,  # noqa: FBT001
     labels: tuple[str, ...],
     label_at_least: float | None,
+    label_equals: tuple[str, ...],
     time_format: str | None,
     keys: tuple[str, ...],
     features: str | None,
@@ -140,6 +147,8 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
         raise EstimateError(
             "--time-format: there is no time with --rows-in-order; leave it out", ExitCode.USER_ERROR
         )
+    if label_at_least is not None and label_equals:
+        raise EstimateError("give only one of --label-at-least and --label-equals", ExitCode.USER_ERROR)
     if not _list(labels):
         raise EstimateError("--label: no column is named", ExitCode.USER_ERROR)
     for path in (html, write_resource):
@@ -156,6 +165,7 @@ def estimate_command(  # noqa: PLR0917 - click passes them by name
             time=time_column,
             label=_list(labels),
             at_least=label_at_least,
+            equals=_list(label_equals),
             time_format=time_format,
             key=_list(keys),
             features=features,

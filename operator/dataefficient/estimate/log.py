@@ -47,7 +47,7 @@ _PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column plays which part; ``at_least`` makes a label out of a number."""
+    """Which column plays which part; ``at_least`` and ``equals`` make a label out of a column's values."""
 
     time: str
     """The column, or ``ROW_TIME`` where ``in_order``."""
@@ -55,6 +55,7 @@ class Roles:
     key: tuple[str, ...] = ()
     served: str | None = None
     at_least: float | None = None
+    equals: tuple[str, ...] = ()
     time_format: str | None = None
     in_order: bool = False
     """There is no time: rows lie in the order of it."""

@@ -43,6 +43,8 @@ class Wishes:
     label: tuple[str, ...]
     """One column, or several of which any makes a row positive."""
     at_least: float | None
+    equals: tuple[str, ...]
+    """Values of the label's column that are positive; empty: it holds 0 and 1, or numbers."""
     time_format: str | None
     key: tuple[str, ...]
     features: str | None
@@ -75,6 +77,7 @@ def estimate_and_show(wishes: Wishes) -> None:
             key=wishes.key,
             served=wishes.served,
             at_least=wishes.at_least,
+            equals=wishes.equals,
             time_format=wishes.time_format,
             in_order=wishes.time is None,
         ),

@@ -45,10 +45,12 @@ def resource(options: Options, prepared: Prepared, learning_rate: float | None) 
         config["learningRate"] = learning_rate
     if roles.any_of:
         config["label"] = {"anyOf": list(roles.any_of)}
-    elif roles.at_least is not None:
+    elif roles.at_least is not None or roles.equals:
         config["label"] = {"column": roles.label}
     if roles.at_least is not None:
         config["label"]["atLeast"] = roles.at_least
+    if roles.equals:
+        config["label"]["equals"] = list(roles.equals)
     if time := _time(options, prepared):
         config["time"] = time
     names = prepared.log.names

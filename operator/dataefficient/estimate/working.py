@@ -99,6 +99,12 @@ def copy(log: Log, roles: Roles, folder: Path, *, most: int = MAX_ROWS) -> Worki
         pq.write_table(table.take(pa.array(order)), target, row_group_size=ROWS_PER_GROUP)
         times, labels = times[order], labels[order]
     if state.positives in (0, state.kept):
+        if roles.equals and not state.positives:
+            raise EstimateError(
+                f"--label-equals {','.join(roles.equals)}: no row has it in {roles.label}, whose values are "
+                f"such as {state.words}",
+                ExitCode.USER_ERROR,
+            )
         only = int(state.positives > 0)
         raise EstimateError(
             f"--label {roles.label}: all {state.kept:,} usable rows have the label {only}; nothing can be "
@@ -183,6 +189,7 @@ class _Copy:
         self.read = self.kept = self.positives = self.bad_labels = self.bad_times = self.bad_lines = 0
         self.exact, self.left_out = True, False
         self.late: int | None = 0
+        self.words = ""
         self.times: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         self.labels: list[np.ndarray[Any, np.dtype[np.int8]]] = []
         self.time = TimeColumn(roles.time, roles.time_format)
@@ -267,13 +274,18 @@ class _Copy:
 
     def _label_of(self, name: str, column: Any) -> Any:
         kind = column.type
+        if self.roles.equals:
+            words = column.cast(pa.string())
+            self.words = self.words or some(words)
+            positive = pc.is_in(words, value_set=pa.array(self.roles.equals)).cast(pa.int8())
+            return pc.if_else(pc.is_valid(words), positive, None)
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
         if pa.types.is_decimal(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind):
             column, number = column.cast(pa.float64()), True
         if not number:
             raise EstimateError(
-                f"--label {name}: the column holds {kind} (such as {some(column)}), not 0 and 1; name a 0/1 column, or "
-                "add one to the log",
+                f"--label {name}: the column holds {kind} (such as {some(column)}), not 0 and 1; say which "
+                "values are positive: --label-equals VALUE",
                 ExitCode.USER_ERROR,
             )
         if pa.types.is_floating(column.type):
