@@ -192,12 +192,15 @@ def test_the_page_says_how_much_of_a_long_log_was_looked_at(folder, monkeypatch,
 
 
 @pytest.mark.parametrize("most", [ROWS, 300])
-def test_lines_that_do_not_fit_are_left_out_and_counted(folder, tmp_path, most):
-    place = folder("csv")
+@pytest.mark.parametrize(
+    ("kind", "odd", "end"), [("csv", "1,2\n", "cut off,"), ("jsonl", '{"clicked": "yes"}\n', '{"ts": "20')]
+)
+def test_lines_that_do_not_fit_are_left_out_and_counted(folder, tmp_path, most, kind, odd, end):
+    place = folder(kind)
     for name in ("a", "c"):
-        path = Path(f"{place}/{name}.csv")
+        path = Path(f"{place}/{name}.{kind}")
         lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join([*lines[:1], "oops\n", *lines[1:-5], "1,2\n", *lines[-5:], "cut off,"]))
+        path.write_text("".join([*lines[:1], "oops\n", *lines[1:-5], odd, *lines[-5:], end]))
     found = copy(open_log(place), ROLES, tmp_path, most=most)
     assert found.bad_lines == (6 if most == ROWS else 2)
     assert pq.read_table(found.path)["ad"].to_pylist()[-1] == ROWS - 1
@@ -208,7 +211,7 @@ def test_lines_that_do_not_fit_are_told(folder, tmp_path):
     with Path(f"{place}/c.csv").open("a") as file:
         file.write("cut off,")
     found = prepare(Options(place, ROLES, 1.0, 0.002, ("true",)), tmp_path)
-    assert "Lines with too many values or too few were left out: 1." in found.notes
+    assert "Lines of text that do not fit its columns were left out: 1." in found.notes
 
 
 @pytest.fixture
@@ -247,3 +250,12 @@ def test_rows_that_lie_anywhere_are_not_called_late(long, write, tmp_path):
     found = prepare(Options(write(mixed), ROLES, 1.0, 0.002, ("true",)), tmp_path)
     assert found.working.late is None
     assert any("sort the log before using it" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("text", ['[{"a": 1},\n{"a": 2}]\n', "oops\n"])
+def test_what_is_no_json_lines_is_refused(tmp_path, text):
+    (tmp_path / "log.json").write_text(text)
+    with pytest.raises(
+        EstimateError, match=r"log.json: cannot be read as json: .*is it one JSON object a line\?"
+    ):
+        open_log(str(tmp_path / "log.json"))

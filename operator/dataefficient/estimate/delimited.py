@@ -44,10 +44,12 @@ class Delimited:
         )
         return ds.dataset(place, format=options)
 
-    def batches(self, file: Any, header: bytes, schema: Any) -> Iterator[Any]:
-        """What is left of an open file, after its header, by a schema; columns that it lacks are missing."""
+    def batches(self, file: Any, header: bytes, schema: Any, *, begun: bool) -> Iterator[Any]:
+        """What is left of an open file, by a schema; columns that it lacks are missing."""
         read = pa_csv.ReadOptions(
-            block_size=BLOCK_BYTES, column_names=self.names or _values(header, self.separator)
+            block_size=BLOCK_BYTES,
+            column_names=self.names or _values(header, self.separator),
+            skip_rows=int(self.headed and not begun),
         )
         convert = pa_csv.ConvertOptions(
             **_MISSING, column_types=schema, include_columns=schema.names, include_missing_columns=True

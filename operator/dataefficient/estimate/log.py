@@ -39,7 +39,7 @@ _ENDINGS = {
 _NEEDED = {
     "csv": "text whose first line names the columns (else: --columns A,B,...)",
     "parquet": "Parquet",
-    "json": "one JSON object a line, each field of one type throughout",
+    "json": "one JSON object a line",
 }
 _COLUMN: TypeAdapter[str] = TypeAdapter(Column)
 _PARQUET_MAGIC = b"PAR1"

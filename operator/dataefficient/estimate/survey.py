@@ -118,7 +118,7 @@ def _data_notes(found: Prepared, options: Options) -> Iterator[str]:
         if count:
             yield f"{count:,} rows without a {what} were left out."
     if working.bad_lines:
-        yield f"Lines with too many values or too few were left out: {working.bad_lines:,}."
+        yield f"Lines of text that do not fit its columns were left out: {working.bad_lines:,}."
     shared, looked = judged.duplicates(working, found.key)
     if roles.key and shared:
         yield (

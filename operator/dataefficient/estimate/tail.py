@@ -7,8 +7,9 @@ the time that parsing takes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -23,6 +24,10 @@ _CHUNK_BYTES = 8 << 20
 _NEWLINE = ord("\n")
 
 
+Reader = Callable[[list[str]], Iterator[Any]]
+"""Gives batches of a file, of the columns that are named."""
+
+
 @dataclass(frozen=True)
 class Tail:
     """The end of a log: at least the rows that are wanted, or all there are."""
@@ -35,8 +40,8 @@ class Tail:
     """Place in the log of the first of them."""
     exact: bool
     """Whether ``first`` was counted; else it is estimated by the bytes before it."""
-    before: tuple[Any, ...]
-    """Files, as datasets, that are left out wholly or in part, oldest first."""
+    before: tuple[Reader, ...]
+    """Files that are left out wholly or in part, oldest first."""
 
 
 def last(log: Log, names: list[str], wanted: int, *, batch_rows: int, exact: bool) -> Tail:
@@ -46,7 +51,7 @@ def last(log: Log, names: list[str], wanted: int, *, batch_rows: int, exact: boo
         log: where they are.
         names: columns to read.
         wanted: rows to read.
-        batch_rows: most rows of a batch, where whole files are read.
+        batch_rows: most rows of a batch of Parquet.
         exact: count also where their place would be estimated, by reading all text.
 
     Raises:
@@ -55,7 +60,7 @@ def last(log: Log, names: list[str], wanted: int, *, batch_rows: int, exact: boo
     """
     if log.form is None:
         return _of_parquet(log, names, wanted, batch_rows)
-    return _of_text(log, log.form, names, wanted, batch_rows, exact=exact)
+    return _of_text(log, log.form, names, wanted, exact=exact)
 
 
 def _of_parquet(log: Log, names: list[str], wanted: int, batch_rows: int) -> Tail:
@@ -71,59 +76,48 @@ def _of_parquet(log: Log, names: list[str], wanted: int, batch_rows: int) -> Tai
         kept.append(fragment.subset(row_group_ids=ids[::-1]))
         if groups:
             fragments.append(fragment)
-    batches = _all(log.source, kept[::-1], names, batch_rows)
-    return Tail(batches, rows, log.rows - rows, exact=True, before=_each(log.source, fragments))
+    batches = _decoded(log.source, kept[::-1], batch_rows, names)
+    before = tuple(partial(_decoded, log.source, [fragment], batch_rows) for fragment in fragments)
+    return Tail(batches, rows, log.rows - rows, exact=True, before=before)
 
 
-def _of_text(log: Log, form: Text, names: list[str], wanted: int, batch_rows: int, *, exact: bool) -> Tail:
-    source, files = log.source, log.source.filesystem
-    header = int(form.headed)
-    fragments, kept, rows, size = list(source.get_fragments()), [], 0, 0
-    cut: Any = None
-    begun: Iterator[Any] = iter(())
-    first = 0
-    while fragments and rows < wanted and cut is None:
-        fragment = fragments.pop()
-        lines = _Lines.of(files, fragment.path)
-        size += _size(files, fragment.path)
+def _of_text(log: Log, form: Text, names: list[str], wanted: int, *, exact: bool) -> Tail:
+    files, header = log.source.filesystem, int(form.headed)
+    paths, kept, rows, size = list(log.source.files), list[tuple[str, int]](), 0, 0
+    first, cut = 0, None
+    while paths and rows < wanted and cut is None:
+        path = paths.pop()
+        lines = _Lines.of(files, path)
+        size += _size(files, path)
         place = lines.place_before(lines.total - (wanted - rows))
         if place is None:
-            kept.append(fragment)
+            kept.append((path, 0))
             rows += max(0, lines.total - header)
             continue
         line, offset = place
-        cut, begun = fragment, _rest(source, form, fragment, names, offset)
+        kept.append((path, offset))
         rows += lines.total - line
-        first = line - header
+        first, cut = line - header, path
     if exact:
-        first += sum(max(0, _Lines.of(files, one.path).total - header) for one in fragments)
+        first += sum(max(0, _Lines.of(files, one).total - header) for one in paths)
     else:
-        first += round(sum(_size(files, one.path) for one in fragments) * (first + rows) / max(1, size))
-    batches = chain(begun, _all(source, kept[::-1], names, batch_rows))
-    before = _each(source, fragments if cut is None else [*fragments, cut])
-    return Tail(batches, rows, first, exact=exact or not fragments, before=before)
+        first += round(sum(_size(files, one) for one in paths) * (first + rows) / max(1, size))
+    batches = chain.from_iterable(_parsed(log.source, form, *place, names) for place in kept[::-1])
+    before = (*paths, cut) if cut is not None else tuple(paths)
+    heads = tuple(partial(_parsed, log.source, form, one, 0) for one in before)
+    return Tail(batches, rows, first, exact=exact or not paths, before=heads)
 
 
-def _dataset(source: Any, fragments: list[Any]) -> Any:
-    return ds.FileSystemDataset(fragments, source.schema, source.format, source.filesystem)
+def _decoded(source: Any, fragments: list[Any], batch_rows: int, names: list[str]) -> Iterator[Any]:
+    """Batches of parts of Parquet files."""
+    parts = ds.FileSystemDataset(fragments, source.schema, source.format, source.filesystem)
+    yield from parts.to_batches(columns=names, batch_size=batch_rows)
 
 
-def _all(source: Any, fragments: list[Any], names: list[str], batch_rows: int) -> Iterator[Any]:
-    yield from _dataset(source, fragments).to_batches(columns=names, batch_size=batch_rows)
-
-
-def _each(source: Any, fragments: list[Any]) -> tuple[Any, ...]:
-    return tuple(_dataset(source, [fragment]) for fragment in fragments)
-
-
-def _size(files: Any, path: str) -> int:
-    return int(files.get_file_info(path).size)
-
-
-def _rest(source: Any, form: Text, fragment: Any, names: list[str], offset: int) -> Iterator[Any]:
-    """Batches of a file from a place in it on; of a packed one, once it is unpacked."""
+def _parsed(source: Any, form: Text, path: str, offset: int, names: list[str]) -> Iterator[Any]:
+    """Batches of a text from a place in it on; of a packed one, once it is unpacked."""
     schema = pa.schema([source.schema.field(name) for name in names])
-    files, path = source.filesystem, fragment.path
+    files, begun = source.filesystem, offset > 0
     if path.lower().endswith(PACKED):
         file = files.open_input_stream(path)
         while offset and (passed := file.read(min(offset, _CHUNK_BYTES))):
@@ -132,7 +126,11 @@ def _rest(source: Any, form: Text, fragment: Any, names: list[str], offset: int)
         file = files.open_input_file(path)
         file.seek(offset)
     with file:
-        yield from form.batches(file, first_line(path, files), schema)
+        yield from form.batches(file, first_line(path, files), schema, begun=begun)
+
+
+def _size(files: Any, path: str) -> int:
+    return int(files.get_file_info(path).size)
 
 
 class _Lines:

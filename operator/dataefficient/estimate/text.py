@@ -23,7 +23,7 @@ class Text(Protocol):
 
     @property
     def refused(self) -> list[int]:
-        """Grows by an entry with each line that is left out, since it has too many values or too few."""
+        """Grows by an entry with each line that is left out, since it does not fit the columns."""
 
     @property
     def headed(self) -> bool:
@@ -36,13 +36,14 @@ class Text(Protocol):
             OSError, ValueError, pyarrow.ArrowException: they cannot be read so.
         """
 
-    def batches(self, file: Any, header: bytes, schema: Any) -> Iterator[Any]:
-        """What is left of an open file, at the begin of a line after the first one.
+    def batches(self, file: Any, header: bytes, schema: Any, *, begun: bool) -> Iterator[Any]:
+        """What is left of an open file, at the begin of a line.
 
         Args:
             file: open and unpacked.
             header: its first line.
             schema: of the columns that are wanted, as the dataset has them.
+            begun: the first line was passed.
         """
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from dataefficient.contract import ExitCode
 from dataefficient.estimate.errors import EstimateError
 from dataefficient.estimate.log import ROWS_FROM, Log, Roles, cause, may_be_feature
-from dataefficient.estimate.tail import last
+from dataefficient.estimate.tail import Reader, last
 from dataefficient.estimate.times import TimeColumn, some
 
 MAX_ROWS = 20_000_000
@@ -54,7 +54,7 @@ class Working:
     bad_times: int
     """Rows without a time, left out."""
     bad_lines: int
-    """Lines of text with too many values or too few, left out; no rows."""
+    """Lines of text that do not fit the columns, left out; no rows."""
     late: int | None
     """Seconds by which a row is older than one before it at most, rounded up; None: rows lie anywhere."""
     time_unit: str | None
@@ -234,14 +234,15 @@ class _Copy:
         self.bad_lines = len(refused)
         self.late = _lateness(np.concatenate([*before, *self.times])) if self.times else 0
 
-    def _begins(self, before: tuple[Any, ...]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    def _begins(self, before: tuple[Reader, ...]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
         """The first time of files that are left out, or of some of them, evenly spread."""
         name = self.roles.time
         if self.roles.in_order or not before:
             return []
         places = np.unique(np.linspace(0, len(before) - 1, _LOOKED_AT).astype(int))
-        heads = [before[place].head(_HEAD_ROWS, columns=[name])[name] for place in places]
-        return [_microseconds(pc.drop_null(self.time.read(head)).slice(0, 1)) for head in heads]
+        heads = (next(before[place]([name]), None) for place in places)
+        found = (self.time.read(head.column(name).slice(0, _HEAD_ROWS)) for head in heads if head is not None)
+        return [_microseconds(pc.drop_null(times).slice(0, 1)) for times in found]
 
     def _usable(self, batch: Any, row: int) -> Any:
         table = pa.Table.from_batches([batch])
