@@ -24,10 +24,10 @@ def fields(head: bytes) -> Any:
     try:
         return _read(head, pa.schema([]), "infer").schema
     except pa.ArrowInvalid:
-        lines = head.splitlines(keepends=True)
-        if len(lines) < 2:
+        cut = _middle(head)
+        if not cut:
             raise
-        return fields(b"".join(lines[: len(lines) // 2]))
+        return fields(head[:cut])
 
 
 def parsed(block: bytes, types: Mapping[str, Any], columns: list[str], refused: list[int]) -> Any:
@@ -44,13 +44,18 @@ def parsed(block: bytes, types: Mapping[str, Any], columns: list[str], refused: 
     try:
         return _table(block, types, columns)
     except pa.ArrowInvalid:
-        middle = len(block) // 2
-        cut = block.find(b"\n", middle, -1) + 1 or block.rfind(b"\n", 0, middle) + 1
+        cut = _middle(block)
         if not cut:
             refused.append(1)
             return _empty(columns)
         halves = (parsed(half, types, columns, refused) for half in (block[:cut], block[cut:]))
         return pa.concat_tables(halves, promote_options="permissive")
+
+
+def _middle(block: bytes) -> int:
+    """Where a line begins near the middle of a block; 0: it is one line."""
+    middle = len(block) // 2
+    return block.find(b"\n", middle, -1) + 1 or block.rfind(b"\n", 0, middle) + 1
 
 
 def _table(block: bytes, types: Mapping[str, Any], columns: list[str]) -> Any:

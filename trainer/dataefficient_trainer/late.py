@@ -28,9 +28,6 @@ def lateness(times: Times, newest: int = MISSING_TIME) -> Times:
         times: of rows in the order of the stream, shape (rows,); without a time a row is not late.
         newest: time of the newest row before them.
     """
-    if newest == MISSING_TIME and len(times):
-        known = times[times != MISSING_TIME]
-        newest = int(known[0]) if len(known) else newest
     peaks = np.maximum.accumulate(np.maximum(times, newest))
     return np.where(times == MISSING_TIME, 0, peaks - times)
 

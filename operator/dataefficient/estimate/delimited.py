@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -27,8 +27,6 @@ class Delimited:
     separator: str
     names: tuple[str, ...] | None
     """Columns of a file without a header, in its order; None: its first line names them."""
-    refused: list[int] = field(default_factory=list, compare=False)
-    """As ``text.Text`` has it."""
 
     @property
     def headed(self) -> bool:
@@ -38,13 +36,15 @@ class Delimited:
     def dataset(self, place: str | list[str]) -> Any:
         """The files as one Arrow dataset; the place is a folder or files."""
         options = ds.CsvFileFormat(
-            parse_options=self._parse,
+            parse_options=self._parse([]),
             convert_options=pa_csv.ConvertOptions(**_MISSING),
             read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, column_names=self.names),
         )
         return ds.dataset(place, format=options)
 
-    def batches(self, file: Any, header: bytes, schema: Any, *, begun: bool) -> Iterator[Any]:
+    def batches(
+        self, file: Any, header: bytes, schema: Any, refused: list[int], *, begun: bool
+    ) -> Iterator[Any]:
         """What is left of an open file, by a schema; columns that it lacks are missing."""
         read = pa_csv.ReadOptions(
             block_size=BLOCK_BYTES,
@@ -54,12 +54,11 @@ class Delimited:
         convert = pa_csv.ConvertOptions(
             **_MISSING, column_types=schema, include_columns=schema.names, include_missing_columns=True
         )
-        yield from pa_csv.open_csv(file, read, self._parse, convert)
+        yield from pa_csv.open_csv(file, read, self._parse(refused), convert)
 
-    @property
-    def _parse(self) -> Any:
+    def _parse(self, refused: list[int]) -> Any:
         def refuse(row: Any) -> str:  # noqa: ARG001
-            self.refused.append(1)
+            refused.append(1)
             return "skip"
 
         return pa_csv.ParseOptions(delimiter=self.separator, invalid_row_handler=refuse)

@@ -22,36 +22,47 @@ class JsonLines:
     names = None
     headed = False
 
-    def __init__(self) -> None:
-        self.refused: list[int] = []
-
     def dataset(self, place: str | list[str]) -> Any:
         """The files as one Arrow dataset, with the types of the first file's begin."""
         files = ds.dataset(place, schema=pa.schema([]), format="json")
         with files.filesystem.open_input_stream(files.files[0]) as file:
             return files.replace_schema(_schema(next(_blocks(file), b"")))
 
-    def batches(self, file: Any, header: bytes, schema: Any, *, begun: bool) -> Iterator[Any]:  # noqa: ARG002
+    def batches(
+        self,
+        file: Any,
+        header: bytes,  # noqa: ARG002
+        schema: Any,
+        refused: list[int],
+        *,
+        begun: bool,  # noqa: ARG002
+    ) -> Iterator[Any]:
         """What is left of an open file, by a schema; columns that a line lacks are missing."""
         for block in _blocks(file):
-            yield from self._parsed(block, schema)
+            yield from _parsed(block, schema, refused)
 
-    def _parsed(self, block: bytes, schema: Any) -> Iterator[Any]:
-        if not block.strip():
+
+def _parsed(block: bytes, schema: Any, refused: list[int]) -> Iterator[Any]:
+    if not block.strip():
+        return
+    parse = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
+    try:
+        table = json.read_json(pa.BufferReader(block), parse_options=parse)
+    except pa.ArrowInvalid:
+        cut = _middle(block)
+        if not cut:
+            refused.append(1)
             return
-        parse = json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-        try:
-            table = json.read_json(pa.BufferReader(block), parse_options=parse)
-        except pa.ArrowInvalid:
-            middle = len(block) // 2
-            cut = block.find(b"\n", middle, -1) + 1 or block.rfind(b"\n", 0, middle) + 1
-            if not cut:
-                self.refused.append(1)
-                return
-            yield from self._parsed(block[:cut], schema)
-            yield from self._parsed(block[cut:], schema)
-        else:
-            yield from table.to_batches()
+        yield from _parsed(block[:cut], schema, refused)
+        yield from _parsed(block[cut:], schema, refused)
+    else:
+        yield from table.to_batches()
+
+
+def _middle(block: bytes) -> int:
+    """Where a line begins near the middle of a block; 0: it is one line."""
+    middle = len(block) // 2
+    return block.find(b"\n", middle, -1) + 1 or block.rfind(b"\n", 0, middle) + 1
 
 
 def _blocks(file: Any) -> Iterator[bytes]:
@@ -76,7 +87,7 @@ def _schema(head: bytes) -> Any:
     try:
         return json.read_json(pa.BufferReader(head)).schema
     except pa.ArrowInvalid:
-        cut = head.find(b"\n", len(head) // 2, -1) + 1 or head.rfind(b"\n", 0, len(head) // 2) + 1
+        cut = _middle(head)
         if not cut:
             raise
         return _schema(head[:cut])

@@ -33,13 +33,15 @@ class Tail:
     """The end of a log: at least the rows that are wanted, or all there are."""
 
     batches: Iterator[Any]
-    """Its rows, in the order of the log. Nothing is parsed before the first is asked for."""
+    """Its rows, in the order of the log."""
     rows: int
     """How many they are; blank lines of text count."""
     first: int
     """Place in the log of the first of them."""
     exact: bool
     """Whether ``first`` was counted; else it is estimated by the bytes before it."""
+    refused: list[int]
+    """Grows by an entry with each line of ``batches`` that is left out, since it does not fit the columns."""
     before: tuple[Reader, ...]
     """Files that are left out wholly or in part, oldest first."""
 
@@ -78,34 +80,27 @@ def _of_parquet(log: Log, names: list[str], wanted: int, batch_rows: int) -> Tai
             fragments.append(fragment)
     batches = _decoded(log.source, kept[::-1], batch_rows, names)
     before = tuple(partial(_decoded, log.source, [fragment], batch_rows) for fragment in fragments)
-    return Tail(batches, rows, log.rows - rows, exact=True, before=before)
+    return Tail(batches, rows, log.rows - rows, exact=True, refused=[], before=before)
 
 
 def _of_text(log: Log, form: Text, names: list[str], wanted: int, *, exact: bool) -> Tail:
     files, header = log.source.filesystem, int(form.headed)
-    paths, kept, rows, size = list(log.source.files), list[tuple[str, int]](), 0, 0
-    first, cut = 0, None
-    while paths and rows < wanted and cut is None:
+    paths, kept, rows, size, first = list(log.source.files), list[tuple[str, int]](), 0, 0, 0
+    while paths and rows < wanted:
         path = paths.pop()
-        lines = _Lines.of(files, path)
-        size += _size(files, path)
-        place = lines.place_before(lines.total - (wanted - rows))
-        if place is None:
-            kept.append((path, 0))
-            rows += max(0, lines.total - header)
-            continue
-        line, offset = place
+        lines = _Lines.of(files, path, header)
+        line, offset = lines.place_before(lines.total - (wanted - rows))
         kept.append((path, offset))
-        rows += lines.total - line
-        first, cut = line - header, path
+        rows, size, first = rows + max(0, lines.total - line), size + _size(files, path), line - header
+    before = (*paths, kept[-1][0]) if first else tuple(paths)
     if exact:
-        first += sum(max(0, _Lines.of(files, one).total - header) for one in paths)
+        first += sum(max(0, _Lines.of(files, one, header).total - header) for one in paths)
     else:
         first += round(sum(_size(files, one) for one in paths) * (first + rows) / max(1, size))
-    batches = chain.from_iterable(_parsed(log.source, form, *place, names) for place in kept[::-1])
-    before = (*paths, cut) if cut is not None else tuple(paths)
-    heads = tuple(partial(_parsed, log.source, form, one, 0) for one in before)
-    return Tail(batches, rows, first, exact=exact or not paths, before=heads)
+    refused: list[int] = []
+    batches = chain.from_iterable(_parsed(log.source, form, *place, refused, names) for place in kept[::-1])
+    heads = tuple(partial(_parsed, log.source, form, one, 0, []) for one in before)
+    return Tail(batches, rows, first, exact=exact or not paths, refused=refused, before=heads)
 
 
 def _decoded(source: Any, fragments: list[Any], batch_rows: int, names: list[str]) -> Iterator[Any]:
@@ -114,7 +109,9 @@ def _decoded(source: Any, fragments: list[Any], batch_rows: int, names: list[str
     yield from parts.to_batches(columns=names, batch_size=batch_rows)
 
 
-def _parsed(source: Any, form: Text, path: str, offset: int, names: list[str]) -> Iterator[Any]:
+def _parsed(  # noqa: PLR0917
+    source: Any, form: Text, path: str, offset: int, refused: list[int], names: list[str]
+) -> Iterator[Any]:
     """Batches of a text from a place in it on; of a packed one, once it is unpacked."""
     schema = pa.schema([source.schema.field(name) for name in names])
     files, begun = source.filesystem, offset > 0
@@ -126,7 +123,7 @@ def _parsed(source: Any, form: Text, path: str, offset: int, names: list[str]) -
         file = files.open_input_file(path)
         file.seek(offset)
     with file:
-        yield from form.batches(file, first_line(path, files), schema, begun=begun)
+        yield from form.batches(file, first_line(path, files), schema, refused, begun=begun)
 
 
 def _size(files: Any, path: str) -> int:
@@ -141,9 +138,9 @@ class _Lines:
         self._places = places
 
     @classmethod
-    def of(cls, files: Any, path: str) -> _Lines:
-        """Read a text once."""
-        places: list[tuple[int, int]] = []
+    def of(cls, files: Any, path: str, header: int) -> _Lines:
+        """Read a text once; its header, lines that are no rows, is passed where it is parsed."""
+        places = [(header, 0)]
         offset, lines, byte = 0, 0, _NEWLINE
         chunk = np.empty(_CHUNK_BYTES, np.uint8)
         with files.open_input_stream(path) as stream:
@@ -158,7 +155,7 @@ class _Lines:
                 )
         return cls(lines + (byte != _NEWLINE), places)
 
-    def place_before(self, line: int) -> tuple[int, int] | None:
-        """The last line that is known and not after one, and its offset; None: that is the first line."""
+    def place_before(self, line: int) -> tuple[int, int]:
+        """The last line that is known and not after one, or the first row, and its offset."""
         known = bisect_right(self._places, line, key=lambda place: place[0])
-        return self._places[known - 1] if known else None
+        return self._places[max(0, known - 1)]

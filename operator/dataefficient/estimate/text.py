@@ -22,10 +22,6 @@ class Text(Protocol):
         """Columns, in the order of the files, where these do not name them."""
 
     @property
-    def refused(self) -> list[int]:
-        """Grows by an entry with each line that is left out, since it does not fit the columns."""
-
-    @property
     def headed(self) -> bool:
         """Whether the first line of a file is a header."""
 
@@ -36,13 +32,16 @@ class Text(Protocol):
             OSError, ValueError, pyarrow.ArrowException: they cannot be read so.
         """
 
-    def batches(self, file: Any, header: bytes, schema: Any, *, begun: bool) -> Iterator[Any]:
+    def batches(
+        self, file: Any, header: bytes, schema: Any, refused: list[int], *, begun: bool
+    ) -> Iterator[Any]:
         """What is left of an open file, at the begin of a line.
 
         Args:
             file: open and unpacked.
             header: its first line.
             schema: of the columns that are wanted, as the dataset has them.
+            refused: one more entry for each line that is left out, since it does not fit the columns.
             begun: the first line was passed.
         """
 

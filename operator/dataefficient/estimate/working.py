@@ -214,8 +214,6 @@ class _Copy:
         skip = end.first + max(0, end.rows - most)
         self.left_out = skip > 0
         before = self._begins(end.before)
-        refused = log.form.refused if log.form else []
-        refused.clear()  # of what was looked at until here
         writer: Any = None
         try:
             for batch in end.batches:
@@ -231,7 +229,7 @@ class _Copy:
         finally:
             if writer is not None:
                 writer.close()
-        self.bad_lines = len(refused)
+        self.bad_lines = len(end.refused)
         self.late = _lateness(np.concatenate([*before, *self.times])) if self.times else 0
 
     def _begins(self, before: tuple[Reader, ...]) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
