@@ -7,8 +7,16 @@ import pytest
 
 from cluster import objects
 from dataefficient.cluster import names
-from dataefficient.cluster.ending import POD_SECONDS, START_SECONDS, next_look, noticed, patience, why
-from dataefficient.cluster.outcome import Live
+from dataefficient.cluster.ending import (
+    LINGER_SECONDS,
+    POD_SECONDS,
+    START_SECONDS,
+    next_look,
+    noticed,
+    patience,
+    why,
+)
+from dataefficient.cluster.outcome import Live, Outlived
 from dataefficient.cluster.waiting import Waiting
 from dataefficient.cycle.model import FailureKind
 
@@ -84,6 +92,17 @@ def test_it_is_looked_at_again_when_waiting_alone_changes_something():
     assert next_look(RESOURCE, UNPULLED, BOUND) == BOUND + timedelta(seconds=START_SECONDS)
     assert next_look(RESOURCE, UNPULLED, BOUND + timedelta(seconds=START_SECONDS)) is None
     assert next_look(RESOURCE, TRAINING, BOUND) is None
+
+
+OUTLIVED = Live(BOUND, asked=ASKED, outlived=Outlived(BOUND, ("istio-proxy", "logs")))
+
+
+def test_a_pod_is_not_paid_for_longer_than_its_trainer_where_a_mesh_keeps_it_up():
+    assert ended(OUTLIVED, 40 + LINGER_SECONDS - 1) is None
+    found = ended(OUTLIVED, 40 + LINGER_SECONDS)
+    assert found.kind is FailureKind.NO_REPORT
+    assert "istio-proxy and logs would keep its pod running" in found.message
+    assert next_look(RESOURCE, OUTLIVED, BOUND) == BOUND + timedelta(seconds=LINGER_SECONDS)
 
 
 def test_suspending_ends_what_runs():

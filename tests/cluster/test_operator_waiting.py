@@ -192,3 +192,39 @@ def test_a_trainer_that_does_not_heed_its_end_overruns_the_budget_by_no_more_tha
     memory = eventually(watched.finished, of=operator)
     assert memory.stopped.code == "BudgetExhausted"
     assert budget <= memory.ledger.settled <= budget + grace + 30
+
+
+@pytest.fixture
+def mesh(cluster, namespace):
+    """A cluster that adds a container without an end to each pod of the namespace, as a mesh does."""
+    proxy = 'Object.spec.containers{name: "proxy", image: "mesh:1", command: ["sleep", "600"]}'
+    patch = f'[JSONPatch{{op: "add", path: "/spec/containers/-", value: {proxy}}}]'
+    group, name = "admissionregistration.k8s.io/v1", f"mesh-{namespace}"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    policy = {
+        "matchConstraints": {"resourceRules": [pods]},
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
+    }
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    for kind, spec in (
+        ("MutatingAdmissionPolicy", policy),
+        ("MutatingAdmissionPolicyBinding", {"policyName": name, "matchResources": here}),
+    ):
+        cluster.apply({"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    dry = ("run", "probe", "--image=any:1", "--dry-run=server", "--namespace", namespace)
+    eventually(lambda: "proxy" in cluster.kubectl(*dry, "-o", "jsonpath={.spec.containers[*].name}"))
+    yield
+    cluster.kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name)
+
+
+@pytest.mark.usefixtures("mesh")
+def test_a_pod_that_a_mesh_keeps_up_is_ended_after_its_trainer_and_its_report_counts(resource, operator):
+    watched = resource(cycles=1)
+    memory = eventually(lambda: (m := watched.memory()) and m.ledger.entries and m, of=operator)
+    (pilot,), (after,) = memory.ledger.entries, memory.running
+    assert (pilot.run, pilot.attempt) == ("c000-pilot", 1)
+    assert (after.request.run, after.attempt) == ("c000-candidate", 1)
+    told = next(message for reason, message in watched.events() if reason == "RunStopped")
+    assert "the trainer has ended, and proxy would keep its pod running" in told

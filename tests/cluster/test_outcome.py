@@ -8,6 +8,7 @@ from cluster import objects
 from cluster.objects import COMPLETE, DISRUPTED, FAILED, LATE, SCHEDULED, job, pod
 from dataefficient.cluster import names
 from dataefficient.cluster.outcome import Live, read, vanished
+from dataefficient.contract import parse_time
 from dataefficient.cycle.model import FailureKind
 
 RESOURCE = objects.resource()
@@ -212,6 +213,58 @@ def test_why_it_was_stopped_is_read_from_the_job_also_when_its_pod_is_forgotten(
 
 def test_what_was_stopped_without_ever_having_a_machine_cost_nothing():
     assert read(PLAN, ended_for("Unschedulable: 0/3 nodes"), []).device_seconds == 0.0
+
+
+def meshed(code, message="", *, proxy="running", finished="2026-01-01T00:01:40Z", **about):
+    """A pod to which a mesh has added a container that knows of no end."""
+    body = pod(code=code, message=message, **about)
+    if code is not None:
+        body["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = finished
+    body["status"]["containerStatuses"].append({"name": "istio-proxy", "state": {proxy: {}}})
+    return body
+
+
+def test_a_container_that_runs_on_after_the_trainer_is_seen():
+    assert read(PLAN, job(), [meshed(None)]).outlived is None
+    found = read(PLAN, job(), [meshed(0, REPORT)]).outlived
+    assert (found.since, found.containers) == (parse_time("2026-01-01T00:01:40Z"), ("istio-proxy",))
+    assert read(PLAN, job(), [meshed(0, REPORT, proxy="terminated")]).outlived is None
+
+
+def test_native_sidecars_outlive_no_trainer():
+    native = pod(code=0, message=REPORT)
+    native["status"]["initContainerStatuses"] = [{"name": "sidecar", "state": {"running": {}}}]
+    assert read(PLAN, job(), [native]).outlived is None
+
+
+def test_a_trainer_that_still_runs_in_another_pod_is_waited_for():
+    def found(*pods):
+        body = job()
+        body["spec"]["parallelism"] = 2
+        return read(PLAN, body, list(pods)).outlived
+
+    first, late = meshed(0, REPORT, index=0), "2026-01-01T00:03:00Z"
+    assert found(first) is None
+    assert found(first, meshed(None, index=1)) is None
+    assert found(first, meshed(0, index=1, finished=late)).since == parse_time(late)
+
+
+OUTLIVED = "NoReport: the trainer has ended, and istio-proxy would keep its pod running"
+
+
+def test_a_trainer_that_was_outlived_has_ended_as_it_ended():
+    outcome = read(PLAN, ended_for(OUTLIVED), [meshed(0, REPORT, proxy="terminated")])
+    assert outcome.report.run == PLAN.request.run
+    failed = read(PLAN, ended_for(OUTLIVED), [meshed(65, "no column late")]).failure
+    assert (failed.kind, failed.message) == (FailureKind.DATA_ERROR, "no column late")
+    silent = read(PLAN, ended_for(OUTLIVED), [meshed(0)]).failure
+    assert silent.kind is FailureKind.NO_REPORT
+    assert "wrote no report" in silent.message
+
+
+def test_a_trainer_that_was_outlived_and_is_forgotten_has_no_report():
+    found = read(PLAN, ended_for(OUTLIVED), []).failure
+    assert (found.kind, found.message) == (FailureKind.NO_REPORT, OUTLIVED.removeprefix("NoReport: "))
 
 
 def test_a_job_that_waits_in_a_queue_has_not_ended():

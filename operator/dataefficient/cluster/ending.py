@@ -1,8 +1,9 @@
 """When an attempt that was launched is ended before it ends by itself, and why.
 
 An attempt may wait for a machine as long as the resource says, and for its container a minute: a machine that
-was got is paid. It is ended at once by ``spec.suspend``, and by an edit after which the budget does not hold
-what is reserved for it. Pure; ending is ``Runs``'.
+was got is paid. So it is ended, too, where containers that the cluster has added run on after the trainer. It
+is ended at once by ``spec.suspend``, and by an edit after which the budget does not hold what is reserved for
+it. Pure; ending is ``Runs``'.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from datetime import datetime, timedelta
 
 from dataefficient.api.spec import Resource
 from dataefficient.cluster import names
-from dataefficient.cluster.outcome import Live
+from dataefficient.cluster.outcome import Live, Outlived
 from dataefficient.cluster.waiting import Body, Waiting, without_pod
 from dataefficient.cycle.model import Failure, FailureKind, RunOutcome, RunPlan
 
 START_SECONDS = 60.0
 """What a container has to get its image and to start, once a failure to do so was seen. A kubelet tries three
 times in it; the next attempt tries again."""
+LINGER_SECONDS = 10.0
+"""What other containers of its pod have to end after the trainer, as some do that are told to."""
 POD_SECONDS = 30.0
 """After which a Job without a pod is told."""
 NO_MACHINE = Waiting("Unschedulable", "Pending: its pod has no machine yet", FailureKind.UNSCHEDULABLE)
@@ -42,6 +45,8 @@ def why(resource: Resource, live: Live, job: Body, over: str | None, now: dateti
         return SUSPENDED
     if over is not None and _generation(job) != resource.metadata.generation:
         return Failure(FailureKind.PREEMPTED, not_covered(over))
+    if live.outlived is not None and now >= _lingering(live.outlived):
+        return Failure(FailureKind.NO_REPORT, _kept_up(live.outlived))
     until = patience(resource, live)
     if until is None or now < until:
         return None
@@ -68,7 +73,8 @@ def patience(resource: Resource, live: Live) -> datetime | None:
 def next_look(resource: Resource, live: Live, now: datetime) -> datetime | None:
     """When waiting alone will have changed something."""
     pod = live.asked + timedelta(seconds=POD_SECONDS) if live.podless and live.asked else None
-    times = (pod, patience(resource, live))
+    lingering = None if live.outlived is None else _lingering(live.outlived)
+    times = (pod, lingering, patience(resource, live))
     return min((t for t in times if t is not None and t > now), default=None)
 
 
@@ -81,6 +87,19 @@ def unlaunched(plan: RunPlan, over: str) -> RunOutcome:
 def not_covered(part: str) -> str:
     """What is said of an attempt that the budget does not cover any more."""
     return f"spec.{part} does not cover any more what is reserved for it"
+
+
+def _lingering(outlived: Outlived) -> datetime:
+    return outlived.since + timedelta(seconds=LINGER_SECONDS)
+
+
+def _kept_up(outlived: Outlived) -> str:
+    others = " and ".join(outlived.containers)
+    return (
+        f"the trainer has ended, and {others} would keep its pod running, which is paid. What a cluster adds "
+        "to pods should be a native sidecar, which ends with the trainer, or be kept out by a label or "
+        'annotation in spec.trainer.template.metadata, such as sidecar.istio.io/inject: "false"'
+    )
 
 
 def _generation(job: Body) -> int:

@@ -26,6 +26,16 @@ _INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 
 
 @dataclass(frozen=True)
+class Outlived:
+    """Trainers that have all ended, in pods that run on for other containers, such as a mesh adds to them."""
+
+    since: datetime
+    """When the last trainer ended."""
+    containers: tuple[str, ...]
+    """What still runs."""
+
+
+@dataclass(frozen=True)
 class Live:
     """An attempt that has not ended."""
 
@@ -42,6 +52,7 @@ class Live:
     """Its trainer runs."""
     created: datetime | None = None
     """When its Job was made."""
+    outlived: Outlived | None = None
 
 
 def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
@@ -61,6 +72,7 @@ def read(plan: RunPlan, job: Body, pods: Sequence[Body]) -> RunOutcome | Live:
             podless=not pods,
             running=first is not None and _state(first, "running") is not None,
             created=_time(job["metadata"].get("creationTimestamp")),
+            outlived=_outlived(job, pods),
         )
     seconds = device_seconds(plan, job, pods)
     verdict = _verdict(plan, job, end, pods)
@@ -139,7 +151,10 @@ def _verdict(plan: RunPlan, job: Body, end: Body, pods: Sequence[Body]) -> RunRe
     if text.startswith("{") and isinstance(report := read_report(text, plan.request), RunReport):
         return report
     if end["type"] == "Suspended":
-        return stopped_for(job)
+        stopped = stopped_for(job)
+        # What is stopped because nothing will be reported any more had ended before, and its end says why.
+        if ended is None or stopped.kind is not FailureKind.NO_REPORT:
+            return stopped
     disrupted = _conditions(pod).get("DisruptionTarget") if pod else None
     if disrupted is not None or "DisruptionTarget" in str(end.get("message")):
         why = str((disrupted or end).get("message") or "its pod was taken away")
@@ -183,6 +198,22 @@ def _is_overdue(pod: Body) -> bool:
 def _told(body: Body) -> str:
     told = " ".join(str(body[key]) for key in ("reason", "message") if body.get(key))
     return told[:MAX_WORDS] or "without a word"
+
+
+def _outlived(job: Body, pods: Sequence[Body]) -> Outlived | None:
+    newest = {_index(pod): pod for pod in reversed(_by_index(pods))}.values()
+    ended = [_time((_state(pod, "terminated") or {}).get("finishedAt")) for pod in newest]
+    times = [end for end in ended if end is not None]
+    # Native sidecars end with the trainer, by the kubelet's hand.
+    running = {
+        str(status.get("name"))
+        for pod in newest
+        for status in pod.get("status", {}).get("containerStatuses") or []
+        if "running" in status.get("state", {})
+    }
+    if len(times) < _count(job) or not running:
+        return None
+    return Outlived(max(times), tuple(sorted(running)))
 
 
 def _first(pods: Sequence[Body]) -> Body | None:
