@@ -21,6 +21,7 @@ from dataefficient.cli_operator import operator_command
         {"prices": {"a100": 2.21}},
         {"prometheus": {"allowed": ["ftp://prometheus"]}},
         {"prometheus": {"default": "http://user:secret@prometheus"}},
+        {"prometheus": {"headers": {"X-Scope-OrgID": 7}}},
         {"prices": {"a100": "0"}},
         {"limits": {"maxBudget": {"money": "much"}}},
         {"limits": {"maxBudget": {"money": "0.0"}}},
@@ -89,7 +90,12 @@ def test_all_options_together_are_accepted_by_the_server(own: ControlPlane, helm
         },
         "metrics": {"podMonitor": enabled, "serviceMonitor": enabled},
         "watch": {"namespaces": ["ads"]},
-        "prometheus": {"default": "http://prometheus:9090", "allowed": [], "secretNamespaces": ["ads"]},
+        "prometheus": {
+            "default": "http://prometheus:9090",
+            "allowed": [],
+            "headers": {"X-Scope-OrgID": "ads"},
+            "secretNamespaces": ["ads"],
+        },
         "operator": {"extraEnv": [{"name": "TZ", "value": "UTC"}]},
         "podLabels": {"team": "ml"},
         "podAnnotations": {"note": "x"},
@@ -127,16 +133,16 @@ def test_what_the_installation_rules_reaches_the_operator_and_restarts_it(helm: 
     address = "http://prometheus:9090"
     some, after = rendered(
         prices=prices,
-        prometheus={"default": address, "allowed": [address]},
+        prometheus={"default": address, "allowed": [address], "headers": {"X-Scope-OrgID": "ads|shop"}},
         limits={"maxBudget": {"money": "200"}},
     )
     assert none == {
-        "prometheus": {"default": "", "allowed": []},
+        "prometheus": {"default": "", "allowed": [], "headers": {}},
         "prices": {},
         "maxBudget": {"money": "", "deviceHours": ""},
     }
     assert some == {
-        "prometheus": {"default": address, "allowed": [address]},
+        "prometheus": {"default": address, "allowed": [address], "headers": {"X-Scope-OrgID": "ads|shop"}},
         "prices": prices,
         "maxBudget": {"money": "200", "deviceHours": ""},
     }

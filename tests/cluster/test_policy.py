@@ -24,12 +24,13 @@ def test_a_file_that_is_not_there_lifts_no_cap(tmp_path):
 
 def test_a_file_is_read(tmp_path):
     text = """
-prometheus: {default: "http://p:9090", allowed: ["http://p:9090"]}
+prometheus: {default: "http://p:9090", allowed: ["http://p:9090"], headers: {X-Scope-OrgID: ads}}
 prices: {a100: "2.21"}
 maxBudget: {money: "100", deviceHours: ""}
 """
     policy = read_policy(written(tmp_path, text))
-    assert policy == Policy("http://p:9090", ("http://p:9090",), {"a100": "2.21"}, Decimal(100), None)
+    headers, prices = {"X-Scope-OrgID": "ads"}, {"a100": "2.21"}
+    assert policy == Policy("http://p:9090", ("http://p:9090",), headers, prices, Decimal(100), None)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,11 @@ maxBudget: {money: "100", deviceHours: ""}
         ("prices: {a100: cheap}", "prices.a100"),
         ("maxBudget: {money: -1}", "maxBudget.money"),
         ("prometheus: {allowed: all}", "prometheus.allowed"),
+        ("prometheus: {headers: ads}", "prometheus.headers"),
+        ("prometheus: {headers: {X-Scope-OrgID: 7}}", "prometheus.headers.X-Scope-OrgID"),
+        ('prometheus: {headers: {X-Scope-OrgID: "a\\nb"}}', "prometheus.headers.X-Scope-OrgID"),
+        ('prometheus: {headers: {"X: y": ads}}', "prometheus.headers: found 'X: y'"),
+        ("prometheus: {headers: {Authorization: Bearer s3cr3t}}", "secretName"),
         ("prices: 3", "prices"),
         ("[", "is no YAML"),
     ],

@@ -43,11 +43,12 @@ class FakePrometheus:
 
     def __init__(self):
         self.replies = {"timestamp(": number(AT)}
-        self.asked, self.access, self.hold = [], [], None
+        self.asked, self.access, self.headers, self.hold = [], [], [], None
 
     @contextlib.asynccontextmanager
     async def __call__(self, address, *, access, timeout_seconds):
         self.access.append((address, access.authorization, timeout_seconds))
+        self.headers.append(access.headers)
         yield self
 
     async def instant(self, query, *, at=None):
@@ -145,6 +146,15 @@ def stage():
 def reported(view):
     runs = [r for r in view.finished if r.outcome.run.endswith("candidate")]
     return runs[-1], log_loss(runs[-1].outcome.report)
+
+
+def test_what_the_installation_sends_goes_with_every_question(stage):
+    tenant = {"X-Scope-OrgID": "ads"}
+    on = stage(policy=Policy(prometheus_default=ADDRESS, prometheus_headers=tenant))
+    on.until(1)
+    on.answered()
+    assert on.server.headers
+    assert all(sent == tenant for sent in on.server.headers)
 
 
 def test_what_comes_back_is_compared_and_shown(stage):

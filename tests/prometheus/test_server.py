@@ -63,6 +63,15 @@ def test_the_query_goes_by_post_with_the_servers_own_time_limit_below_the_prefix
     assert seen == {"query": "x", "timeout": "2500ms", "method": "POST", "path": "/prefix/api/v1/query"}
 
 
+def test_headers_of_the_installation_go_with_the_query():
+    async def handler(request):
+        tenant = request.headers.get("X-Scope-OrgID")
+        return web.json_response(FINE, status=200 if tenant == "ads" else 401)
+
+    assert exchange(handler, access=Access(headers={"X-Scope-OrgID": "ads"})).verdict is Verdict.OK
+    assert failed(exchange(handler)) is Cause.UNAUTHORIZED
+
+
 @pytest.mark.parametrize(
     ("secret", "header"),
     [

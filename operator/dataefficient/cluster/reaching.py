@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dataefficient.api.spec import Spec
@@ -55,6 +55,7 @@ class Reach:
         if address is None:
             raise NobodyToAskError("spec.prometheus.address is not given and the installation has no default")
         access = await prometheus_access(self.api, namespace, prometheus.secret_name)
+        access = replace(access, headers=self.policy.prometheus_headers)
         timeout = float(prometheus.timeout_seconds)
         async with self.connect(address, access=access, timeout_seconds=timeout) as server:
             yield server

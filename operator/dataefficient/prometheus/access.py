@@ -29,6 +29,8 @@ class Access:
     """Value of the header; None: none is sent."""
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     """None: the machine's own authorities, no client certificate."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers, no secrets."""
 
 
 def chosen_address(declared: str | None, *, default: str | None, allowed: Sequence[str]) -> str | None:

@@ -32,7 +32,7 @@ class HttpServer:
         self._url = address.rstrip("/") + _PATH
         self._timeout = timeout_seconds
         self._max_bytes = max_bytes
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {**access.headers, "Accept": "application/json", "Accept-Encoding": "identity"}
         if access.authorization is not None:
             headers["Authorization"] = access.authorization
         self._session = aiohttp.ClientSession(
