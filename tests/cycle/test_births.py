@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cycle.playing import START, WEEK, Player, agreeing, carrying, resource, success
+from cycle.playing import HISTORY, START, WEEK, Player, agreeing, carrying, resource, success
 from dataefficient.contract import Policy, Role
 from dataefficient.cycle.births import OLDEST, OLDEST_CYCLES
 from dataefficient.cycle.branches import next_task
@@ -84,6 +84,16 @@ def test_what_it_costs_is_taken_from_the_account_that_experiments_are_paid_from(
     assert memory.account < quiet.account + sum(
         r.device_seconds for r in quiet.history[0].runs if r.role is Role.PROBE
     )
+
+
+def test_a_harsh_trial_speaks_for_a_milder_plan_whose_own_run_the_account_could_not_pay():
+    player = Player(resource(exploration={"share": "0.03"}, **SPEC), carrying())
+    memory = after_cycle(player, 0)
+    k, trial = Knowledge(player.spec, memory, player.now), memory.trial
+    # What exploration began with: its share of the history and of five cycles.
+    account = (HISTORY + 5) * k.accrual
+    own, milder = (k.added_cost(p, trial.age * k.cycle_rows) for p in (trial.point, trial.target))
+    assert own < account < milder
 
 
 def test_nothing_is_tried_at_birth_where_only_people_may_begin_a_trial():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from dataefficient.contract import Role
 from dataefficient.cycle.branches import Planned
@@ -105,10 +106,13 @@ def _best(
     age: int,
     account: float,
 ) -> Trial | None:
-    """The best trial of ``points`` that has this age after cycle 0, whose run the account can pay."""
-    points = [p for p in points if _cost(k, p, age, 1) <= account]
+    """The best trial of ``points`` that has this age after cycle 0, whose run the account can pay.
+
+    It may certify milder ones whose own run would be too dear.
+    """
     if not points:
         return None
+    payable = {p for p in points if _cost(k, p, age, 1) <= account}
     fork = points[0].size == now.size
     terms = k.terms(k.se_cycle if fork else k.se_cold)
     luck = cold_luck(k.memory.seed_noise, k.tolerance)
@@ -122,7 +126,7 @@ def _best(
         Law.of(k.knobs),
         terms,
         saving={p: k.cycle_cost(now) - k.cycle_cost(p) for p in points},
-        cost=lambda point, until, looks: _cost(k, point, until, looks),
+        cost=lambda point, until, looks: _cost(k, point, until, looks) if point in payable else inf,
         spread=spread,
         speaks=lambda _: fork,
         size=now.size,
