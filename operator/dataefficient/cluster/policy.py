@@ -83,7 +83,7 @@ def read_policy(path: Path | None) -> Policy:
 
 
 def _headers(prometheus: dict[str, Any], path: Path) -> dict[str, str]:
-    found = _mapping(prometheus, "headers", path, within="prometheus.")
+    found: dict[Any, Any] = _mapping(prometheus, "headers", path, within="prometheus.")
     for name, value in found.items():
         if not isinstance(name, str) or not _HEADER.fullmatch(name) or name.lower() in _OWN:
             raise PolicyError(
