@@ -6,10 +6,14 @@ of its bytes and is checked on every load. The same module lists what is kept.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import posixpath
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import fsspec
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dataefficient.contract import CheckpointRef
@@ -48,32 +53,70 @@ def write(uri: str, body: bytes) -> None:
         OSError: no space, no permission.
     """
     fs, path = _place(uri)
-    if "file" not in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)):
+    if not _is_local(fs):
         fs.pipe_file(path, body)  # object stores make an object visible only when it is complete
         return
-    target = Path(path)
+    with _whole(Path(path)) as beside:
+        beside.write_bytes(body)
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A place beside ``target``; what the block wrote there is on disk and in its place after it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with beside.open("wb") as handle:
-            handle.write(body)
-            handle.flush()
-            os.fsync(handle.fileno())
+        yield beside
+        _sync(beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def save(uri: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> CheckpointRef:
-    """Write tensors and facts; equal contents give equal bytes."""
-    body = save_tensors(tensors, {_KEY: json.dumps(facts, sort_keys=True, allow_nan=False)})
-    write(uri, body)
-    return CheckpointRef(uri, "sha256:" + hashlib.sha256(body).hexdigest())
+    """Write tensors and facts; equal contents give equal bytes.
+
+    Raises:
+        OSError: no space, no permission.
+    """
+    about = {_KEY: json.dumps(facts, sort_keys=True, allow_nan=False)}
+    fs, path = _place(uri)
+    if not _is_local(fs):
+        body = save_tensors(tensors, about)
+        write(uri, body)
+        return CheckpointRef(uri, _digest(body))
+    with _whole(Path(path)) as beside:
+        try:
+            save_file(tensors, beside, about)  # without a copy of the model in memory
+        except SafetensorError as error:
+            raise _of_the_system(error) from error
+        with beside.open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256")
+    return CheckpointRef(uri, "sha256:" + found.hexdigest())
+
+
+def _of_the_system(error: SafetensorError) -> OSError:
+    """What the system said, which safetensors tells in words alone."""
+    number = re.search(r"os error (\d+)", str(error))
+    code = int(number[1]) if number else errno.EIO
+    return OSError(code, os.strerror(code) if number else str(error))
+
+
+def _digest(body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
 def _parse(body: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -95,7 +138,7 @@ def load(ref: CheckpointRef, name: str) -> tuple[dict[str, Tensor], dict[str, An
         raise CheckpointError(
             f"{name}: the checkpoint {ref.uri} cannot be read: {type(error).__name__}"
         ) from error
-    found = "sha256:" + hashlib.sha256(body).hexdigest()
+    found = _digest(body)
     if found != ref.digest:
         raise CheckpointError(
             f"{name}: the checkpoint {ref.uri} is damaged or was replaced: its digest is {found}, "
