@@ -32,6 +32,19 @@ def test_seconds_follow_rows_and_size():
     assert model.predict(24, 5e5, 3e5, 2e4) == pytest.approx(seconds(24, 5e5, 3e5, 2e4))
 
 
+def test_one_more_model_in_a_process_costs_what_such_models_took_to_load_and_to_save():
+    def rider(size, carry):
+        return replace(run(size), startup=None, read=0.0, rows_read=0, carry=carry)
+
+    assert CostModel.fit([run(8)]).carrying(8) == 0.0
+    assert CostModel.fit([run(8), rider(8, 0.0)]).carrying(8) == 0.0
+    model = CostModel.fit(
+        [run(8), rider(8, 0.5), rider(8, 0.6), rider(32, 2.3), rider(32, 99.0), rider(32, 2.2)]
+    )
+    assert model.carrying(8) == pytest.approx(0.55, rel=0.05)
+    assert model.carrying(32) == pytest.approx(1.3, rel=0.05)
+
+
 def test_one_stalled_run_does_not_move_the_forecast():
     model = CostModel.fit([run(8), run(8), run(8, slow=20), run(32), run(32), run(32)])
     assert model.predict(8, 0, 1e6, 0) == pytest.approx(seconds(8, 0, 1e6, 0))

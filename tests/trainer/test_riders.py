@@ -175,12 +175,28 @@ def test_seconds_are_told_apart(stream, tmp_path):
     report = launch(with_riders(leader, trial={}, plain={"evaluation": None}))
     for found in report.riders:
         seconds = found.seconds
-        assert seconds.startup == 0.0
-        assert seconds.total == pytest.approx(seconds.read + seconds.train + seconds.evaluate, rel=1e-3)
+        work = seconds.read + seconds.train + seconds.evaluate
+        assert seconds.startup > 0.0
+        assert seconds.total == pytest.approx(seconds.startup + work, rel=1e-3)
     assert report.riders[1].seconds.evaluate == 0.0
     parts = sum(r.seconds.total for r in report.riders)
     seconds = report.seconds
     assert parts + seconds.train + seconds.evaluate < seconds.total
+
+
+def test_a_checkpoint_is_read_once_and_scored_as_it_was_though_branches_go_on_from_it(
+    stream, tmp_path, start, monkeypatch
+):
+    other = launch(make_request(stream, tmp_path / "other", train=training(0, 4), evaluation=None)).checkpoint
+    leader = make_request(
+        stream, tmp_path / "run", train=training(5, 10), start=start, frozen={"before": other}
+    )
+    plain = alone(leader, tmp_path / "alone").evaluated.models
+    read, load = [], checkpoint.load
+    monkeypatch.setattr(checkpoint, "load", lambda ref, name: (read.append(ref), load(ref, name))[1])
+    scored = launch(with_riders(leader, trial={"start": other}, control={})).evaluated.models
+    assert read == [start, other]
+    assert {name: scored[name] for name in plain} == plain
 
 
 def test_checkpoints_that_exist_are_told_once(stream, tmp_path, start):

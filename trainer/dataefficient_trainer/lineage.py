@@ -21,6 +21,9 @@ from dataefficient_trainer.sampling import Shares
 from dataefficient_trainer.shrinking import shrink
 from dataefficient_trainer.source import notice
 
+Loaded = dict[CheckpointRef, tuple[Model, dict[str, Any]]]
+"""Checkpoints that are in memory, none of which trains: a model and its facts."""
+
 
 @dataclass
 class Models:
@@ -57,7 +60,11 @@ def _new(request: RunRequest, stream: Stream, size: int, seed: int | None) -> Mo
     )
 
 
-def _load(request: RunRequest, stream: Stream, ref: CheckpointRef, name: str) -> tuple[Model, dict[str, Any]]:
+def _load(
+    request: RunRequest, stream: Stream, ref: CheckpointRef, name: str, loaded: Loaded
+) -> tuple[Model, dict[str, Any]]:
+    if ref in loaded:
+        return loaded[ref]
     tensors, facts = checkpoint.load(ref, name)
     for key, own in identity(stream).items():
         if facts.get(key) != own:
@@ -67,7 +74,8 @@ def _load(request: RunRequest, stream: Stream, ref: CheckpointRef, name: str) ->
             )
     model = _new(request, stream, int(facts["size"]), None)
     model.load(tensors)
-    return model, facts
+    loaded[ref] = model, facts
+    return loaded[ref]
 
 
 def continued(request: RunRequest, stream: Stream, model: Model) -> Model:
@@ -92,8 +100,12 @@ def needs_scorer(request: RunRequest) -> bool:
     return scored and not request.data.served_prediction
 
 
-def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Models:
+def prepare(request: RunRequest, stream: Stream, *, leads: bool, loaded: Loaded) -> Models:
     """Build and load the models of a request; frozen ones are scored by the run that leads alone.
+
+    Args:
+        loaded: what other runs of this process have loaded; what this one loads is added. A branch goes on
+            from what the run that leads scores.
 
     Raises:
         CheckpointError: gone, damaged, or of other features or label.
@@ -101,7 +113,7 @@ def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Model
     models = Models()
     train = request.train
     if request.start is not None:
-        models.start, facts = _load(request, stream, request.start, "start")
+        models.start, facts = _load(request, stream, request.start, "start", loaded)
         if leads and request.evaluation is not None:
             models.frozen["start"] = models.start
         if train is not None:
@@ -117,5 +129,5 @@ def prepare(request: RunRequest, stream: Stream, *, leads: bool = True) -> Model
         if needs_scorer(request) and not request.fork:
             notice("a cold start has no scores for ScoredNegatives; negatives are sampled alike (Negatives)")
     for name, ref in request.frozen.items():
-        models.frozen[name], _ = _load(request, stream, ref, f"frozen.{name}")
+        models.frozen[name], _ = _load(request, stream, ref, f"frozen.{name}", loaded)
     return models

@@ -17,6 +17,7 @@ from dataefficient_trainer.checks import check
 from dataefficient_trainer.config import Config
 from dataefficient_trainer.errors import DataError, StoppedError, TrainerError
 from dataefficient_trainer.events import Chunk, Chunks, Stream, union
+from dataefficient_trainer.lineage import Loaded
 from dataefficient_trainer.marks import Mark
 from dataefficient_trainer.run import Run
 from dataefficient_trainer.source import notice
@@ -60,12 +61,17 @@ class OnePass:
         self.request, self.config, self.stream = request, config, stream
         self.stopped, self.progress = stopped, progress
         self.first_row_at: float | None = None
+        self._loaded: Loaded = {}
         self._enter(resume=True)
 
     def _enter(self, *, resume: bool) -> None:
         """Make the runs and let them go on where they stopped."""
         self.leader = Run(
-            request=self.request, config=self.config, stream=self.stream, progress=self.progress
+            request=self.request,
+            config=self.config,
+            stream=self.stream,
+            loaded=self._loaded,
+            progress=self.progress,
         )
         if resume:
             self.leader.resume()
@@ -83,7 +89,13 @@ class OnePass:
 
     def _take_along(self, request: RunRequest, resume: bool) -> None:  # noqa: FBT001
         check(request)
-        run = Run(request=request, config=self.config, stream=self.stream, leader=self.request)
+        run = Run(
+            request=request,
+            config=self.config,
+            stream=self.stream,
+            loaded=self._loaded,
+            leader=self.request,
+        )
         if resume:
             run.resume()
         self.riders.append(run)
@@ -120,9 +132,9 @@ class OnePass:
             report = replace(
                 report, evaluated=replace(report.evaluated, models={**report.evaluated.models, **scored})
             )
-        spent = {run.request.run: run.spent for run in self.riders}
+        spent = {run.request.run: {"startup": run.beside, "total": run.spent} for run in self.riders}
         told = tuple(
-            replace(r, evaluated=None, kept_checkpoints=(), seconds=replace(r.seconds, total=spent[r.run]))
+            replace(r, evaluated=None, kept_checkpoints=(), seconds=replace(r.seconds, **spent[r.run]))
             for r in riders
         )
         return replace(report, takes_riders=True, converts_sizes=True, tells_divergence=True, riders=told)

@@ -8,6 +8,7 @@ run taken up again at a chunk's boundary ends bit for bit like one that was neve
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from dataefficient_trainer.errors import NotFiniteError
 from dataefficient_trainer.events import Chunk, Stream, micros
 from dataefficient_trainer.features import Cells
 from dataefficient_trainer.hashing import salt, uniform
-from dataefficient_trainer.lineage import needs_scorer, prepare
+from dataefficient_trainer.lineage import Loaded, needs_scorer, prepare
 from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
@@ -61,11 +62,13 @@ class Run:
         request: what was asked.
         config: its parsed configuration.
         stream: the opened stream.
+        loaded: checkpoints that the process has in memory.
         progress: where people look; None: nobody does.
         leader: the request that this one rides with; None: this one leads.
 
     Attributes:
         rows: rows of its chunks that are done.
+        beside: seconds of loading and saving models.
     """
 
     def __init__(
@@ -74,12 +77,15 @@ class Run:
         request: RunRequest,
         config: Config,
         stream: Stream,
+        loaded: Loaded,
         progress: Progress | None = None,
         leader: RunRequest | None = None,
     ) -> None:
         self.request, self.config, self.stream, self.progress = request, config, stream, progress
         train, evaluation, layout = request.train, request.evaluation, stream.layout
-        models = prepare(request, stream, leads=leader is None)
+        begun = time.perf_counter()
+        models = prepare(request, stream, leads=leader is None, loaded=loaded)
+        self.beside = time.perf_counter() - begun
         self.frozen, self.start = models.frozen, models.start
         scores = None
         if evaluation is not None:
@@ -114,7 +120,7 @@ class Run:
     @property
     def spent(self) -> float:
         """Seconds that this process has worked for the run alone."""
-        return sum(self.state.clock.seconds.values()) - self._earlier_seconds
+        return sum(self.state.clock.seconds.values()) - self._earlier_seconds + self.beside
 
     def resume(self) -> None:
         """Go on from the state that an earlier process left."""
@@ -167,7 +173,9 @@ class Run:
             self._train_pending(rest=True)
         self._publish(self.rows, force=True)
         outcome.check_rows(self.request, self.stream, self.state)
+        begun = time.perf_counter()
         saved = outcome.save(self.request, self.stream, self.state)
+        self.beside += time.perf_counter() - begun
         return outcome.report(self.request, self.stream, self.state, pace=self.pace, saved=saved)
 
     def _chunk(self, chunk: Chunk) -> None:

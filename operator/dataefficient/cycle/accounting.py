@@ -114,6 +114,7 @@ def _ended(k: Knowledge, plan: RunPlan, outcome: RunOutcome, *, rode: bool) -> M
         training=seconds.train + (seconds.read if rode else 0.0),
         evaluating=seconds.evaluate,
         total=total,
+        carrying=seconds.startup if rode else 0.0,
     )
     memory = replace(memory, positives=positives, measured=_newest((*memory.measured, measured)))
     memory = measuring.with_cold_start(replace(k, memory=memory), plan, report)

@@ -42,6 +42,7 @@ def _cost_model(measured: tuple[Measured, ...]) -> CostModel:
                 read=m.reading,
                 train=m.training,
                 evaluate=m.evaluating,
+                carry=m.carrying if m.startup is None else None,
             )
             for m in measured
         ]
@@ -142,7 +143,9 @@ class Costing:
         Args:
             beyond: rows among them that the process reads for it alone.
         """
-        return self.run_cost(point, trained, read=beyond) - self.run_cost(point, 0.0)
+        assert self.costs is not None
+        carried = self.costs.carrying(point.size) * devices(self.spec)
+        return carried + self.run_cost(point, trained, read=beyond) - self.run_cost(point, 0.0)
 
     def rides(self, point: Point, trained: float) -> bool:
         """Whether a branch rides with the candidate: where a process of its own would be much of its cost.

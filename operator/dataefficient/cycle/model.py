@@ -254,6 +254,8 @@ class Measured:
     training: float
     evaluating: float
     total: float
+    carrying: float = 0.0
+    """Seconds that the model of a run that rode took to load and to save; else they are in ``startup``."""
 
 
 @dataclass(frozen=True)

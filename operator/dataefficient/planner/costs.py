@@ -100,6 +100,8 @@ class MeasuredRun:
     read: float
     train: float
     evaluate: float
+    carry: float | None = None
+    """Seconds of a part of another run's process outside training and evaluation; None: it was none."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class CostModel:
     """Seconds per row trained on; None where no run trained."""
     evaluate: CostPerExample | None
     """Seconds per row scored; None where no run scored."""
+    carry: CostPerExample | None
+    """Seconds to load and to save one more model in a process; None where no process had two."""
     smallest: float
     largest: float
     """Sizes that were measured."""
@@ -144,6 +148,7 @@ class CostModel:
             read=_weighted_median(reads) if reads else None,
             train=_seconds_per_row([(r.size, r.train, r.rows_trained) for r in runs]),
             evaluate=_seconds_per_row([(r.size, r.evaluate, r.rows_evaluated) for r in runs]),
+            carry=_seconds_per_row([(r.size, r.carry, 1.0) for r in runs if r.carry is not None]),
             smallest=min(sizes),
             largest=max(sizes),
             runs=len(runs),
@@ -169,6 +174,10 @@ class CostModel:
                     raise ValueError(f"no measured run {what} on rows, so the time of it is not known")
                 seconds += rate.at(size) * rows
         return seconds
+
+    def carrying(self, size: float) -> float:
+        """Seconds to load and to save one more model; 0 as long as that was never measured."""
+        return 0.0 if self.carry is None else self.carry.at(size)
 
 
 def _seconds_per_row(measured: Sequence[tuple[float, float, float]]) -> CostPerExample | None:
