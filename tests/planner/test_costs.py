@@ -38,11 +38,10 @@ def test_one_more_model_in_a_process_costs_what_such_models_took_to_load_and_to_
 
     assert CostModel.fit([run(8)]).carrying(8) == 0.0
     assert CostModel.fit([run(8), rider(8, 0.0)]).carrying(8) == 0.0
-    model = CostModel.fit(
-        [run(8), rider(8, 0.5), rider(8, 0.6), rider(32, 2.3), rider(32, 99.0), rider(32, 2.2)]
-    )
-    assert model.carrying(8) == pytest.approx(0.55, rel=0.05)
-    assert model.carrying(32) == pytest.approx(1.3, rel=0.05)
+    small, large = [rider(8, s) for s in (0.5, 0.6)], [rider(32, s) for s in (1.3, 99.0, 1.2)]
+    model = CostModel.fit([run(8), *small, *large])
+    assert model.carrying(8) == pytest.approx(0.55)
+    assert model.carrying(32) == pytest.approx(1.3)
 
 
 def test_one_stalled_run_does_not_move_the_forecast():
