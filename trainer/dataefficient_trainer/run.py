@@ -8,7 +8,6 @@ run taken up again at a chunk's boundary ends bit for bit like one that was neve
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +28,7 @@ from dataefficient_trainer.model import Model
 from dataefficient_trainer.sampling import WINDOW_ROWS, Kept, negative_scores, sample
 from dataefficient_trainer.scoring import Scores
 from dataefficient_trainer.serving import Logged
-from dataefficient_trainer.state import State, request_digest
+from dataefficient_trainer.state import Clock, State, request_digest
 from dataefficient_trainer.teaching import COMPARED, log_odds, soften
 from dataefficient_trainer.telemetry import Progress
 
@@ -68,7 +67,6 @@ class Run:
 
     Attributes:
         rows: rows of its chunks that are done.
-        beside: seconds of loading and saving models.
     """
 
     def __init__(
@@ -83,9 +81,9 @@ class Run:
     ) -> None:
         self.request, self.config, self.stream, self.progress = request, config, stream, progress
         train, evaluation, layout = request.train, request.evaluation, stream.layout
-        begun = time.perf_counter()
-        models = prepare(request, stream, leads=leader is None, loaded=loaded)
-        self.beside = time.perf_counter() - begun
+        self._carrying = Clock({"models": 0.0})
+        with self._carrying.charge("models"):
+            models = prepare(request, stream, leads=leader is None, loaded=loaded)
         self.frozen, self.start = models.frozen, models.start
         scores = None
         if evaluation is not None:
@@ -116,6 +114,11 @@ class Run:
     def waits(self) -> bool:
         """True for a fork that has not begun."""
         return self.request.fork and self.state.train_from is None
+
+    @property
+    def beside(self) -> float:
+        """Seconds of loading and saving models."""
+        return self._carrying.seconds["models"]
 
     @property
     def spent(self) -> float:
@@ -173,9 +176,8 @@ class Run:
             self._train_pending(rest=True)
         self._publish(self.rows, force=True)
         outcome.check_rows(self.request, self.stream, self.state)
-        begun = time.perf_counter()
-        saved = outcome.save(self.request, self.stream, self.state)
-        self.beside += time.perf_counter() - begun
+        with self._carrying.charge("models"):
+            saved = outcome.save(self.request, self.stream, self.state)
         return outcome.report(self.request, self.stream, self.state, pace=self.pace, saved=saved)
 
     def _chunk(self, chunk: Chunk) -> None:

@@ -42,7 +42,7 @@ def _cost_model(measured: tuple[Measured, ...]) -> CostModel:
                 read=m.reading,
                 train=m.training,
                 evaluate=m.evaluating,
-                carry=m.carrying if m.startup is None else None,
+                carry=m.carrying,
             )
             for m in measured
         ]

@@ -100,8 +100,8 @@ class MeasuredRun:
     read: float
     train: float
     evaluate: float
-    carry: float | None = None
-    """Seconds of a part of another run's process outside training and evaluation; None: it was none."""
+    carry: float = 0.0
+    """Seconds in which a part of another run's process loaded and saved its model."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class CostModel:
             read=_weighted_median(reads) if reads else None,
             train=_seconds_per_row([(r.size, r.train, r.rows_trained) for r in runs]),
             evaluate=_seconds_per_row([(r.size, r.evaluate, r.rows_evaluated) for r in runs]),
-            carry=_seconds_per_row([(r.size, r.carry, 1.0) for r in runs if r.carry is not None]),
+            carry=_seconds_per_row([(r.size, r.carry, 1.0) for r in runs]),
             smallest=min(sizes),
             largest=max(sizes),
             runs=len(runs),
